@@ -1,0 +1,193 @@
+"""Network environments: where the services of a case run and what lies between them."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+
+from panther_hookspecs.commands import CommandResult, Process, ServiceCommand, ShellCommand
+from panther_hookspecs.environments import Context, EnvironmentInterface, EnvironmentOptions
+from panther_hookspecs.errors import TestExecutionError
+from panther_hookspecs.events import ServiceDeploymentEvent, ServiceReadyEvent
+from panther_hookspecs.plugins import Descriptor, option
+from panther_hookspecs.services import Readiness, ServicePlan
+from panther_hookspecs.units import BitRate, Bytes, Seconds, Share
+from panther_hookspecs.values import Artifact, Problem
+
+
+class ServiceNotReadyError(TestExecutionError):
+    """A service ended or stayed silent where it should have become ready; the message says which and why."""
+
+
+@attrs.frozen(kw_only=True)
+class LinkSpec:
+    """What a link does to the packets that cross it. The name is ``a-b``, two services, or ``*`` for all."""
+
+    delay: Seconds = option(Seconds(0), help="One-way delay of every packet.")
+    jitter: Seconds = option(Seconds(0), help="Random variation of the delay.")
+    loss: Share = option(Share(0), help="Share of packets that vanish.")
+    reorder: Share = option(Share(0), help="Share of packets that overtake others.")
+    duplicate: Share = option(Share(0), help="Share of packets that arrive twice.")
+    corrupt: Share = option(Share(0), help="Share of packets with a flipped bit.")
+    rate: BitRate = option(BitRate(0), help="Highest data rate; 0 means unlimited.")
+
+    def used(self) -> tuple[str, ...]:
+        """Return the impairments that are asked for."""
+        return tuple(each.name for each in attrs.fields(LinkSpec) if getattr(self, each.name))
+
+
+@attrs.frozen(kw_only=True)
+class ResourceLimits:
+    """Most that one service may take; 0 means no limit."""
+
+    cpu: float = option(0.0, help="Processors, may be a fraction.")
+    memory: Bytes = option(Bytes(0), help="Memory of the whole service.")
+    processes: int = option(0, help="Processes and threads.")
+    files: int = option(0, help="Open files of each process.")
+
+
+@attrs.frozen(kw_only=True)
+class NetworkEnvironmentOptions(EnvironmentOptions):
+    """Options that every network environment has."""
+
+    network_topology: Mapping[str, Any] = option(factory=dict, help="Layout of nodes and connections, as far as the environment has one.")
+    deployment_target: str = option("local", help="Where to deploy: local, or a name the environment knows.")
+    resource_limits: Mapping[str, ResourceLimits] = option(factory=dict, help="Limits by service name; * for all.")
+    service_dependencies: Mapping[str, tuple[str, ...]] = option(factory=dict, help="Which services must be ready before a service starts.")
+
+
+@attrs.frozen(kw_only=True)
+class ServiceSpec:
+    """A planned service, before addresses are known."""
+
+    name: str
+    role: str
+    plan: ServicePlan
+    ports: Mapping[str, int] = attrs.field(factory=dict)
+    transport: str = "udp"
+    target: str = ""
+    image: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """Where a service will be found, known before anything starts."""
+
+    name: str
+    ip: str
+    ip6: str = ""
+    hostname: str = ""
+    ports: Mapping[str, int] = attrs.field(factory=dict)
+    folder: str = ""
+    """The service's folder as the service itself sees it."""
+
+
+@attrs.frozen(kw_only=True)
+class ServiceLaunch:
+    """A service ready to start: every placeholder replaced, every instrument around it."""
+
+    name: str
+    command: ServiceCommand
+    folder: Path
+    endpoint: Endpoint
+    ready: Readiness = Readiness()
+    depends_on: tuple[str, ...] = ()
+    ends_by_itself: bool = False
+    stop_signal: int = 15
+    stop_grace: Seconds = Seconds(3)
+    limits: ResourceLimits = ResourceLimits()
+    output_limit: int = 16 << 20
+
+
+@attrs.frozen(kw_only=True)
+class NetworkPlan:
+    """All that an environment needs to set itself up for one attempt."""
+
+    services: tuple[ServiceLaunch, ...] = ()
+    links: Mapping[str, LinkSpec] = attrs.field(factory=dict)
+    capture: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Leftover:
+    """Something that a run has left on the machine, and how to remove it."""
+
+    what: str
+    run_id: str
+    remove: Callable[[], None]
+
+
+@attrs.define(slots=False)
+class NetworkEnvironmentInterface(EnvironmentInterface):
+    """What a network environment does, in the order in which the engine asks for it."""
+
+    options: Any = attrs.field(factory=NetworkEnvironmentOptions)
+
+    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what keeps these services from running here; called before anything is created."""
+        return ()
+
+    @abc.abstractmethod
+    def plan_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
+        """Return the endpoint of every service. May reserve addresses, must not create anything else."""
+
+    def visible_path(self, service: str, path: Path) -> str:
+        """Return how ``service`` sees a path of the host, which must be reachable for it."""
+        return str(path)
+
+    @abc.abstractmethod
+    def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:
+        """Create the network for the services of the plan; start none of them."""
+
+    @abc.abstractmethod
+    def start_service(self, launch: ServiceLaunch) -> Process:
+        """Start one service and return at once."""
+
+    @abc.abstractmethod
+    def wait_for_service_ready(self, service_name: str, timeout: float | None = None) -> None:
+        """Return when the service can be talked to; raise ServiceNotReadyError when it never will."""
+
+    def deploy_services(self, service_configs: Iterable[ServiceLaunch]) -> None:
+        """Start services one after the other, each when the one before is ready."""
+        for launch in service_configs:
+            self.emit_event(ServiceDeploymentEvent(
+                service_name=launch.name, environment_name=self.get_name(), deployment_type=type(self).__name__))
+            self.start_service(launch)
+            self.wait_for_service_ready(launch.name)
+            self.emit_event(ServiceReadyEvent(service_name=launch.name, environment_name=self.get_name()))
+
+    @abc.abstractmethod
+    def execute(self, service_name: str, command: ShellCommand) -> CommandResult:
+        """Run a command to its end where the service runs, with its view of network and files."""
+
+    def collect(self) -> Iterable[Artifact]:
+        """Yield evidence that the environment itself has gathered; called after the services have ended."""
+        return ()
+
+    def verify_clean(self) -> Iterable[str]:
+        """Yield a description of everything that is still there after tear-down; nothing is the only good answer."""
+        return ()
+
+
+BaseNetworkEnvironment = NetworkEnvironmentInterface
+"""The name that the environments page uses for the base of network environments."""
+
+
+@attrs.frozen(kw_only=True)
+class NetworkEnvironmentDescriptor(Descriptor):
+    """Announces a network environment."""
+
+    KIND: ClassVar[str] = "network_environment"
+
+    factory: Callable[[Context, Any], NetworkEnvironmentInterface]
+    """Takes the context and the options value."""
+    options: type[Any] = NetworkEnvironmentOptions
+    capabilities: frozenset[str] = frozenset()
+    """Of ``delay jitter loss reorder duplicate corrupt rate ipv6 capture limits images rootless deterministic_time``.
+    A case that asks for more is refused."""
+    leftovers: Callable[[], Iterable[Leftover]] | None = None
+    """Finds what killed runs have left behind, for `panther clean`."""

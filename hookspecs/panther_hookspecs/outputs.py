@@ -1,0 +1,122 @@
+"""Who looks at a run: observers while it goes on, reports afterwards, commands at any time."""
+
+from __future__ import annotations
+
+import abc
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+
+from panther_hookspecs.events import BaseEvent
+from panther_hookspecs.plugins import Descriptor
+
+
+class Observer(abc.ABC):
+    """Receives events, one after the other, in the order in which they were emitted."""
+
+    @abc.abstractmethod
+    def handle_event(self, event: BaseEvent) -> None:
+        """Take one event. An exception is counted and reported and keeps no other observer from the event."""
+
+    def is_interested(self, event_type: str) -> bool:
+        """Return whether events of this dotted name are wanted; asked once for each name."""
+        return True
+
+    def close(self) -> None:
+        """The run is over: write what is still held."""
+
+
+class IObserver(Observer):
+    """The same, for those who write ``on_event``."""
+
+    @abc.abstractmethod
+    def on_event(self, event: BaseEvent) -> None:
+        """Take one event."""
+
+    def handle_event(self, event: BaseEvent) -> None:
+        """Pass the event to ``on_event``."""
+        self.on_event(event)
+
+
+class RunView(abc.ABC):
+    """A run directory to read from, finished or not. Everything comes from its files."""
+
+    folder: Path
+
+    @property
+    @abc.abstractmethod
+    def experiment(self) -> Mapping[str, Any]:
+        """The experiment as it was understood, every default filled in."""
+
+    @property
+    @abc.abstractmethod
+    def lock(self) -> Mapping[str, Any]:
+        """The repeatable part: versions, hashes, kernel, processor, seed."""
+
+    @abc.abstractmethod
+    def attempts(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the record of every finished attempt, in the order in which they ended."""
+
+    @abc.abstractmethod
+    def cases(self) -> Iterator[Mapping[str, Any]]:
+        """Yield one record per case: its last attempt, with the verdict over all of them and their number."""
+
+    @abc.abstractmethod
+    def events(self) -> Iterator[Mapping[str, Any]]:
+        """Yield every event in order."""
+
+
+@attrs.frozen(kw_only=True)
+class ObserverContext:
+    """What an observer is handed: the run's folder and its options."""
+
+    run_folder: Path
+    options: Any
+
+
+@attrs.frozen(kw_only=True)
+class ObserverDescriptor(Descriptor):
+    """Announces an observer; it takes part in every run in which it is enabled."""
+
+    KIND: ClassVar[str] = "observer"
+
+    factory: Callable[[ObserverContext], Observer]
+    default: bool = False
+    """Whether it takes part unless the experiment says otherwise."""
+
+
+@attrs.frozen(kw_only=True)
+class ReportDescriptor(Descriptor):
+    """Announces a report: ``write`` makes one file from a run directory alone."""
+
+    KIND: ClassVar[str] = "report"
+
+    write: Callable[[RunView, Path, Any], None]
+    """Takes the run, the file to write, and the options value."""
+    filename: str
+
+
+class CommandContext(abc.ABC):
+    """What a command of the console can use."""
+
+    @abc.abstractmethod
+    def say(self, text: str) -> None:
+        """Print a line to standard output."""
+
+    @abc.abstractmethod
+    def open_run(self, name: str) -> RunView:
+        """Return the run of that folder or name (``last`` for the newest)."""
+
+
+@attrs.frozen(kw_only=True)
+class CommandDescriptor(Descriptor):
+    """Announces a subcommand of the console."""
+
+    KIND: ClassVar[str] = "command"
+
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Any], int]
+    """Takes the parsed arguments and a CommandContext; returns the exit code."""

@@ -1,0 +1,134 @@
+"""Services: one implementation in one role. A service manager turns options into a plan; the engine carries it out."""
+
+from __future__ import annotations
+
+import abc
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+
+from panther_hookspecs.commands import ShellCommand
+from panther_hookspecs.plugins import Descriptor, IPlugin
+from panther_hookspecs.units import Seconds
+
+
+@attrs.frozen(kw_only=True)
+class Readiness:
+    """How to know that a service can be talked to. Everything watches for an early end of the process as well."""
+
+    kind: str = attrs.field(default="none", validator=attrs.validators.in_(("none", "tcp", "udp", "log", "command", "delay")))
+    port: str = "port"
+    """For ``tcp`` and ``udp``: the name of the service's port."""
+    pattern: str = ""
+    """For ``log``: a regular expression looked for in both output streams."""
+    command: ShellCommand | None = None
+    """For ``command``: it is repeated until it exits with 0."""
+    delay: Seconds = Seconds(0)
+    """For ``delay``, the last resort: a fixed wait."""
+    timeout: Seconds = Seconds(10)
+
+
+@attrs.frozen(kw_only=True)
+class Output:
+    """A file that a service promises to write into its folder."""
+
+    pattern: str
+    kind: str
+    """``transcript``, ``qlog``, ``keys``, ``download``, ``log``, ..."""
+    required: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class ServicePlan:
+    """Everything the engine must know to prepare, run and stop one service; the six phases are here.
+
+    The three compile phases run once per content (``build_inputs`` and the commands themselves) in a cached
+    folder, ``{build}``; the other three run for each attempt in the service's own folder, ``{dir}``.
+    """
+
+    run: ShellCommand
+    pre_compile: tuple[ShellCommand, ...] = ()
+    compile: tuple[ShellCommand, ...] = ()
+    post_compile: tuple[ShellCommand, ...] = ()
+    pre_run: tuple[ShellCommand, ...] = ()
+    post_run: tuple[ShellCommand, ...] = ()
+    build_inputs: tuple[Path, ...] = ()
+    files: Mapping[str, bytes] = attrs.field(factory=dict)
+    """Files to place in ``{dir}`` before pre_run, by relative name."""
+    ready: Readiness = Readiness()
+    ends_by_itself: bool = False
+    """Whether the case waits for it (a client, a tester) rather than stopping it (a server)."""
+    stop_signal: int = signal.SIGTERM
+    stop_grace: Seconds = Seconds(3)
+    outputs: tuple[Output, ...] = ()
+    runtime: str = "native"
+    """``native``, ``static``, ``go``, ``python``, ``node`` or ``script``: instruments refuse what they cannot watch."""
+
+
+@attrs.frozen(kw_only=True)
+class ServiceContext:
+    """What a service manager is told. Addresses are not known yet: it writes placeholders."""
+
+    name: str
+    role: str
+    options: Any
+    protocol: str = ""
+    version: str = ""
+    scenario: str = ""
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+    """Parameters of the scenario, defaults filled in (``count``, ``files``, ...)."""
+    target: str = ""
+    """The service it talks to, for a role that has one."""
+    roles: Mapping[str, str] = attrs.field(factory=dict)
+    """Role of every service of the case by its name."""
+    seed: int = 0
+    attempt: int = 1
+
+
+class ServiceManager(abc.ABC):
+    """Knows how to run one implementation. Pure: it plans, the engine acts."""
+
+    @abc.abstractmethod
+    def plan(self, context: ServiceContext) -> ServicePlan:
+        """Return the plan for the service described by ``context``."""
+
+
+class IServicePlugin(IPlugin):
+    """A service as the engine finds it by name; :class:`ServiceDescriptor` is one."""
+
+    @abc.abstractmethod
+    def create_service_manager(self, config: Any) -> ServiceManager:
+        """Return a manager for these options (the options value, or a mapping of its fields)."""
+
+    @abc.abstractmethod
+    def get_docker_image(self) -> str:
+        """Return the image that holds the implementation, or an empty text if it has none."""
+
+
+@attrs.frozen(kw_only=True)
+class ServiceDescriptor(Descriptor, IServicePlugin):
+    """Announces an implementation: which protocol, roles, versions and scenarios it claims to support."""
+
+    KIND: ClassVar[str] = "service"
+
+    factory: Callable[[Any], ServiceManager]
+    """Takes the options value."""
+    protocol: str = ""
+    """Name of the protocol it speaks; empty for one that fits any."""
+    roles: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    """Versions of the implementation that the plugin has data for; the first is the default."""
+    scenarios: Mapping[str, tuple[str, ...]] | None = None
+    """Scenarios supported, by role; None claims all. What is not claimed is ``unsupported``, never tried."""
+    image: str = ""
+
+    def create_service_manager(self, config: Any) -> ServiceManager:
+        """Return a manager for these options (the options value, or a mapping of its fields)."""
+        return self.factory(self.options(**config) if isinstance(config, Mapping) else config)
+
+    def get_docker_image(self) -> str:
+        """Return the image that holds the implementation, or an empty text if it has none."""
+        return self.image

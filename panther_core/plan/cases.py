@@ -1,0 +1,82 @@
+"""A planned case: everything that is known before anything starts, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from panther_core.checks import Check
+from panther_hookspecs import (
+    ExecutionEnvironmentDescriptor,
+    LinkSpec,
+    NetworkEnvironmentDescriptor,
+    ProtocolDescriptor,
+    Readiness,
+    ServiceDescriptor,
+    TestScenario,
+    TestTypeDescriptor,
+    Verdict,
+)
+
+
+@attrs.frozen(kw_only=True)
+class PlannedService:
+    """One participant: which implementation, in which role, with which options."""
+
+    name: str
+    descriptor: ServiceDescriptor
+    options: Any
+    role: str = ""
+    version: str = ""
+    target: str = ""
+    depends_on: tuple[str, ...] = ()
+    environment: Mapping[str, str] = attrs.field(factory=dict)
+    ready: Readiness | None = None
+    """Replaces the readiness that the implementation declares."""
+
+
+@attrs.frozen(kw_only=True)
+class PlannedInstrument:
+    """One execution environment and the services it watches."""
+
+    descriptor: ExecutionEnvironmentDescriptor
+    options: Any
+    services: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class PlannedCase:
+    """One cell of the matrix, one repetition. Equal content gives an equal ``case_id`` in any run."""
+
+    case_id: str
+    name: str
+    cell: Mapping[str, str] = attrs.field(factory=dict)
+    """The value of every matrix axis, as text."""
+    repetition: int = 1
+    seed: int = 0
+    protocol: ProtocolDescriptor | None = None
+    scenario: TestScenario | None = None
+    parameters: Any = None
+    services: tuple[PlannedService, ...] = ()
+    network: NetworkEnvironmentDescriptor
+    network_options: Any
+    instruments: tuple[PlannedInstrument, ...] = ()
+    test_type: TestTypeDescriptor
+    test_type_options: Any = None
+    checks: tuple[Check, ...] = ()
+    expect: frozenset[Verdict] = frozenset({Verdict.PASS})
+    timeout: float = 60.0
+    retry_count: int = 0
+    exclusive: bool = False
+    labels: frozenset[str] = frozenset()
+    links: Mapping[str, LinkSpec] = attrs.field(factory=dict)
+    capture: bool = False
+    unsupported: str = ""
+    """Why this case cannot be tried, by declaration of an implementation; empty if it can."""
+
+    def described(self) -> str:
+        """Return name and cell as a person names the case: ``transfer[client=a, server=b]``."""
+        cell = ", ".join(f"{axis}={value}" for axis, value in self.cell.items())
+        return f"{self.name}[{cell}]" if cell else self.name
