@@ -1,0 +1,34 @@
+"""From checks to a verdict. Positive evidence is required: nothing exchanged is never a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from panther_hookspecs import CheckResult, Verdict
+
+NOTHING_CHECKED = "nothing was checked: give the case a scenario with a check, or checks of its own"
+NOTHING_EXCHANGED = "every check passed, but none of them shows that anything was exchanged"
+
+
+def judge(results: Iterable[CheckResult]) -> tuple[Verdict, str]:
+    """Return the verdict over all results, and why in one line."""
+    every = tuple(results)
+    if not every:
+        return Verdict.INCONCLUSIVE, NOTHING_CHECKED
+    for worst in (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED):
+        bad = [each for each in every if each.verdict is worst]
+        if bad:
+            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            return worst, f"{bad[0].name}: {bad[0].evidence}{more}"
+    proofs = [each for each in every if each.proves_exchange]
+    if not proofs:
+        return Verdict.INCONCLUSIVE, NOTHING_EXCHANGED
+    return Verdict.PASS, f"{proofs[0].name}: {proofs[0].evidence}"
+
+
+def over_attempts(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict of a case from those of its attempts: a pass after anything else is flaky."""
+    every = tuple(verdicts)
+    if len(set(every)) > 1 and every[-1] is Verdict.PASS:
+        return Verdict.FLAKY
+    return every[-1]
