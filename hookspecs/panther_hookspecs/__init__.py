@@ -1,4 +1,7 @@
-"""The contract between PANTHER and its plugins: hooks, frozen values and interfaces. A plugin imports nothing else of PANTHER."""
+"""The contract between PANTHER and its plugins: hooks, frozen values and interfaces.
+
+A plugin imports nothing else of PANTHER.
+"""
 
 from __future__ import annotations
 
@@ -115,6 +118,7 @@ from panther_hookspecs.services import (
     ServicePlan,
 )
 from panther_hookspecs.specs import (
+    SPECIFICATIONS,
     CaseInfo,
     CaseSpecs,
     ChooseSpecs,
@@ -123,7 +127,6 @@ from panther_hookspecs.specs import (
     PhaseSpecs,
     RegisterSpecs,
     RunInfo,
-    SPECIFICATIONS,
 )
 from panther_hookspecs.states import (
     StateManager,
@@ -157,6 +160,7 @@ from panther_hookspecs.values import (
 
 __all__ = [
     "API_VERSION",
+    "SPECIFICATIONS",
     "Artifact",
     "BaseEvent",
     "BaseNetworkEnvironment",
@@ -239,7 +243,6 @@ __all__ = [
     "Role",
     "RunInfo",
     "RunView",
-    "SPECIFICATIONS",
     "ScenarioEvidence",
     "Seconds",
     "ServiceCommand",

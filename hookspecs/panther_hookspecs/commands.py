@@ -73,9 +73,10 @@ class CommandProcessor(abc.ABC):
     """Runs a command to its end. The engine hands one to whoever needs to call a tool."""
 
     @abc.abstractmethod
-    def execute(self, command: ShellCommand, *, log_dir: Path | None = None, name: str = "",
-                stdin: bytes = b"") -> CommandResult:
-        """Run ``command``, keep its output in ``log_dir``, end its whole tree at its timeout; never raise for its failure."""
+    def execute(
+        self, command: ShellCommand, *, log_dir: Path | None = None, name: str = "", stdin: bytes = b""
+    ) -> CommandResult:
+        """Run ``command``, output into ``log_dir``, and end its whole tree at its timeout; its failure never raises."""
 
 
 class LayerRole(enum.IntEnum):
@@ -170,8 +171,15 @@ class Launcher(abc.ABC):
     """Starts processes that cannot outlive PANTHER, with output in files that cannot fill the disk."""
 
     @abc.abstractmethod
-    def start(self, command: ServiceCommand, *, name: str, folder: Path, env: Mapping[str, str] | None = None,
-              output_limit: int | None = None) -> Process:
+    def start(
+        self,
+        command: ServiceCommand,
+        *,
+        name: str,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        output_limit: int | None = None,
+    ) -> Process:
         """Start ``command`` with ``folder/stdout`` and ``folder/stderr`` as its output.
 
         ``env`` replaces the inherited environment. A command that cannot start gives a Process that has

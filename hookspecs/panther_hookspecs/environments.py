@@ -56,15 +56,20 @@ class EnvironmentOptions:
     """Options that every environment has."""
 
     environment_name: str = option("", help="Name of this environment in events and reports; its type if left out.")
-    cleanup_on_exit: bool = option(True, help="Remove what was created when the case is over; false keeps it for a look.")
+    cleanup_on_exit: bool = option(
+        True, help="Remove what was created when the case is over; false keeps it for a look."
+    )
     timeout: Seconds = option(Seconds(60), help="Longest time that setting up or taking down may take.")
-    logging_level: str = option("info", help="What the environment writes to the log of the case: debug, info, warning or error.",
-                                validator=attrs.validators.in_(("debug", "info", "warning", "error")))
+    logging_level: str = option(
+        "info",
+        help="What the environment writes to the log of the case: debug, info, warning or error.",
+        validator=attrs.validators.in_(("debug", "info", "warning", "error")),
+    )
 
 
 @attrs.define(slots=False)
 class EnvironmentInterface(IPlugin):
-    """Base of all environments. Made by the engine for one case; a context manager over set-up and tear-down is around it."""
+    """Base of all environments. Made by the engine for one case, inside a context manager over set-up and tear-down."""
 
     _context: Context | None = None
     options: Any = attrs.field(factory=EnvironmentOptions)
@@ -74,7 +79,9 @@ class EnvironmentInterface(IPlugin):
     def context(self) -> Context:
         """What the engine hands to this environment."""
         if self._context is None:
-            raise PantherExperimentError(f"{self.get_name()} is not part of a run: PluginLoader.load_plugin gives one that can work alone")
+            raise PantherExperimentError(
+                f"{self.get_name()} is not part of a run: PluginLoader.load_plugin gives one that can work alone"
+            )
         return self._context
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import hashlib
+import inspect
 import uuid as uuids
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -53,7 +54,7 @@ class BaseEvent:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the fields of a subclass keyword-only before its dataclass decorator sees them."""
         super().__init_subclass__(**kwargs)
-        own = cls.__dict__.get("__annotations__", {})
+        own = inspect.get_annotations(cls)
         if own and KW_ONLY not in own.values():
             cls.__annotations__ = {"_keywords_only": KW_ONLY, **own}
 
@@ -132,7 +133,9 @@ class ExperimentEvent(BaseEvent):
 
     def __post_init__(self) -> None:
         """Name the event ``experiment.<phase>[.<status>]``."""
-        _identify(self, "experiment", self.experiment_id, ".".join(filter(None, ("experiment", self.phase, self.status))))
+        _identify(
+            self, "experiment", self.experiment_id, ".".join(filter(None, ("experiment", self.phase, self.status)))
+        )
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,13 @@ class ExecutionEnvironmentOptions(EnvironmentOptions):
     """Options that every execution environment has."""
 
     services: tuple[str, ...] = option((), help="Services to watch; all of them if left out.")
-    target_process: str = option("", help="Name of the program to watch where a service starts several; its main one if left out.")
+    target_process: str = option(
+        "", help="Name of the program to watch where a service starts several; its main one if left out."
+    )
     monitoring_duration: Seconds = option(Seconds(0), help="How long to watch; 0 means until the service ends.")
-    output_directory: str = option("", help="Folder for the results, relative to the attempt's folder; its own one if left out.")
+    output_directory: str = option(
+        "", help="Folder for the results, relative to the attempt's folder; its own one if left out."
+    )
     sampling_rate: float = option(0.0, help="Samples a second where the instrument samples; 0 means its own default.")
 
 
@@ -41,7 +45,7 @@ class InstrumentTarget:
 
 @attrs.frozen(kw_only=True)
 class MonitoringData:
-    """What an instrument found out. A problem here makes the case an error: an instrument's result is never silently missing."""
+    """What an instrument found out. A problem here makes the case an error: no result is ever silently missing."""
 
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()

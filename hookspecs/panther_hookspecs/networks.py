@@ -54,10 +54,14 @@ class ResourceLimits:
 class NetworkEnvironmentOptions(EnvironmentOptions):
     """Options that every network environment has."""
 
-    network_topology: Mapping[str, Any] = option(factory=dict, help="Layout of nodes and connections, as far as the environment has one.")
+    network_topology: Mapping[str, Any] = option(
+        factory=dict, help="Layout of nodes and connections, as far as the environment has one."
+    )
     deployment_target: str = option("local", help="Where to deploy: local, or a name the environment knows.")
     resource_limits: Mapping[str, ResourceLimits] = option(factory=dict, help="Limits by service name; * for all.")
-    service_dependencies: Mapping[str, tuple[str, ...]] = option(factory=dict, help="Which services must be ready before a service starts.")
+    service_dependencies: Mapping[str, tuple[str, ...]] = option(
+        factory=dict, help="Which services must be ready before a service starts."
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -154,8 +158,11 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
     def deploy_services(self, service_configs: Iterable[ServiceLaunch]) -> None:
         """Start services one after the other, each when the one before is ready."""
         for launch in service_configs:
-            self.emit_event(ServiceDeploymentEvent(
-                service_name=launch.name, environment_name=self.get_name(), deployment_type=type(self).__name__))
+            self.emit_event(
+                ServiceDeploymentEvent(
+                    service_name=launch.name, environment_name=self.get_name(), deployment_type=type(self).__name__
+                )
+            )
             self.start_service(launch)
             self.wait_for_service_ready(launch.name)
             self.emit_event(ServiceReadyEvent(service_name=launch.name, environment_name=self.get_name()))

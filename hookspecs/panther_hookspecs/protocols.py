@@ -32,7 +32,7 @@ class TestScenario:
 
     name: str
     summary: str
-    check: Callable[["ScenarioEvidence"], Iterable[CheckResult]]
+    check: Callable[[ScenarioEvidence], Iterable[CheckResult]]
     parameters: type[Any] = NoOptions
     """An attrs class: the scenario's parameters with their defaults."""
 
@@ -85,7 +85,9 @@ class ProtocolDescriptor(Descriptor, IProtocolPlugin):
         for scenario in self.scenarios:
             if scenario.name == wanted:
                 return scenario
-        raise KeyError(f"{self.name} has no scenario {wanted!r}; it has {', '.join(each.name for each in self.scenarios)}")
+        raise KeyError(
+            f"{self.name} has no scenario {wanted!r}; it has {', '.join(each.name for each in self.scenarios)}"
+        )
 
     def role(self, name: str) -> Role | None:
         """Return the role of that name, or None."""

@@ -19,7 +19,9 @@ from panther_hookspecs.units import Seconds
 class Readiness:
     """How to know that a service can be talked to. Everything watches for an early end of the process as well."""
 
-    kind: str = attrs.field(default="none", validator=attrs.validators.in_(("none", "tcp", "udp", "log", "command", "delay")))
+    kind: str = attrs.field(
+        default="none", validator=attrs.validators.in_(("none", "tcp", "udp", "log", "command", "delay"))
+    )
     port: str = "port"
     """For ``tcp`` and ``udp``: the name of the service's port."""
     pattern: str = ""

@@ -67,7 +67,6 @@ class RegisterSpecs:
                 talk = TestScenario(name="talk", summary="exchange a line", check=lambda seen: [])
                 yield ProtocolDescriptor(name="chat", summary="Lines over TCP", roles=(role,), scenarios=(talk,))
         """
-        ... 
 
     @hookspec
     def panther_register_services(self) -> Iterable[ServiceDescriptor]:
@@ -87,7 +86,6 @@ class RegisterSpecs:
 
                 yield ServiceDescriptor(name="sleep", summary="Waits a second", factory=lambda options: Sleep())
         """
-        ... 
 
     @hookspec
     def panther_register_network_environments(self) -> Iterable[NetworkEnvironmentDescriptor]:
@@ -106,7 +104,6 @@ class RegisterSpecs:
 
                 yield NetworkEnvironmentDescriptor(name="nowhere", summary="Runs nothing", factory=Nowhere)
         """
-        ... 
 
     @hookspec
     def panther_register_execution_environments(self) -> Iterable[ExecutionEnvironmentDescriptor]:
@@ -130,7 +127,6 @@ class RegisterSpecs:
 
                 yield ExecutionEnvironmentDescriptor(name="nice", summary="Runs at low priority", factory=Nice)
         """
-        ... 
 
     @hookspec
     def panther_register_test_types(self) -> Iterable[TestTypeDescriptor]:
@@ -147,9 +143,8 @@ class RegisterSpecs:
                 def settle(case):
                     case.wait()
 
-                yield TestTypeDescriptor(name="patient", summary="Waits for everybody", stages=(Stage("settle", settle),))
+                yield TestTypeDescriptor(name="patient", summary="Waits for all", stages=(Stage("settle", settle),))
         """
-        ... 
 
     @hookspec
     def panther_register_provisioners(self) -> Iterable[ProvisionerDescriptor]:
@@ -170,7 +165,6 @@ class RegisterSpecs:
 
                 yield ProvisionerDescriptor(name="desk", summary="One system", factory=lambda options: OneDesk())
         """
-        ... 
 
     @hookspec
     def panther_register_observers(self) -> Iterable[ObserverDescriptor]:
@@ -191,11 +185,10 @@ class RegisterSpecs:
 
                 yield ObserverDescriptor(name="counter", summary="Counts events", factory=lambda context: Counter())
         """
-        ... 
 
     @hookspec
     def panther_register_reports(self) -> Iterable[ReportDescriptor]:
-        """Yield the reports that this plugin brings.
+        r"""Yield the reports that this plugin brings.
 
         When: once, after all plugins were imported.
         Who: packages `panther-report-*`.
@@ -208,9 +201,8 @@ class RegisterSpecs:
                 def write(run, target, options):
                     target.write_text("\n".join(case["verdict"] for case in run.cases()))
 
-                yield ReportDescriptor(name="verdicts", summary="One verdict a line", filename="verdicts.txt", write=write)
+                yield ReportDescriptor(name="verdicts", summary="One verdict a line", filename="v.txt", write=write)
         """
-        ... 
 
     @hookspec
     def panther_register_commands(self) -> Iterable[CommandDescriptor]:
@@ -230,7 +222,6 @@ class RegisterSpecs:
 
                 yield CommandDescriptor(name="hello", summary="Say hello", configure=lambda parser: None, run=run)
         """
-        ... 
 
 
 class PhaseSpecs:
@@ -252,7 +243,6 @@ class PhaseSpecs:
                 if phase is ExperimentPhase.TEST_EXECUTION:
                     print(f"{run.name} begins")
         """
-        ... 
 
     @hookspec
     def panther_after_phase(self, run: RunInfo, phase: ExperimentPhase) -> None:
@@ -270,7 +260,6 @@ class PhaseSpecs:
                 if phase is ExperimentPhase.CLEANUP:
                     print(f"{run.name} is over")
         """
-        ... 
 
     @hookspec
     def panther_on_phase_error(self, run: RunInfo, phase: ExperimentPhase, error: BaseException) -> None:
@@ -287,7 +276,6 @@ class PhaseSpecs:
             def panther_on_phase_error(run, phase, error):
                 print(f"{phase.value} failed: {error}")
         """
-        ... 
 
 
 class CaseSpecs:
@@ -308,7 +296,6 @@ class CaseSpecs:
             def panther_before_test_case(case):
                 (case.folder / "note.txt").write_text(case.name)
         """
-        ... 
 
     @hookspec
     def panther_after_test_case(self, case: CaseInfo, verdict: Verdict) -> None:
@@ -325,7 +312,6 @@ class CaseSpecs:
             def panther_after_test_case(case, verdict):
                 print(case.name, verdict.value)
         """
-        ... 
 
     @hookspec
     def panther_on_test_case_error(self, case: CaseInfo, error: BaseException) -> None:
@@ -342,7 +328,6 @@ class CaseSpecs:
             def panther_on_test_case_error(case, error):
                 print(case.name, error)
         """
-        ... 
 
 
 class EnvironmentSpecs:
@@ -363,7 +348,6 @@ class EnvironmentSpecs:
             def panther_before_environment_setup(case, environment):
                 print("setting up", environment)
         """
-        ... 
 
     @hookspec
     def panther_after_environment_teardown(self, case: CaseInfo, environment: str, leftovers: Sequence[str]) -> None:
@@ -380,7 +364,6 @@ class EnvironmentSpecs:
             def panther_after_environment_teardown(case, environment, leftovers):
                 assert not leftovers
         """
-        ... 
 
     @hookspec
     def panther_on_environment_error(self, case: CaseInfo, environment: str, error: BaseException) -> None:
@@ -397,7 +380,6 @@ class EnvironmentSpecs:
             def panther_on_environment_error(case, environment, error):
                 print(environment, error)
         """
-        ... 
 
 
 class EventSpecs:
@@ -418,7 +400,6 @@ class EventSpecs:
             def panther_on_event(event):
                 print(event.name)
         """
-        ... 
 
 
 class ChooseSpecs:
@@ -431,7 +412,7 @@ class ChooseSpecs:
         When: whenever a system is free and tests wait that are applicable to it.
         Who: who knows better than longest-first.
         Arguments: waiting: the applicable candidates, longest first; system: the free system.
-        Returns: one of ``waiting``, or None to leave the choice to the next plugin and at last to the engine (the first).
+        Returns: one of ``waiting``, or None to leave it to the next plugin and at last to the engine (the first).
         On exception: the engine chooses and the error is reported at the end of the run.
         Example::
 
@@ -439,7 +420,6 @@ class ChooseSpecs:
             def panther_choose_next_test(waiting, system):
                 return min(waiting, key=lambda test: test.name)
         """
-        ... 
 
     @hookspec(firstresult=True)
     def panther_choose_applicable(self, test: TestCandidate, system: System) -> bool | None:
@@ -456,7 +436,6 @@ class ChooseSpecs:
             def panther_choose_applicable(test, system):
                 return False if system.name == "broken-host" else None
         """
-        ... 
 
     @hookspec(firstresult=True)
     def panther_choose_fitness(self, test: TestCandidate, system: System) -> float | None:
@@ -473,7 +452,6 @@ class ChooseSpecs:
             def panther_choose_fitness(test, system):
                 return 10.0 if "snapshot" in system.labels else None
         """
-        ... 
 
     @hookspec(firstresult=True)
     def panther_choose_port_range(self, run: RunInfo) -> tuple[int, int] | None:
@@ -490,8 +468,14 @@ class ChooseSpecs:
             def panther_choose_port_range(run):
                 return (20000, 29999)
         """
-        ... 
 
 
-SPECIFICATIONS: tuple[type[Any], ...] = (RegisterSpecs, PhaseSpecs, CaseSpecs, EnvironmentSpecs, EventSpecs, ChooseSpecs)
+SPECIFICATIONS: tuple[type[Any], ...] = (
+    RegisterSpecs,
+    PhaseSpecs,
+    CaseSpecs,
+    EnvironmentSpecs,
+    EventSpecs,
+    ChooseSpecs,
+)
 """All specification classes, in the order in which the documentation shows them."""

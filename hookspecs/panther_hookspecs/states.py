@@ -13,7 +13,7 @@ class StateManager(Generic[StateT]):
     """Keeps the current state and refuses transitions that the table does not list."""
 
     def __init__(self, initial_state: StateT, valid_transitions: Mapping[StateT, Iterable[StateT]]) -> None:
-        """Start in ``initial_state``; every state of the enum must stand in the table, a terminal one with nothing after it."""
+        """Start in ``initial_state``; the table names every state of the enum, a terminal one with nothing after it."""
         missing = [state.name for state in type(initial_state) if state not in valid_transitions]
         if missing:
             raise ValueError(f"the transition table of {type(initial_state).__name__} leaves out {', '.join(missing)}")

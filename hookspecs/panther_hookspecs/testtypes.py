@@ -46,7 +46,7 @@ class CaseControl(abc.ABC):
 
     @abc.abstractmethod
     def wait(self, services: Sequence[str] | None = None) -> Mapping[str, ExitStatus]:
-        """Wait for services to end by themselves, by default all that do; raise TimeoutError when the case's time is over."""
+        """Wait for services to end by themselves, by default all that do; TimeoutError when the case's time is over."""
 
     @abc.abstractmethod
     def restart(self, service: str) -> None:

@@ -33,7 +33,14 @@ class Seconds(Quantity):
     """A duration in seconds."""
 
     UNITS: ClassVar[dict[str, float]] = {
-        "": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
+        "": 1.0,
+        "us": 1e-6,
+        "ms": 1e-3,
+        "s": 1.0,
+        "m": 60.0,
+        "min": 60.0,
+        "h": 3600.0,
+        "d": 86400.0,
     }
     EXAMPLE: ClassVar[str] = "20ms"
 
@@ -42,7 +49,14 @@ class Bytes(Quantity):
     """An amount of data in bytes."""
 
     UNITS: ClassVar[dict[str, float]] = {
-        "": 1.0, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30,
+        "": 1.0,
+        "B": 1.0,
+        "kB": 1e3,
+        "MB": 1e6,
+        "GB": 1e9,
+        "KiB": 2.0**10,
+        "MiB": 2.0**20,
+        "GiB": 2.0**30,
     }
     EXAMPLE: ClassVar[str] = "16MiB"
 

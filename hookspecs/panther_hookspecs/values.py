@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGKILL
 
 import attrs
 
@@ -12,7 +13,7 @@ import attrs
 class Verdict(enum.Enum):
     """What a test case showed. Only ``PASS`` says that the thing claimed was seen to hold."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     ERROR = "error"
     FLAKY = "flaky"
@@ -42,8 +43,12 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the problem as at most four lines: what, where, why, what to do."""
-        lines = [self.what, self.where and f"  in {self.where}", self.why and f"  because {self.why}",
-                 self.fix and f"  try: {self.fix}"]
+        lines = [
+            self.what,
+            self.where and f"  in {self.where}",
+            self.why and f"  because {self.why}",
+            self.fix and f"  try: {self.fix}",
+        ]
         return "\n".join(line for line in lines if line)
 
 
@@ -71,7 +76,7 @@ class ExitStatus:
     @property
     def ok(self) -> bool:
         """Whether the process ended well: with code 0, or because it was asked to stop and did."""
-        return self.code == 0 or (self.reason == "stopped" and self.signal != 9)
+        return self.code == 0 or (self.reason == "stopped" and self.signal != SIGKILL)
 
     def __str__(self) -> str:
         """Return the status the way a person says it."""
