@@ -1,0 +1,186 @@
+"""The run directory: made once, written by appending, safe to read and to continue after a crash at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+
+from panther_hookspecs import ExperimentInitializationError
+
+RESULTS = "results.jsonl"
+RESOLVED = "resolved.json"
+AS_WRITTEN = "experiment.yaml"
+LOCK = "panther.lock.json"
+_HELD = ".panther"
+
+
+class RunDirectoryError(ExperimentInitializationError):
+    """A run directory cannot be made, opened or continued."""
+
+
+def slug(text: str, limit: int = 40) -> str:
+    """Return ``text`` as a part of a file name: lower case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].strip("-") or "run"
+
+
+@attrs.define
+class RunDirectory:
+    """One run's folder, held exclusively while this object lives."""
+
+    folder: Path
+    _journal: int
+    _hold: int
+
+    @property
+    def run_id(self) -> str:
+        """The name of the folder; everything made outside of it carries this."""
+        return self.folder.name
+
+    @classmethod
+    def create(cls, base: Path, name: str, *, at: Path | None = None) -> Self:
+        """Make a new folder ``<name>-<utc time>`` in ``base``, or exactly ``at``, which must be missing or empty."""
+        folder = at or base / f"{slug(name)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        try:
+            folder = _make(folder, exact=at is not None)
+            (folder / "cases").mkdir()
+        except OSError as error:
+            raise RunDirectoryError(
+                f"cannot make the run directory {folder}: {error.strerror}\n  try: --output with a folder you can write to"
+            ) from error
+        return cls._hold_it(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Take an existing run up again: an unfinished last line of its journal is cut off."""
+        if not (folder / RESOLVED).is_file():
+            raise RunDirectoryError(f"{folder} is no run directory: it has no {RESOLVED}")
+        run = cls._hold_it(folder)
+        _cut_torn_line(folder / RESULTS)
+        _cut_torn_line(folder / "events.jsonl")
+        return run
+
+    @classmethod
+    def _hold_it(cls, folder: Path) -> Self:
+        try:
+            hold = os.open(folder / _HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            journal = os.open(folder / RESULTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except BlockingIOError as error:
+            raise RunDirectoryError(f"another panther is working in {folder}\n  try: wait for it, or stop it") from error
+        except OSError as error:
+            raise RunDirectoryError(f"cannot write to {folder}: {error.strerror}") from error
+        return cls(folder, journal, hold)
+
+    def record(self, attempt: Mapping[str, Any]) -> None:
+        """Append one finished attempt with a single write: when this returns, a crash cannot lose it."""
+        line = json.dumps(attempt, separators=(",", ":"), default=str).encode() + b"\n"
+        written = os.write(self._journal, line)
+        if written != len(line):
+            os.ftruncate(self._journal, os.fstat(self._journal).st_size - written)
+            raise OSError(28, f"the disk is full: a result could not be written to {self.folder / RESULTS}")
+
+    def write(self, name: str, content: str) -> None:
+        """Write a whole file of the run, replacing it only when the new one is complete."""
+        target = self.folder / name
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        temporary.write_text(content, encoding="utf-8")
+        temporary.replace(target)
+
+    def case_folder(self, case_id: str, attempt: int) -> Path:
+        """Make and return the folder of an attempt; one that a killed run has left half-filled is set aside."""
+        folder = self.folder / "cases" / case_id / str(attempt)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            _set_aside(folder)
+            folder.mkdir()
+        return folder
+
+    def finished(self) -> dict[str, Mapping[str, Any]]:
+        """Return the final record of every case that is over, by case id."""
+        return {record["case"]: record for record in read_lines(self.folder / RESULTS) if record.get("final")}
+
+    def attempts_of(self, case_id: str) -> tuple[Mapping[str, Any], ...]:
+        """Return the recorded attempts at one case, in order."""
+        return tuple(record for record in read_lines(self.folder / RESULTS) if record["case"] == case_id)
+
+    def close(self) -> None:
+        """Let go of the folder after everything has reached the disk."""
+        with contextlib.suppress(OSError):  # a full disk was reported when it happened
+            os.fdatasync(self._journal)
+        os.close(self._journal)
+        os.close(self._hold)
+
+
+def _make(folder: Path, *, exact: bool) -> Path:
+    if exact:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise RunDirectoryError(f"{folder} is not empty; a run never writes into an existing one\n"
+                                    "  try: another --output, or `panther resume` to continue that run")
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            candidate.mkdir()
+            return candidate
+    raise RunDirectoryError(f"there are a thousand runs called {folder.name} already")
+
+
+def _set_aside(folder: Path) -> None:
+    for number in range(1, 1000):
+        aside = folder.with_name(f"{folder.name}.interrupted-{number}")
+        if not aside.exists():
+            folder.rename(aside)
+            return
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut off what follows the last newline: a write that a crash interrupted."""
+    if not path.is_file():
+        return
+    with path.open("r+b") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65536)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end != size:
+            file.truncate(end)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a file of lines; an unfinished last line is left out."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+def find_run(name: str, base: Path) -> Path:
+    """Return the run directory called ``name``: a path, a folder below ``base``, or ``last`` for the newest."""
+    if name == "last":
+        runs = [folder for folder in base.iterdir() if (folder / RESOLVED).is_file()] if base.is_dir() else []
+        if not runs:
+            raise RunDirectoryError(f"there is no run in {base} yet")
+        return max(runs, key=lambda folder: (folder / RESOLVED).stat().st_mtime_ns)
+    for folder in (Path(name), base / name):
+        if (folder / RESOLVED).is_file():
+            return folder
+    raise RunDirectoryError(f"no run {name!r}: neither a run directory nor a run in {base}")

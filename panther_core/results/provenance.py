@@ -1,0 +1,103 @@
+"""What a run depends on: enough to repeat it, and to see what has changed when it comes out differently."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from panther_core.plugin_manager import PluginRecord
+
+FORMAT = 1
+_SYSCTLS = ("net/core/rmem_max", "net/core/wmem_max", "net/core/rmem_default", "net/core/wmem_default",
+            "net/core/default_qdisc", "net/ipv4/tcp_congestion_control", "net/ipv4/udp_mem")
+_LIBRARIES = ("panther-pluggy", "pluggy", "attrs", "cattrs", "ruamel.yaml", "rich")
+
+
+def lock_of(plugins: Iterable[PluginRecord], *, seed: int, experiment_hash: str) -> dict[str, Any]:
+    """Return the content of the lock file, without the programs, which are known when they were started."""
+    return {
+        "v": FORMAT,
+        "seed": seed,
+        "experiment_sha256": experiment_hash,
+        "plugins": {each.name: f"{each.distribution} {each.version}".strip()
+                    for each in plugins if each.status == "active"},
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "machine": machine(),
+        "programs": {},
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what the results may depend on: kernel, processor, memory, and the network's settings."""
+    cpu = _text("/proc/cpuinfo")
+    model = re.search(r"model name\s*:\s*(.+)", cpu)
+    memory = re.search(r"MemTotal:\s*(\d+) kB", _text("/proc/meminfo"))
+    return {
+        "kernel": f"{platform.system()} {platform.release()}",
+        "distribution": _os_release(),
+        "libc": " ".join(platform.libc_ver()),
+        "architecture": platform.machine(),
+        "cpu": model[1].strip() if model else platform.processor(),
+        "cpus": os.cpu_count(),
+        "usable_cpus": len(os.sched_getaffinity(0)),
+        "memory_kib": int(memory[1]) if memory else None,
+        "clocksource": _text("/sys/devices/system/clocksource/clocksource0/current_clocksource").strip(),
+        "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip(),
+        "sysctls": {name.replace("/", "."): _text(f"/proc/sys/{name}").strip() for name in _SYSCTLS},
+    }
+
+
+def program_hash(program: str, known: dict[tuple[str, int, int], str]) -> tuple[str, str] | None:
+    """Return the path of a program and the SHA-256 of its file, from ``known`` if it was hashed before."""
+    path = shutil.which(program)
+    if path is None:
+        return None
+    real = os.path.realpath(path)
+    status = os.stat(real)
+    key = (real, status.st_mtime_ns, status.st_size)
+    if key not in known:
+        with Path(real).open("rb") as file:
+            known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return real, known[key]
+
+
+def differences(recorded: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
+    """Return one line for each value of a recorded lock that is different now."""
+    found: list[str] = []
+    for key in sorted({*recorded, *now} - {"programs"} if not where else {*recorded, *now}):
+        path = f"{where}.{key}".lstrip(".")
+        before, after = recorded.get(key), now.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after, path)
+        elif before != after:
+            found.append(f"{path}: recorded {before!r}, now {after!r}")
+    return found
+
+
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _os_release() -> str:
+    found = re.search(r'^PRETTY_NAME="?([^"\n]+)', _text("/etc/os-release"), re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,64 @@
+"""Reads a run directory, finished or not; everything comes from its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_core.checks.judge import over_attempts
+from panther_core.results.directory import LOCK, RESOLVED, RESULTS, read_lines
+from panther_hookspecs import RunView, Verdict
+
+
+@attrs.frozen
+class DirectoryView(RunView):
+    """A run directory to read from."""
+
+    folder: Path
+
+    @property
+    def experiment(self) -> Mapping[str, Any]:
+        """The experiment as it was understood."""
+        return _document(self.folder / RESOLVED)
+
+    @property
+    def lock(self) -> Mapping[str, Any]:
+        """The repeatable part."""
+        return _document(self.folder / LOCK)
+
+    def attempts(self) -> Iterator[Mapping[str, Any]]:
+        """Yield every finished attempt in the order in which they ended."""
+        return iter(read_lines(self.folder / RESULTS))
+
+    def cases(self) -> Iterator[Mapping[str, Any]]:
+        """Yield one record per case in the order in which they ended, its verdict taken over all its attempts."""
+        earlier: dict[str, list[Mapping[str, Any]]] = {}
+        for record in self.attempts():
+            tries = earlier.setdefault(record["case"], [])
+            tries.append(record)
+            if record.get("final"):
+                yield summed_up(earlier.pop(record["case"]))
+        for tries in earlier.values():
+            yield {**summed_up(tries), "final": False}
+
+    def events(self) -> Iterator[Mapping[str, Any]]:
+        """Yield every event in order."""
+        return iter(read_lines(self.folder / "events.jsonl"))
+
+
+def summed_up(tries: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the record of a case from those of its attempts."""
+    verdict = over_attempts(Verdict(each["verdict"]) for each in tries)
+    return {**tries[-1], "verdict": verdict.value, "as_expected": verdict.value in tries[-1]["expected"],
+            "attempts": len(tries), "verdicts": [each["verdict"] for each in tries]}
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
