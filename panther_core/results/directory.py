@@ -17,7 +17,7 @@ import attrs
 from panther_hookspecs import ExperimentInitializationError
 
 RESULTS = "results.jsonl"
-RESOLVED = "resolved.json"
+RESOLVED = "resolved.yaml"
 AS_WRITTEN = "experiment.yaml"
 LOCK = "panther.lock.json"
 _HELD = ".panther"

@@ -23,12 +23,17 @@ class DirectoryView(RunView):
     @property
     def experiment(self) -> Mapping[str, Any]:
         """The experiment as it was understood."""
-        return _document(self.folder / RESOLVED)
+        from ruamel.yaml import YAML  # noqa: PLC0415 - most readers of a run never ask for it
+
+        found: Mapping[str, Any] = YAML(typ="safe", pure=True).load(self.folder / RESOLVED)
+        return found
 
     @property
     def lock(self) -> Mapping[str, Any]:
         """The repeatable part."""
-        return _document(self.folder / LOCK)
+        path = self.folder / LOCK
+        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return found
 
     def attempts(self) -> Iterator[Mapping[str, Any]]:
         """Yield every finished attempt in the order in which they ended."""
@@ -56,9 +61,3 @@ def summed_up(tries: list[Mapping[str, Any]]) -> Mapping[str, Any]:
     return {**tries[-1], "verdict": verdict.value, "as_expected": verdict.value in tries[-1]["expected"],
             "attempts": len(tries), "verdicts": [each["verdict"] for each in tries]}
 
-
-def _document(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        return {}
-    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found

@@ -1,0 +1,296 @@
+"""One attempt at a case, from top to bottom."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+
+from panther_core.checks import judge
+from panther_core.plan.cases import PlannedCase
+from panther_core.run import evidence
+from panther_core.run.compose import Prepared, compose, instrument, specify
+from panther_core.run.control import Control
+from panther_core.run.engine import CancelledError, Engine
+from panther_core.run.record import record_of
+from panther_hookspecs import (
+    Artifact,
+    CaseInfo,
+    CheckResult,
+    EnvironmentSetupEvent,
+    EnvironmentTeardownEvent,
+    EnvironmentUnavailableError,
+    Evidence,
+    Finding,
+    Measurement,
+    MonitoringStartEvent,
+    MonitoringStopEvent,
+    NetworkEnvironmentInterface,
+    NetworkPlan,
+    Process,
+    ServiceDeploymentEvent,
+    ServiceEvent,
+    ServiceReadyEvent,
+    ServiceSpec,
+    Stage,
+    StageResult,
+    TestExecutionError,
+    Verdict,
+)
+
+
+@attrs.define
+class Attempt:
+    """Everything that one attempt gathers on its way."""
+
+    case: PlannedCase
+    number: int
+    engine: Engine
+    folder: Path
+    info: CaseInfo
+    started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    begun: float = attrs.field(factory=time.monotonic)
+    timings: dict[str, float] = attrs.field(factory=dict)
+    prepared: dict[str, Prepared] = attrs.field(factory=dict)
+    control: Control | None = None
+    checks: list[CheckResult] = attrs.field(factory=list)
+    measurements: list[Measurement] = attrs.field(factory=list)
+    findings: list[Finding] = attrs.field(factory=list)
+    artifacts: list[Artifact] = attrs.field(factory=list)
+    problems: list[str] = attrs.field(factory=list)
+    notes: list[str] = attrs.field(factory=list)
+    verdict: Verdict = Verdict.ERROR
+    why: str = ""
+
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to the timings, whatever happens in it."""
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - since
+
+    @property
+    def processes(self) -> Mapping[str, Process]:
+        """The processes that were started, by service."""
+        return self.control.processes if self.control else {}
+
+
+def carry_out(case: PlannedCase, number: int, engine: Engine) -> dict[str, object]:
+    """Run one attempt and return its record. Never raises for what the case, its programs or a plugin did."""
+    folder = engine.run.case_folder(case.case_id, number)
+    attempt = Attempt(case=case, number=number, engine=engine, folder=folder, info=_info(case, number, folder))
+    if case.unsupported:
+        attempt.verdict, attempt.why = Verdict.UNSUPPORTED, case.unsupported
+    else:
+        _run(attempt)
+    engine.hooks.after_test_case(attempt.info, attempt.verdict)
+    return record_of(attempt)
+
+
+def _run(attempt: Attempt) -> None:
+    """Carry the attempt out and judge it; an error ends up in verdict and reason, and everything is torn down."""
+    engine = attempt.engine
+    try:
+        engine.check_cancelled()
+        engine.hooks.before_test_case(attempt.info)
+        with _network(attempt) as (network, control):
+            _start(attempt, network, control)
+            _drive(attempt, control)
+            _stop(attempt, control)
+            _collect(attempt, network)
+        attempt.verdict, attempt.why = _judge(attempt)
+    except CancelledError:
+        attempt.verdict, attempt.why = Verdict.CANCELLED, "cancelled by the user"
+    except Exception as error:  # noqa: BLE001 - becomes the verdict; nothing of one case may end the others
+        if engine.cancelled():
+            attempt.verdict, attempt.why = Verdict.CANCELLED, "cancelled by the user"
+        else:
+            attempt.verdict, attempt.why = Verdict.ERROR, evidence.explain(error, attempt.folder)
+
+
+@contextlib.contextmanager
+def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Control]]:
+    """Plan, prepare and set up the network; take it down again, whatever happens in between."""
+    case, engine, info = attempt.case, attempt.engine, attempt.info
+    context = engine.context(case.case_id, attempt.folder / "network", case.seed, attempt.notes.append)
+    network = case.network.factory(context, case.network_options)
+    network.descriptor = case.network
+    with contextlib.ExitStack() as stack:
+        with attempt.timed("prepare"):
+            specs = specify(case, attempt.number)
+            _preflight(network, specs)
+            stack.callback(_tear_down, attempt, network)
+            endpoints = network.plan_addresses(tuple(specs.values()))
+            attempt.prepared = compose(case, specs, endpoints, attempt.folder, network, engine)
+            slowdown = instrument(case, attempt.prepared, attempt.folder, engine, attempt.notes.append)
+            evidence.place_files(attempt.prepared)
+            evidence.run_phase("pre_run", attempt.prepared, engine)
+        launches = {name: each.launch for name, each in attempt.prepared.items()}
+        control = attempt.control = Control(
+            folder=attempt.folder, seed=case.seed, options=case.test_type_options, network=network, engine=engine,
+            deadline=time.monotonic() + case.timeout * slowdown, launches=launches,
+            started=lambda _, process: engine.follow(process))
+        stack.enter_context(_reporting(attempt, network))
+        with attempt.timed("setup"):
+            engine.hooks.before_environment_setup(info, network.get_name())
+            engine.emit(EnvironmentSetupEvent(environment_name=network.get_name(), setup_type=case.network.name,
+                                              entity_id=case.case_id))
+            network.setup_environment(NetworkPlan(services=tuple(launches.values()), links=case.links,
+                                                  capture=case.capture))
+        stack.callback(_kill_all, attempt)
+        yield network, control
+
+
+def _preflight(network: NetworkEnvironmentInterface, specs: Mapping[str, ServiceSpec]) -> None:
+    problems = [str(problem) for problem in network.preflight(tuple(specs.values()))]
+    if problems:
+        raise EnvironmentUnavailableError(f"{network.get_name()} cannot run this: " + "; ".join(problems))
+
+
+@contextlib.contextmanager
+def _reporting(attempt: Attempt, network: NetworkEnvironmentInterface) -> Iterator[None]:
+    """Tell the plugins about an error while there is still something to look at."""
+    try:
+        yield
+    except Exception as error:
+        attempt.engine.hooks.on_environment_error(attempt.info, network.get_name(), error)
+        attempt.engine.hooks.on_test_case_error(attempt.info, error)
+        raise
+
+
+def _start(attempt: Attempt, network: NetworkEnvironmentInterface, control: Control) -> None:
+    """Start the services in dependency order, each when those it needs are ready."""
+    engine = attempt.engine
+    with attempt.timed("start"):
+        for name, one in attempt.prepared.items():
+            engine.check_cancelled()
+            engine.emit(ServiceDeploymentEvent(service_name=name, environment_name=network.get_name(),
+                                               deployment_type=attempt.case.network.name, entity_id=attempt.case.case_id))
+            process = network.start_service(one.launch)
+            control.processes[name] = process
+            engine.follow(process)
+            engine.program_seen(one.launch.command.program.command)
+            evidence.refuse_start_failure(name, process)
+            for planned, tool in one.instruments:
+                engine.emit(MonitoringStartEvent(environment_name=planned.descriptor.name, target_process=name,
+                                                 monitoring_type="wrap"))
+                tool.start_monitoring(process)
+            network.wait_for_service_ready(name, one.launch.ready.timeout)
+            engine.emit(ServiceReadyEvent(service_name=name, environment_name=network.get_name(),
+                                          entity_id=attempt.case.case_id))
+
+
+def _drive(attempt: Attempt, control: Control) -> None:
+    """Take the case through the stages of its test type."""
+    going = True
+    for stage in attempt.case.test_type.stages:
+        if not (going or stage.always):
+            continue
+        with attempt.timed(f"stage.{stage.name}"):
+            result = _run_stage(stage, control)
+        control.values[stage.name] = result.values
+        if result.status is not Verdict.PASS:
+            going = False
+            attempt.checks.append(CheckResult(name=f"stage {stage.name}", verdict=result.status, evidence=result.error))
+    attempt.measurements += control.measurements
+    attempt.findings += control.findings
+
+
+def _run_stage(stage: Stage, control: Control) -> StageResult:
+    try:
+        result = stage.run(control)
+    except TimeoutError as error:
+        return StageResult(status=Verdict.FAIL, error=str(error))
+    if result is None:
+        return StageResult()
+    if not isinstance(result, StageResult):
+        raise TestExecutionError(f"stage {stage.name} returned {result!r} instead of a StageResult or None")
+    return result
+
+
+def _stop(attempt: Attempt, control: Control) -> None:
+    """Stop the services in reverse order, each so that what watches it can write its result."""
+    with attempt.timed("stop"):
+        for name, process in reversed(tuple(attempt.processes.items())):
+            one = attempt.prepared[name]
+            early = None if one.launch.ends_by_itself or name in control.disturbed else process.exit
+            if early is not None:
+                attempt.checks.append(CheckResult(name=f"service {name} kept running", verdict=Verdict.FAIL,
+                                                  evidence=f"it ended by itself: {early}"))
+            for planned, tool in one.instruments:
+                tool.stop_monitoring()
+                attempt.engine.emit(MonitoringStopEvent(environment_name=planned.descriptor.name, target_process=name))
+            status = process.stop(signal=one.launch.stop_signal, grace=one.launch.stop_grace)
+            attempt.engine.forget(process)
+            attempt.engine.emit(ServiceEvent(service_name=name, operation="exited", exit_code=status.code,
+                                             entity_id=attempt.case.case_id, metadata={"status": str(status)}))
+
+
+def _kill_all(attempt: Attempt) -> None:
+    """End whatever still runs; after a normal stop there is nothing left to do."""
+    for process in attempt.processes.values():
+        process.kill()
+        attempt.engine.forget(process)
+
+
+def _collect(attempt: Attempt, network: NetworkEnvironmentInterface) -> None:
+    """Gather what services, instruments and the network have written."""
+    with attempt.timed("collect"):
+        evidence.run_phase("post_run", attempt.prepared, attempt.engine)
+        for name, one in attempt.prepared.items():
+            checks, artifacts = evidence.outputs_of(name, one, attempt.folder)
+            attempt.checks += checks
+            attempt.artifacts += artifacts
+            attempt.measurements += evidence.usage_of(name, attempt.processes[name])
+            attempt.notes += evidence.capped(name, attempt.processes[name])
+            for planned, tool in one.instruments:
+                data = tool.get_monitoring_data()
+                attempt.measurements += data.measurements
+                attempt.findings += data.findings
+                attempt.artifacts += data.artifacts
+                attempt.problems += [f"{planned.descriptor.name} on {name}: {problem}" for problem in data.problems]
+        attempt.artifacts += network.collect()
+
+
+def _tear_down(attempt: Attempt, network: NetworkEnvironmentInterface) -> None:
+    """Take the network down and look for what is left of it."""
+    engine, name = attempt.engine, network.get_name()
+    leftovers: tuple[str, ...] = ()
+    with attempt.timed("teardown"):
+        try:
+            network.teardown_environment()
+            leftovers = tuple(network.verify_clean())
+        except Exception as error:  # noqa: BLE001 - becomes a problem of the attempt; its first error stays
+            engine.hooks.on_environment_error(attempt.info, name, error)
+            attempt.problems.append(f"taking down {name} failed: {evidence.explain(error, attempt.folder)}")
+    attempt.problems += [f"{name} left behind: {each}" for each in leftovers]
+    engine.emit(EnvironmentTeardownEvent(environment_name=name, leftovers=leftovers, entity_id=attempt.case.case_id))
+    engine.hooks.after_environment_teardown(attempt.info, name, leftovers)
+
+
+def _judge(attempt: Attempt) -> tuple[Verdict, str]:
+    """Let the scenario and the checks of the case look at the evidence."""
+    with attempt.timed("judge"):
+        seen = Evidence(
+            folder=attempt.folder, exits={name: process.exit for name, process in attempt.processes.items()
+                                          if process.exit is not None},
+            folders={name: one.folder for name, one in attempt.prepared.items()},
+            measurements=tuple(attempt.measurements), findings=tuple(attempt.findings), artifacts=tuple(attempt.artifacts))
+        attempt.checks += evidence.check_all(attempt.case, seen)
+        verdict, why = judge(attempt.checks)
+    if attempt.problems and verdict is not Verdict.FAIL:
+        return Verdict.ERROR, attempt.problems[0]
+    return verdict, why
+
+
+def _info(case: PlannedCase, number: int, folder: Path) -> CaseInfo:
+    return CaseInfo(
+        case_id=case.case_id, name=case.described(), attempt=number, folder=folder,
+        protocol=case.protocol.name if case.protocol else "", scenario=case.scenario.name if case.scenario else "",
+        network_environment=case.network.name, services=tuple(each.name for each in case.services))

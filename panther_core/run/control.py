@@ -1,0 +1,101 @@
+"""What stages can do to a running case."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_core.run.engine import Engine
+from panther_hookspecs import (
+    BaseEvent,
+    CaseControl,
+    CommandResult,
+    ExitStatus,
+    Finding,
+    Measurement,
+    NetworkEnvironmentInterface,
+    Process,
+    ServiceLaunch,
+    ShellCommand,
+    TestExecutionError,
+)
+
+
+@attrs.define
+class Control(CaseControl):
+    """The one implementation of CaseControl: the live services of one attempt."""
+
+    folder: Path
+    seed: int
+    options: Any
+    network: NetworkEnvironmentInterface
+    engine: Engine
+    deadline: float
+    launches: Mapping[str, ServiceLaunch]
+    started: Callable[[str, Process], None]
+    """Told about a process that replaces one that has ended."""
+    processes: dict[str, Process] = attrs.field(factory=dict)
+    values: dict[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    measurements: list[Measurement] = attrs.field(factory=list)
+    findings: list[Finding] = attrs.field(factory=list)
+    disturbed: set[str] = attrs.field(factory=set)
+    """Services that a stage has restarted; that they ended is no surprise."""
+
+    @property
+    def services(self) -> Sequence[str]:
+        """Names of the services in the order in which they were started."""
+        return tuple(self.processes)
+
+    def process(self, service: str) -> Process:
+        """Return the process of a service."""
+        if service not in self.processes:
+            raise TestExecutionError(f"no service {service!r} was started; there are {', '.join(self.processes)}")
+        return self.processes[service]
+
+    def wait(self, services: Sequence[str] | None = None) -> Mapping[str, ExitStatus]:
+        """Wait for services to end by themselves, by default all that do."""
+        names = services if services is not None else [
+            name for name in self.processes if self.launches[name].ends_by_itself]
+        ended: dict[str, ExitStatus] = {}
+        for name in names:
+            status = self.process(name).wait(max(0.0, self.remaining()))
+            self.engine.check_cancelled()
+            if status is None:
+                raise TimeoutError(f"service {name} had not ended when the time of the case was over")
+            ended[name] = status
+        return ended
+
+    def restart(self, service: str) -> None:
+        """Start a service again that has ended, and wait until it is ready."""
+        if self.process(service).exit is None:
+            raise TestExecutionError(f"service {service} still runs; stop it before starting it again")
+        self.disturbed.add(service)
+        process = self.network.start_service(self.launches[service])
+        self.processes[service] = process
+        self.started(service, process)
+        self.network.wait_for_service_ready(service)
+
+    def execute(self, service: str, command: ShellCommand) -> CommandResult:
+        """Run a command to its end where the service runs."""
+        self.engine.check_cancelled()
+        return self.network.execute(service, command)
+
+    def remaining(self) -> float:
+        """Return the seconds that are left of the case's time."""
+        return self.deadline - time.monotonic()
+
+    def measure(self, measurement: Measurement) -> None:
+        """Add a measurement to the result of the case."""
+        self.measurements.append(measurement)
+
+    def find(self, finding: Finding) -> None:
+        """Add a finding to the result of the case."""
+        self.findings.append(finding)
+
+    def emit(self, event: BaseEvent) -> None:
+        """Tell all observers that something happened."""
+        self.engine.emit(event)
