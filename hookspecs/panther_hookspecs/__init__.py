@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from panther_hookspecs._markers import (
     API_VERSION,
+    PROJECT,
     hookimpl,
     hookspec,
 )
@@ -160,6 +161,7 @@ from panther_hookspecs.values import (
 
 __all__ = [
     "API_VERSION",
+    "PROJECT",
     "SPECIFICATIONS",
     "Artifact",
     "BaseEvent",

@@ -49,7 +49,7 @@ def _grammar(name: str) -> str:
 
 
 def _is_first_result(name: str) -> bool:
-    return bool(HOOKS[name].panther_spec["firstresult"])
+    return bool(vars(HOOKS[name])["panther_spec"]["firstresult"])
 
 
 def test_there_are_few_hooks() -> None:

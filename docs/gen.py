@@ -1,0 +1,223 @@
+"""Makes the reference pages from the installed code, so that they cannot be out of date.
+
+MkDocs calls :func:`on_files` while it builds the site. ``python docs/gen.py FOLDER`` writes the pages as files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import inspect
+import io
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import panther_hookspecs as contract
+from panther_core.plugin_manager import PluginManager
+
+MADE = "<!-- made by docs/gen.py from the installed code -->\n\n"
+LISTED = {
+    "protocol": "Protocols",
+    "service": "Implementations",
+    "network_environment": "Network environments",
+    "execution_environment": "Execution environments",
+    "test_type": "Test types",
+    "provisioner": "Provisioners",
+    "observer": "Observers",
+    "report": "Reports",
+}
+
+
+def _cell(text: object) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
+
+
+def _type(annotation: object) -> str:
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    return re.sub(r"\b(?:typing|collections\.abc|panther_hookspecs\.\w+)\.", "", text)
+
+
+def signature(function: Callable[..., Any]) -> str:
+    """Return the signature of a hook exactly as a plugin has to write it, without ``self``."""
+    found = inspect.signature(function)
+    arguments = [each.replace(annotation=_type(each.annotation)) for each in list(found.parameters.values())[1:]]
+    told = ", ".join(f"{each.name}: {each.annotation}" for each in arguments)
+    return f"def {getattr(function, '__name__', '')}({told}) -> {_type(found.return_annotation)}"
+
+
+def _hook(function: Callable[..., Any]) -> str:
+    text, _, example = (inspect.getdoc(function) or "").partition("Example::")
+    told = re.sub(r"^(When|Who|Arguments|Returns|On exception): ", r"- **\1**: ", text, flags=re.MULTILINE)
+    told = re.sub(r"\n- ", "\n\n- ", told, count=1)
+    name = getattr(function, "__name__", "")
+    code = textwrap.dedent(example).strip("\n")
+    return f"### {name}\n\n```python\n{signature(function)}\n```\n\n{told.strip()}\n\n```python\n{code}\n```\n"
+
+
+def hooks_page() -> str:
+    """Return the page with every hook: its exact signature, its documentation and its example."""
+    parts = ["# Hooks\n\nEvery hook of the contract. Each example is executed by the tests of this project.\n"]
+    for specification in contract.SPECIFICATIONS:
+        title = re.sub(r"Specs$", "", specification.__name__)
+        parts.append(f"## {title}\n\n{inspect.getdoc(specification)}\n")
+        parts += [_hook(function) for name, function in vars(specification).items() if name.startswith("panther_")]
+    return "\n".join(parts)
+
+
+def _events() -> Iterator[type[contract.BaseEvent]]:
+    for name in contract.__all__:
+        value = getattr(contract, name)
+        if inspect.isclass(value) and issubclass(value, contract.BaseEvent) and name == value.__name__:
+            yield value
+
+
+def events_page() -> str:
+    """Return the catalogue of events: the fields of each and the name it gives itself."""
+    parts = ["# Events\n\nEvery event class of the contract. A plugin may define more; see the events tutorial.\n"]
+    inherited = {field.name for field in dataclasses.fields(contract.BaseEvent)}
+    for event in _events():
+        own = [each for each in dataclasses.fields(event) if event is contract.BaseEvent or each.name not in inherited]
+        rows = [(f"`{each.name}`", f"`{_type(each.type)}`", "" if _required(each) else "optional") for each in own]
+        named = re.search(r"``(.+?)``", inspect.getdoc(event.__post_init__) or "")
+        parts.append(f"## {event.__name__}\n\n{inspect.getdoc(event)}\n")
+        parts.append(f"Event type: `{named.group(1)}`.\n" if named else "")
+        parts.append(_table(("field", "type", ""), rows))
+    return "\n".join(parts)
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _default(field: attrs.Attribute[Any]) -> str:
+    if field.default is attrs.NOTHING:
+        return "required"
+    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type] # the class hides behind a function in stubs
+        factory: Callable[[], object] = field.default.factory  # type: ignore[union-attr]
+        return f"`{factory()!r}`" if not getattr(field.default, "takes_self", False) else "computed"
+    return f"`{field.default!r}`" if field.default != "" else ""
+
+
+def _options(options: type[Any]) -> str:
+    rows = [
+        (f"`{each.name}`", f"`{_type(each.type)}`", _default(each), each.metadata.get("help", ""))
+        for each in attrs.fields(options)
+        if each.init and not each.name.startswith("_")
+    ]
+    return _table(("key", "type", "default", "meaning"), rows) if rows else "It has no options.\n"
+
+
+def _descriptor(descriptor: contract.Descriptor) -> str:
+    parts = [f"### {descriptor.name}\n\n{descriptor.summary.rstrip('.')}. From `{descriptor.provider.distribution}`.\n"]
+    if descriptor.needs:
+        needed = "\n".join(
+            f"- {each.kind} `{each.name}`" + (f": {each.why}" if each.why else "") for each in descriptor.needs
+        )
+        parts.append(f"Needs:\n\n{needed}\n")
+    parts.append(_options(descriptor.options))
+    parts += [
+        f"Scenario `{scenario.name}`: {scenario.summary}\n\n{_options(scenario.parameters)}"
+        for scenario in getattr(descriptor, "scenarios", ())
+        if isinstance(scenario, contract.TestScenario)
+    ]
+    return "\n".join(parts)
+
+
+def plugins_page() -> str:
+    """Return what is installed with every option, in the words of the plugins themselves."""
+    installed = list(PluginManager.load().registry)
+    told = "What the packages of this repository bring. `panther plugins` lists what is installed on your machine."
+    parts = [f"# Plugins and their options\n\n{told}\n"]
+    for kind, title in LISTED.items():
+        found = [descriptor for descriptor in installed if kind == descriptor.KIND]
+        parts += [f"## {title}\n", *map(_descriptor, found)] if found else []
+    return "\n".join(parts)
+
+
+def errors_page() -> str:
+    """Return the errors of the contract with the exit code that each ends the console with."""
+    errors = [getattr(contract, name) for name in contract.__all__ if _is_error(getattr(contract, name))]
+    rows = [(f"`{each.__name__}`", each.exit_code, (inspect.getdoc(each) or "").splitlines()[0]) for each in errors]
+    told = (
+        "What PANTHER raises on purpose. All derive from `PantherExperimentError`; the console prints the message, "
+        "never a traceback, and ends with the exit code."
+    )
+    return f"# Errors\n\n{told}\n\n{_table(('error', 'exit code', 'meaning'), rows)}"
+
+
+def _is_error(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, contract.PantherExperimentError)
+
+
+@contextlib.contextmanager
+def _width(columns: int) -> Iterator[None]:
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(columns)
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+def _help(descriptor: contract.CommandDescriptor) -> str:
+    parser = argparse.ArgumentParser(prog=f"panther {descriptor.name}", description=descriptor.summary)
+    descriptor.configure(parser)
+    out = io.StringIO()
+    parser.print_help(out)
+    return f"## panther {descriptor.name}\n\n{descriptor.summary}\n\n```text\n{out.getvalue().strip()}\n```\n"
+
+
+def commands_page() -> str:
+    """Return the help of every command of the console."""
+    found = PluginManager.load().registry.all(contract.CommandDescriptor)
+    with _width(100):
+        return "\n".join(["# Commands\n\nWhat `panther COMMAND --help` prints.\n", *map(_help, found)])
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/hooks.md": hooks_page,
+    "reference/events.md": events_page,
+    "reference/plugins.md": plugins_page,
+    "reference/commands.md": commands_page,
+    "reference/errors.md": errors_page,
+}
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the generated pages and the colours of code to a site that MkDocs builds."""
+    from mkdocs.structure.files import File  # noqa: PLC0415 - needed only while MkDocs runs
+    from pygments.formatters import HtmlFormatter  # noqa: PLC0415
+
+    for name, make in PAGES.items():
+        files.append(File.generated(config, name, content=MADE + make()))
+    styles = HtmlFormatter(style="default").get_style_defs(".codehilite")
+    files.append(File.generated(config, "code.css", content=styles))
+    return files
+
+
+def main(folder: Path) -> None:
+    """Write the pages below ``folder``."""
+    for name, make in PAGES.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(MADE + make(), encoding="utf-8")
+        print(target)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
