@@ -40,15 +40,25 @@ class DirectoryView(RunView):
         return iter(read_lines(self.folder / RESULTS))
 
     def cases(self) -> Iterator[Mapping[str, Any]]:
-        """Yield one record per case in the order in which they ended, its verdict taken over all its attempts."""
-        earlier: dict[str, list[Mapping[str, Any]]] = {}
+        """Yield one record per case in the order in which they ended, its verdict taken over all its attempts.
+
+        Where a run was taken up again, the attempts since then count.
+        """
+        rounds: dict[str, int] = {}
         for record in self.attempts():
-            tries = earlier.setdefault(record["case"], [])
-            tries.append(record)
-            if record.get("final"):
-                yield summed_up(earlier.pop(record["case"]))
-        for tries in earlier.values():
-            yield {**summed_up(tries), "final": False}
+            rounds[record["case"]] = rounds.get(record["case"], 0) + bool(record["final"])
+        tries: dict[str, list[Mapping[str, Any]]] = {}
+        for record in self.attempts():
+            case = record["case"]
+            tries.setdefault(case, []).append(record)
+            if record["final"]:
+                rounds[case] -= 1
+                since = tries.pop(case)
+                if rounds[case] == 0:
+                    yield summed_up(since)
+        for case, since in tries.items():
+            if case in rounds:
+                yield {**summed_up(since), "final": False}
 
     def events(self) -> Iterator[Mapping[str, Any]]:
         """Yield every event in order."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -65,6 +66,7 @@ class Attempt:
     notes: list[str] = attrs.field(factory=list)
     verdict: Verdict = Verdict.ERROR
     why: str = ""
+    error: BaseException | None = None
 
     @contextlib.contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -81,8 +83,11 @@ class Attempt:
         return self.control.processes if self.control else {}
 
 
-def carry_out(case: PlannedCase, number: int, engine: Engine) -> dict[str, object]:
-    """Run one attempt and return its record. Never raises for what the case, its programs or a plugin did."""
+def carry_out(case: PlannedCase, number: int, engine: Engine) -> tuple[dict[str, Any], BaseException | None]:
+    """Run one attempt; return its record and the error that ended it, if one did.
+
+    Never raises for what the case, its programs or a plugin did.
+    """
     folder = engine.run.case_folder(case.case_id, number)
     attempt = Attempt(case=case, number=number, engine=engine, folder=folder, info=_info(case, number, folder))
     if case.unsupported:
@@ -90,7 +95,7 @@ def carry_out(case: PlannedCase, number: int, engine: Engine) -> dict[str, objec
     else:
         _run(attempt)
     engine.hooks.after_test_case(attempt.info, attempt.verdict)
-    return record_of(attempt)
+    return record_of(attempt), attempt.error
 
 
 def _run(attempt: Attempt) -> None:
@@ -111,6 +116,7 @@ def _run(attempt: Attempt) -> None:
         if engine.cancelled():
             attempt.verdict, attempt.why = Verdict.CANCELLED, "cancelled by the user"
         else:
+            attempt.error = error
             attempt.verdict, attempt.why = Verdict.ERROR, evidence.explain(error, attempt.folder)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def record_of(attempt: Attempt) -> dict[str, object]:
+def record_of(attempt: Attempt) -> dict[str, Any]:
     """Return the record; ``final`` is decided by who knows whether another attempt follows."""
     case = attempt.case
     return {
