@@ -78,6 +78,7 @@ class Orchestrator:
     _stopped: bool = False
     _exhausted: bool = False
     _failure: BaseException | None = None
+    _threads: list[threading.Thread] = attrs.field(factory=list)
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
 
     def add_provisioner(self, provisioner: Provisioner, max_workers: int = 1) -> None:
@@ -87,19 +88,23 @@ class Orchestrator:
     def run(self, works: Iterator[Work]) -> None:
         """Run all works; return when the last is done, or raise what ended the run early."""
         self._source = works
-        threads = [threading.Thread(target=self._serve, args=(provisioner,), name=f"slot-{number}", daemon=True)
-                   for provisioner, workers in self._provisioners for number in range(1, workers + 1)]
-        for thread in threads:
+        self._threads += [threading.Thread(target=self._serve, args=(provisioner,), name=f"slot-{number}", daemon=True)
+                          for provisioner, workers in self._provisioners for number in range(1, workers + 1)]
+        for thread in self._threads:
             thread.start()
         try:
-            for thread in threads:
-                thread.join()
+            self.wait()
         except BaseException:
             self.stop()
             raise
         if self._failure is not None:
             raise self._failure
         self.unplaced += [work for _, _, work in self._waiting] if not self._stopped else []
+
+    def wait(self) -> None:
+        """Return when every worker has ended."""
+        for thread in self._threads:
+            thread.join()
 
     def stop(self) -> None:
         """Hand out no more work; what runs is left to whoever runs it."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from panther_hookspecs.environments import MetricsRecorder
 from panther_hookspecs.events import BaseEvent
 from panther_hookspecs.plugins import Descriptor
 
@@ -71,10 +72,11 @@ class RunView(abc.ABC):
 
 @attrs.frozen(kw_only=True)
 class ObserverContext:
-    """What an observer is handed: the run's folder and its options."""
+    """What an observer is handed: the run's folder, its options, and the numbers of the run."""
 
     run_folder: Path
     options: Any
+    metrics: MetricsRecorder
 
 
 @attrs.frozen(kw_only=True)

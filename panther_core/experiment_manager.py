@@ -1,0 +1,373 @@
+"""The experiment from its configuration to its results, through its five phases."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+
+from panther_core import session
+from panther_core.checks.judge import over_attempts
+from panther_core.config import ExperimentConfig, GlobalConfig
+from panther_core.events import EventManager
+from panther_core.hooks import listed
+from panther_core.metrics import MetricsCollector
+from panther_core.orchestrator import LocalSlots, Orchestrator, Work
+from panther_core.plan import PlannedCase, count_cases, plan_cases
+from panther_core.plugin_manager import PluginManager
+from panther_core.results import RunDirectory
+from panther_core.results.durations import Durations
+from panther_core.run import Engine, carry_out
+from panther_core.run.fastfail import FastFail
+from panther_core.run.record import is_retryable
+from panther_core.test_case import TestCase, TestCaseState
+from panther_hookspecs import (
+    ConfigurationException,
+    ExperimentEvent,
+    ExperimentInitializationError,
+    ExperimentPhase,
+    Observer,
+    PantherExperimentError,
+    PluginValidationError,
+    RunInfo,
+    System,
+    TestCaseInitializationError,
+    TestEvent,
+    TestExecutionError,
+    Verdict,
+)
+
+ExperimentResult = dict[str, Any]
+"""What run_tests returns: verdict, success_rate, counts, the run's folder, one entry per test case."""
+
+
+@attrs.frozen(kw_only=True)
+class RunSettings:
+    """How to run, as opposed to what: the options of the command line."""
+
+    jobs: int = 1
+    select: str = ""
+    output: Path | None = None
+    fail_fast: bool = False
+    strict: bool = False
+    locked: Mapping[str, Any] | None = None
+    """A recorded lock that this machine must match."""
+    only_missing: bool = False
+    """When a run is taken up again: leave alone what has failed."""
+
+
+class ExperimentManager:
+    """Orchestrates one experiment. Use it as a context manager, so that it always cleans up."""
+
+    def __init__(  # noqa: PLR0913 - the parameters of the documented constructor, then keyword-only ones
+        self,
+        global_config: GlobalConfig,
+        experiment_name: str | None = None,
+        plugin_dir: Path | None = None,
+        logger: logging.Logger | None = None,
+        metrics_collector: MetricsCollector | None = None,
+        fast_fail_enabled: bool = True,  # noqa: FBT001, FBT002 - documented as positional
+        dry_run: bool = False,  # noqa: FBT001, FBT002 - documented as positional
+        *,
+        plugins: PluginManager | None = None,
+        event_manager: EventManager | None = None,
+        settings: RunSettings | None = None,
+        resume: Path | None = None,
+    ) -> None:
+        """Load the plugins, those of ``plugin_dir`` too; with ``resume``, continue that run."""
+        self.global_config = global_config
+        self.name = experiment_name
+        self.logger = logger or logging.getLogger("panther")
+        self.metrics_collector = metrics_collector or MetricsCollector()
+        self.fast_fail_enabled = fast_fail_enabled
+        self.dry_run = dry_run
+        self.settings = settings or RunSettings()
+        self._plugins = plugins or PluginManager.load(extra=session.modules_of(plugin_dir))
+        self._events = event_manager or EventManager(strict=self.settings.strict)
+        self._owns_events = event_manager is None
+        self._observers: list[Observer] = []
+        self._resume = resume
+        self._stack = contextlib.ExitStack()
+        self._directory: RunDirectory | None = None
+        self._engine: Engine | None = None
+        self._orchestrator: Orchestrator | None = None
+        self._experiment: ExperimentConfig | None = None
+        self._cases: list[TestCase] = []
+        self._done: dict[str, Mapping[str, Any]] = {}
+        self._tries: dict[str, list[Verdict]] = {}
+        self._counts: Counter[str] = Counter()
+        self._by_name: dict[str, Counter[str]] = {}
+        self._unexpected = 0
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._entered: set[ExperimentPhase] = set()
+
+    @property
+    def experiment_dir(self) -> Path:
+        """The run's folder; it is made when it is first asked for, or when the tests run."""
+        return self._run_directory().folder
+
+    @property
+    def test_cases(self) -> list[TestCase]:
+        """The configured test cases."""
+        return list(self._cases)
+
+    @property
+    def plugin_manager(self) -> PluginManager:
+        """The plugins of this experiment."""
+        return self._plugins
+
+    @property
+    def event_manager(self) -> EventManager:
+        """The bus that carries this experiment's events."""
+        return self._events
+
+    def add_observer(self, observer: Observer) -> None:
+        """Let ``observer`` receive every event from now on."""
+        self._observers.append(observer)
+        self._events.add_observer(observer)
+
+    def initialize_experiments(self, experiment_config: ExperimentConfig) -> None:
+        """Take the experiment; everything that can be known to be wrong before it runs is told here."""
+        self._experiment = experiment_config
+        self.name = self.name or experiment_config.name
+        with self._phase(ExperimentPhase.INITIALIZATION), self._phase(ExperimentPhase.PLUGIN_LOADING):
+            try:
+                experiment_config.validate(self._plugins.registry)
+                self._cases = [self._test_case(each) for each in experiment_config.test_cases]
+            except (ConfigurationException, PluginValidationError):
+                raise
+            except PantherExperimentError as error:
+                raise TestCaseInitializationError(str(error)) from error
+
+    def _test_case(self, config: Any) -> TestCase:
+        case = TestCase(config, self.global_config, self._plugins, self._events, self.metrics_collector)
+        case.experiment = self._experiment
+        return case
+
+    def planned(self) -> Iterator[PlannedCase]:
+        """Yield the cases that the experiment consists of, in their order, without starting anything."""
+        return plan_cases(self._configured(), self._plugins.registry, select=self.settings.select)
+
+    def run_tests(self) -> ExperimentResult:
+        """Run every case; return verdict, counts and where the evidence is."""
+        experiment = self._configured()
+        if self.dry_run:
+            return self._result(total=sum(1 for _ in self.planned()))
+        total = count_cases(experiment) if not self.settings.select else sum(1 for _ in self.planned())
+        error: PantherExperimentError | None = None
+        try:
+            with self._phase(ExperimentPhase.SERVICE_SETUP):
+                self._set_up(experiment)
+            with self._phase(ExperimentPhase.TEST_EXECUTION, total=total, jobs=self.settings.jobs,
+                             run=str(self.experiment_dir)):
+                self._execute()
+        except KeyboardInterrupt:
+            self._cancelled = True
+        except PantherExperimentError as stopped:
+            error = stopped
+        self._finish_states()
+        return self._result(total=total, error=error)
+
+    def cancel(self) -> None:
+        """Stop from any thread: nothing new starts, what runs is ended and recorded as cancelled."""
+        self._cancelled = True
+        if self._orchestrator is not None:
+            self._orchestrator.stop()
+        if self._engine is not None:
+            self._engine.cancel()
+
+    def cleanup(self) -> None:
+        """End everything that this experiment has started and write what is still held. May be called twice."""
+        if ExperimentPhase.CLEANUP in self._entered:
+            return
+        with self._phase(ExperimentPhase.CLEANUP):
+            self._stack.close()
+        if self._owns_events:
+            self._events.close()
+
+    def __enter__(self) -> Self:
+        """Enter the experiment."""
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, exc_val: BaseException | None,
+                 exc_tb: TracebackType | None) -> bool:
+        """Clean up; an exception goes on."""
+        self.cleanup()
+        return False
+
+    def _set_up(self, experiment: ExperimentConfig) -> None:
+        directory = self._run_directory()
+        self._done = directory.finished() if self._resume else {}
+        session.write_inputs(directory, experiment, self._plugins, self.settings.locked)
+        for observer in session.observers(experiment, self._plugins.registry, directory, self.metrics_collector):
+            self.add_observer(observer)
+            self._stack.callback(observer.close)
+        listener = self._plugins.hooks.event_listener()
+        if listener is not None:
+            self._events.subscribe("*", listener, name="panther_on_event")
+        self._engine = self._stack.enter_context(session.engine(
+            directory, self._plugins.hooks, self.global_config, self.metrics_collector, self._events.emit,
+            self.settings.locked))
+
+    def _execute(self) -> None:
+        durations = Durations.load(self._run_directory().folder.parent)
+        self._stack.callback(durations.save)
+        fast_fail = FastFail(enabled=self.fast_fail_enabled)
+        engine = self._engine
+        if engine is None:
+            raise TestExecutionError("the experiment was not set up")
+
+        def run_test(work: Work, system: System) -> Work | None:
+            return self._attempt(work, system, engine, durations, fast_fail)
+
+        orchestrator = self._orchestrator = Orchestrator(run_test, self._plugins.hooks, durations.expected)
+        orchestrator.add_provisioner(LocalSlots(), max_workers=max(1, self.settings.jobs))
+        try:
+            orchestrator.run(self._works())
+        except KeyboardInterrupt:
+            self.cancel()
+            orchestrator.wait()
+            raise
+        for work in orchestrator.unplaced:
+            raise TestExecutionError(f"no system can run {work.case.described()}: it needs the labels "
+                                     f"{', '.join(sorted(work.case.labels))}")
+
+    def _works(self) -> Iterator[Work]:
+        """Yield the cases that still have to run."""
+        for case in self.planned():
+            before = self._done.get(case.case_id)
+            if before is None:
+                yield Work(case=case)
+            elif before["as_expected"] or self.settings.only_missing:
+                self._count(case.name, Verdict(before["verdict"]), expected=before["as_expected"])
+            else:
+                yield Work(case=case, attempt=before["attempt"] + 1)
+
+    def _attempt(self, work: Work, system: System, engine: Engine, durations: Durations,
+                 fast_fail: FastFail) -> Work | None:
+        """Run one attempt, record it, and return the work of another one if it is due."""
+        case, events = work.case, self._events
+        self._mark(case.name, TestCaseState.RUNNING)
+        events.emit(TestEvent(test_case_id=case.case_id, action="started", entity_id=case.case_id, metadata={
+            "name": case.name, "cell": dict(case.cell), "repetition": case.repetition, "attempt": work.attempt,
+            "system": system.name}))
+        record, error = carry_out(case, work.attempt, engine)
+        verdict = Verdict(record["verdict"])
+        tries = self._tries.setdefault(case.case_id, [])
+        tries.append(verdict)
+        again = is_retryable(verdict) and verdict not in case.expect and len(tries) <= case.retry_count
+        overall = over_attempts(tries)
+        record |= {"final": not again and verdict is not Verdict.CANCELLED, "system": system.name,
+                   "as_expected": overall in case.expect}
+        engine.run.record(record)
+        durations.saw(case, record["seconds"])
+        self._tell(work, record, overall, again=again)
+        fast_fail.look(record, error)
+        if again:
+            return attrs.evolve(work, attempt=work.attempt + 1)
+        del self._tries[case.case_id]
+        self._count(case.name, overall, expected=record["as_expected"])
+        if self.settings.fail_fast and not record["as_expected"] and self._orchestrator is not None:
+            self._orchestrator.stop()
+        return None
+
+    def _tell(self, work: Work, record: Mapping[str, Any], overall: Verdict, *, again: bool) -> None:
+        shown = ("name", "cell", "repetition", "attempt", "final", "expected", "as_expected", "why", "seconds", "folder")
+        self._events.emit(TestEvent(
+            test_case_id=work.case.case_id, action="retried" if again else "completed", status=overall.value,
+            duration_ms=round(record["seconds"] * 1000), entity_id=work.case.case_id,
+            metadata={"verdict": overall.value, **{key: record[key] for key in shown}}))
+
+    def _count(self, name: str, verdict: Verdict, *, expected: bool) -> None:
+        with self._lock:
+            self._counts[verdict.value] += 1
+            self._by_name.setdefault(name, Counter())[verdict.value] += 1
+            self._unexpected += not expected
+            self._by_name[name]["unexpected"] += not expected
+
+    def _mark(self, name: str, state: TestCaseState) -> None:
+        with self._lock:
+            for case in self._cases:
+                if case.name == name and case.state is TestCaseState.PENDING:
+                    case.transition_to(state)
+
+    def _finish_states(self) -> None:
+        for case in self._cases:
+            counts = self._by_name.get(case.name, Counter())
+            if case.state is TestCaseState.PENDING and counts:
+                case.transition_to(TestCaseState.RUNNING)
+            if self._cancelled or not counts:
+                case.transition_to(TestCaseState.CANCELLED)
+            else:
+                case.transition_to(TestCaseState.FAILED if counts["unexpected"] else TestCaseState.COMPLETED)
+
+    def _result(self, *, total: int, error: PantherExperimentError | None = None) -> ExperimentResult:
+        done = sum(self._counts.values())
+        failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors))
+        verdict = ("cancelled" if self._cancelled else "error" if error else
+                   "pass" if not self._unexpected and (done or self.dry_run) else "fail")
+        return {
+            "verdict": verdict, "success_rate": (done - self._unexpected) / done if done else 0.0, "total": total,
+            "counts": dict(self._counts), "unexpected": self._unexpected, "interrupted": self._cancelled,
+            "run": str(self._directory.folder) if self._directory else None,
+            "test_cases": {name: dict(counts) for name, counts in self._by_name.items()},
+            "errors": [*([str(error)] if error else []), *failures],
+            "exit_code": _exit_code(verdict, error, strict=self.settings.strict and bool(failures)),
+            "metrics": self.metrics_collector.get_metrics(),
+        }
+
+    @contextlib.contextmanager
+    def _phase(self, phase: ExperimentPhase, **metadata: object) -> Iterator[None]:
+        """Enter a phase: tell plugins and observers when it begins, ends and fails."""
+        info = RunInfo(run_id=self._directory.run_id if self._directory else "", name=self.name or "",
+                       folder=self._directory.folder if self._directory else None)
+        hooks, self._entered = self._plugins.hooks, self._entered | {phase}
+        self._emit_phase(phase, "started", metadata)
+        try:
+            hooks.before_phase(info, phase)
+            yield
+        except BaseException as error:
+            hooks.on_phase_error(info, phase, error)
+            self._emit_phase(phase, "failed", {"error": str(error)})
+            raise
+        else:
+            self._emit_phase(phase, "finished", {**metadata, "counts": dict(self._counts)})
+        finally:
+            hooks.after_phase(info, phase)
+
+    def _emit_phase(self, phase: ExperimentPhase, status: str, metadata: Mapping[str, object]) -> None:
+        self._events.emit(ExperimentEvent(experiment_id=self.name or "", phase=phase.value, status=status,
+                                          metadata=metadata))
+
+    def _configured(self) -> ExperimentConfig:
+        if self._experiment is None:
+            raise ExperimentInitializationError("no experiment was given: call initialize_experiments first")
+        return self._experiment
+
+    def _run_directory(self) -> RunDirectory:
+        if self._directory is None:
+            if self.dry_run:
+                raise ExperimentInitializationError("a dry run has no folder")
+            base = Path(self.global_config.paths.get("runs", "runs"))
+            self._directory = (RunDirectory.open(self._resume) if self._resume else
+                               RunDirectory.create(base, self.name or "experiment", at=self.settings.output))
+            self._stack.callback(self._directory.close)
+        return self._directory
+
+
+def _exit_code(verdict: str, error: PantherExperimentError | None, *, strict: bool) -> int:
+    if verdict == "cancelled":
+        return 130
+    if error is not None:
+        return error.exit_code
+    return 0 if verdict == "pass" and not strict else 1
+
+

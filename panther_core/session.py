@@ -1,0 +1,137 @@
+"""What a run is made of: its inputs on disk, its observers, its engine."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from panther_core.config import ExperimentConfig, GlobalConfig
+from panther_core.hooks import Hooks
+from panther_core.metrics import MetricsCollector
+from panther_core.plugin_manager import PluginManager
+from panther_core.process import Supervisor
+from panther_core.registry import Registry
+from panther_core.results import RunDirectory
+from panther_core.results.directory import AS_WRITTEN, LOCK, RESOLVED
+from panther_core.results.provenance import differences, lock_of, program_hash
+from panther_core.run import Engine
+from panther_core.run.build import BuildCache
+from panther_hookspecs import (
+    BaseEvent,
+    EnvironmentUnavailableError,
+    Observer,
+    ObserverContext,
+    ObserverDescriptor,
+    PluginValidationError,
+)
+
+
+def modules_of(folder: Path | None) -> Sequence[object]:
+    """Import every Python file of a folder, to be added as plugins that are not installed."""
+    if folder is None:
+        return ()
+    if not folder.is_dir():
+        raise PluginValidationError(f"the plugin folder {folder} does not exist")
+    found: list[object] = []
+    for path in sorted(folder.glob("*.py")):
+        spec = importlib.util.spec_from_file_location(f"panther_local_{path.stem}", path)
+        if spec is None or spec.loader is None:
+            continue
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise PluginValidationError(f"the plugin {path} cannot be imported: {type(error).__name__}: {error}") from error
+        found.append(module)
+    return found
+
+
+def write_inputs(directory: RunDirectory, experiment: ExperimentConfig, plugins: PluginManager,
+                 locked: Mapping[str, Any] | None) -> None:
+    """Write the experiment as written and as understood, and the lock; refuse a machine that the given lock excludes."""
+    resolved = experiment.to_yaml()
+    digest = hashlib.sha256(resolved.encode()).hexdigest()
+    lock = lock_of(plugins.plugins, seed=experiment.seed, experiment_hash=digest)
+    if locked is not None:
+        changed = differences(locked, lock)
+        if changed:
+            more = f" (and {len(changed) - 2} more)" if len(changed) > 2 else ""  # noqa: PLR2004 - four lines in all
+            raise EnvironmentUnavailableError("this is not what the lock file recorded:\n  "
+                                              + "\n  ".join(changed[:2]) + more)
+    if (directory.folder / RESOLVED).exists():
+        return
+    if experiment.source is not None and experiment.source.is_file():
+        directory.write(AS_WRITTEN, experiment.source.read_text(encoding="utf-8"))
+    directory.write(LOCK, json.dumps(lock, indent=1))
+    directory.write(RESOLVED, resolved)
+
+
+def observers(experiment: ExperimentConfig, registry: Registry, directory: RunDirectory,
+              metrics: MetricsCollector) -> Iterator[Observer]:
+    """Make the observers of the run: those that always take part, and those that the experiment names."""
+    chosen = {each.name: None for each in registry.all(ObserverDescriptor) if each.default}
+    for name, options in {**chosen, **experiment.observers}.items():
+        descriptor = registry.get(ObserverDescriptor, name)
+        context = ObserverContext(run_folder=directory.folder, options=options or descriptor.options(), metrics=metrics)
+        yield descriptor.factory(context)
+
+
+@contextlib.contextmanager
+def engine(directory: RunDirectory, hooks: Hooks, settings: GlobalConfig, metrics: MetricsCollector,
+           emit: Callable[[BaseEvent], None], locked: Mapping[str, Any] | None) -> Iterator[Engine]:
+    """Start what runs processes; on the way out nothing of it is left."""
+    with Supervisor.start(run_id=directory.run_id) as supervisor:
+        programs = Programs(directory, (locked or {}).get("programs", {}))
+        yield Engine(
+            run=directory, hooks=hooks, launcher=supervisor.launcher, commands=supervisor.commands, metrics=metrics,
+            emit=emit, builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands),
+            program_seen=programs.seen,
+        )
+        programs.write()
+
+
+def cache_folder(settings: GlobalConfig) -> Path:
+    """Return where builds are kept between runs."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(settings.paths.get("cache") or Path(home) / "panther").absolute()
+
+
+class Programs:
+    """The programs that the run has started, with their hashes, for the lock file."""
+
+    def __init__(self, directory: RunDirectory, expected: Mapping[str, str]) -> None:
+        """Compare each program with ``expected``, where that names it."""
+        self._directory = directory
+        self._expected = expected
+        self._hashes: dict[tuple[str, int, int], str] = {}
+        self._programs: dict[str, str] = {}
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+
+    def seen(self, program: str) -> None:
+        """Note a program that is about to be watched; refuse one that differs from the lock."""
+        if program in self._names:
+            return
+        with self._lock:
+            found = program_hash(program, self._hashes)
+            self._names.add(program)
+            if found is None:
+                return
+            path, digest = found
+            self._programs[path] = digest
+        if self._expected.get(path, digest) != digest:
+            raise EnvironmentUnavailableError(f"{path} is not the program that the lock file recorded")
+
+    def write(self) -> None:
+        """Add the programs to the run's lock file."""
+        path = self._directory.folder / LOCK
+        lock = json.loads(path.read_text(encoding="utf-8"))
+        lock["programs"] |= dict(sorted(self._programs.items()))
+        self._directory.write(LOCK, json.dumps(lock, indent=1))
