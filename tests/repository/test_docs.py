@@ -1,0 +1,187 @@
+"""What the documentation shows works: it is executed, page by page, block by block, in the order of the page.
+
+In a page, a comment right before a fenced block says what is special about it:
+
+- ``<!-- not run: reason -->`` the block is for reading only;
+- ``<!-- file: name.yaml -->`` the block is a file, written to the page's scratch folder for the blocks that follow;
+- ``<!-- exit: 1 -->`` the commands of a ``console`` block end with that code instead of 0.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+FENCE = re.compile(
+    r"(?:^<!-- (?P<key>not run|file|exit): (?P<value>.+?) -->\n\n?)?"
+    r"^(?P<indent> *)(?P<fence>```+)(?P<language>[\w-]*)[^\n]*\n(?P<body>.*?)^ *(?P=fence) *$",
+    re.MULTILINE | re.DOTALL,
+)
+LANGUAGES = frozenset(
+    {"python", "console", "yaml", "text", "toml", "json", "jsonl", "ini", "c", "diff", "markdown", "sh"}
+)
+READ_ONLY = LANGUAGES - {"python", "console", "yaml"}
+TIME_LIMIT = 240
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    body: str
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line} ({self.language})"
+
+
+def _pages() -> list[Path]:
+    found = [ROOT / "README.md", ROOT / "hookspecs" / "README.md"]
+    found += [*ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")]
+    return sorted(path for path in found if path.is_file())
+
+
+def _blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text()
+    for match in FENCE.finditer(text):
+        indent = match["indent"]
+        yield Block(
+            page=page,
+            line=text.count("\n", 0, match.start("fence")) + 1,
+            language=match["language"],
+            body="".join(line.removeprefix(indent) for line in match["body"].splitlines(keepends=True)),
+            key=match["key"] or "",
+            value=match["value"] or "",
+        )
+
+
+def _commands(block: Block) -> Iterator[str]:
+    """Yield the commands after ``$``, lines joined that end with a backslash."""
+    joined = re.sub(r"\\\n(?:> )?\s*", "", block.body)
+    for line in joined.splitlines():
+        if line.startswith("$ "):
+            yield line.removeprefix("$ ").partition("  # ")[0].strip()
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    tools = str(Path(sys.executable).parent)
+    quiet = {"NO_COLOR": "1", "COLUMNS": "120", "HOME": str(scratch)}
+    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", **quiet}
+
+
+def _run_console(block: Block, scratch: Path) -> None:
+    wanted = int(block.value) if block.key == "exit" else 0
+    commands = list(_commands(block))
+    assert commands, f"{block} shows no command: lines with one begin with '$ '"
+    for command in commands:
+        words = shlex.split(command)
+        shell = ["bash", "-c", command] if re.search(r"[|&;<>*]", command) else words
+        done = subprocess.run(
+            shell,
+            cwd=scratch,
+            env=_environment(scratch),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT,
+            check=False,
+        )
+        assert done.returncode == wanted, f"{block}: {command}\n{done.stdout}{done.stderr}"
+
+
+def _run_yaml(block: Block, scratch: Path) -> None:
+    document = YAML(typ="safe").load(block.body)
+    if not isinstance(document, dict) or "test_cases" not in document:
+        return
+    from panther_core.config import load_experiment  # noqa: PLC0415 - a page without experiments needs no engine
+    from panther_core.plugin_manager import PluginManager  # noqa: PLC0415
+
+    path = scratch / f"block-{block.line}.yaml"
+    path.write_text(block.body)
+    load_experiment(path, PluginManager.load().registry)
+
+
+def _run(block: Block, scratch: Path, names: dict[str, object]) -> None:
+    if block.key == "file":
+        target = scratch / block.value
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(block.body)
+    if block.language == "console":
+        _run_console(block, scratch)
+    elif block.language == "yaml":
+        _run_yaml(block, scratch)
+    elif block.language == "python" and block.key != "file":
+        exec(compile("\n" * block.line + block.body, str(block.page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_block_of_a_page_names_a_language_that_is_checked_or_read_only(page: Path) -> None:
+    for block in _blocks(page):
+        assert block.language in LANGUAGES, f"{block} has no language, or one that nobody checks"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in _pages() if any(_blocks(page))], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_every_block_of_a_page_works(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("docs", "plugins"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "__main__"}
+    for block in _blocks(page):
+        if block.key != "not run":
+            _run(block, tmp_path, names)
+
+
+def _links(page: Path) -> Iterator[str]:
+    text = FENCE.sub("", page.read_text())
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", text):
+        if not re.match(r"[a-z]+:", target):
+            yield target
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    made = {"reference/hooks.md", "reference/events.md", "reference/plugins.md", "reference/commands.md"}
+    generated = {(ROOT / "docs" / name).resolve() for name in (*made, "reference/errors.md")}
+    broken = [each for each in _links(page) if not _exists((page.parent / each).resolve(), generated)]
+    assert broken == []
+
+
+def _exists(target: Path, generated: set[Path]) -> bool:
+    return target in generated or target.exists()
+
+
+def test_the_site_builds_without_a_warning_and_needs_no_network_to_be_read(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="needs mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIME_LIMIT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    fetched = re.compile(r"<(?:script|link|img)\b[^>]*(?:src|href)=\"(?:https?:)?//")
+    for page in (tmp_path / "site").rglob("*.html"):
+        assert not fetched.search(page.read_text()), page.name
+
+
+def test_the_reference_shows_every_hook_with_its_exact_signature(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "docs" / "gen.py"), str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=TIME_LIMIT, check=True)
+    text = (tmp_path / "reference" / "hooks.md").read_text()
+    source = (ROOT / "hookspecs" / "panther_hookspecs" / "specs.py").read_text()
+    written = re.findall(r"    (def panther_\w+\(self.*?\) -> [^\n]+):\n", source, re.DOTALL)
+    assert written
+    for each in written:
+        assert " ".join(each.split()).replace("(self, ", "(").replace("(self)", "()").replace(",)", ")") in text
