@@ -1,0 +1,145 @@
+"""What a command of the console works with: two streams, the user's global options, and the engine behind them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from panther_core.cli.text import Style, clean, clip, width
+from panther_hookspecs import CommandContext, ConfigurationException, RunView
+
+if TYPE_CHECKING:  # this module holds no attrs class, and the engine costs more than most commands need
+    from panther_core.app import Panther
+    from panther_core.config import GlobalConfig
+    from panther_core.plugin_manager import PluginManager
+
+_NARROW = 40
+
+
+class Console(CommandContext):
+    """Prints, and hands out the engine and the runs. Made once for each call of ``main``."""
+
+    def __init__(self, *, config_file: str = "", block: Sequence[str] = (), extra: Sequence[object] = (),
+                 color: str = "auto", strict: bool = False, verbosity: int = 0,
+                 stdout: TextIO | None = None, stderr: TextIO | None = None,
+                 environ: Mapping[str, str] | None = None) -> None:
+        """Take the global options; streams and environment are the process's own unless given."""
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        self.environ = os.environ if environ is None else environ
+        self.config_file = config_file
+        self.block = tuple(block)
+        self.extra = tuple(extra)
+        self.color = color
+        self.strict = strict
+        self.verbosity = verbosity
+
+    @property
+    def style(self) -> Style:
+        """Colours for standard output."""
+        return Style(self.colourful(self.stdout))
+
+    @property
+    def error_style(self) -> Style:
+        """Colours for standard error."""
+        return Style(self.colourful(self.stderr))
+
+    def colourful(self, stream: TextIO) -> bool:
+        """Return whether colours are wanted on ``stream``: by --color, else on a terminal that is not a CI log."""
+        if self.color != "auto":
+            return self.color == "always"
+        return self.interactive(stream) and not self.environ.get("NO_COLOR")
+
+    def interactive(self, stream: TextIO) -> bool:
+        """Return whether a person looks at ``stream`` right now."""
+        return stream.isatty() and not self.environ.get("CI") and self.environ.get("TERM") != "dumb"
+
+    @property
+    def columns(self) -> int:
+        """How many cells a line may take; 0 where nobody's screen limits it."""
+        if not self.stdout.isatty():
+            return 0
+        return max(shutil.get_terminal_size().columns - 1, _NARROW)
+
+    @cached_property
+    def settings(self) -> GlobalConfig:
+        """The global configuration: the file of --config, or the defaults."""
+        from panther_core.config import GlobalConfig  # noqa: PLC0415 - reading YAML costs more than most commands
+
+        return GlobalConfig.load(self.config_file) if self.config_file else GlobalConfig()
+
+    @cached_property
+    def plugins(self) -> PluginManager:
+        """The installed plugins."""
+        from panther_core.plugin_manager import PluginManager  # noqa: PLC0415 - needs pluggy
+
+        only = self.environ.get("PANTHER_PLUGINS")
+        return PluginManager.load(block=self._blocked(), only=only.split(",") if only else None, extra=self.extra)
+
+    def _blocked(self) -> tuple[str, ...]:
+        if not self.config_file:
+            return self.block
+        configured = self.settings.plugins.get("block", ())
+        return (*self.block, *([configured] if isinstance(configured, str) else configured))
+
+    @cached_property
+    def panther(self) -> Panther:
+        """The engine with these plugins and this configuration."""
+        from panther_core.app import Panther  # noqa: PLC0415 - imports the whole engine
+
+        return Panther(global_config=self.settings, plugins=self.plugins)
+
+    @property
+    def runs(self) -> Path:
+        """The folder in which runs are made."""
+        return Path(self.settings.paths.get("runs", "runs")) if self.config_file else Path("runs")
+
+    def run_folder(self, name: str) -> Path:
+        """Return the folder of the run called ``name``: a path, a name below the runs folder, or ``last``."""
+        from panther_core.results import find_run  # noqa: PLC0415 - needed by few commands
+
+        return find_run(name, self.runs)
+
+    def open_run(self, name: str) -> RunView:
+        """Return the run of that folder or name (``last`` for the newest)."""
+        from panther_core.results import DirectoryView  # noqa: PLC0415 - needed by few commands
+
+        return DirectoryView(self.run_folder(name))
+
+    def say(self, text: str = "") -> None:
+        """Print a line to standard output."""
+        self.stdout.write(text + "\n")
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Print lines, clipped to the width of the screen if they are free of colours."""
+        for line in lines:
+            self.say(clip(line, self.columns) if self.columns and width(line) > self.columns else line)
+
+    def complain(self, text: str) -> None:
+        """Print a message to standard error, each line cleaned; what is said last there names the cause."""
+        first, *more = [clean(line) for line in text.splitlines()] or [""]
+        self.stderr.write(f"{self.error_style('panther:', 'bold')} {first}\n")
+        self.stderr.writelines(f"{line}\n" for line in more)
+
+
+def ask_version() -> str:
+    """Return the version of the installed engine."""
+    from importlib import metadata  # noqa: PLC0415 - costs 20 ms
+
+    try:
+        return metadata.version("panther-pluggy")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def settings_value(values: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return ``key=value`` arguments as pairs; ConfigurationException names the ones without an equals sign."""
+    wrong = [value for value in values if not value.partition("=")[1]]
+    if wrong:
+        raise ConfigurationException(f"--set {wrong[0]}: expected KEY=VALUE\n  try: --set repeat=3")
+    return tuple((key, value) for key, _, value in (each.partition("=") for each in values))

@@ -1,0 +1,76 @@
+"""How an exception ends the console: a message for a user's mistake, a saved traceback for a bug."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from panther_core.cli.console import Console, ask_version
+from panther_hookspecs import PantherExperimentError
+
+if TYPE_CHECKING:  # only a name in a signature
+    from panther_core.plugin_manager import PluginRecord
+
+BUG = 1
+CANNOT_RUN = 3
+_TRACEBACKS_FROM = 2
+_EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def explain(error: Exception, console: Console) -> int:
+    """Say on standard error what ended the command, and return the exit code."""
+    if console.verbosity >= _TRACEBACKS_FROM or console.environ.get("PANTHER_DEBUG"):
+        console.stderr.write("".join(traceback.format_exception(error)))
+    if isinstance(error, PantherExperimentError):
+        console.complain(str(error) or type(error).__name__)
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+        console.complain(f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
+        return CANNOT_RUN
+    _confess(error, console)
+    return BUG
+
+
+def _confess(error: Exception, console: Console) -> None:
+    """Report an exception that nobody has foreseen: whose bug it is, and where the traceback went."""
+    culprit = culprit_of(error, _loaded(console))
+    who = f"plugin {culprit.name} {culprit.version}".strip() if culprit else f"panther {ask_version()}"
+    saved = _save(error, who)
+    where = f"  the traceback is in {saved}" if saved else "  run again with -v -v to see the traceback"
+    console.complain(f"this is a bug in {who}: {type(error).__name__}: {error}\n{where}")
+
+
+def _loaded(console: Console) -> tuple[PluginRecord, ...]:
+    """Return the plugins, unless loading them is what went wrong."""
+    return console.plugins.plugins if "plugins" in vars(console) else ()
+
+
+def culprit_of(error: BaseException, plugins: tuple[PluginRecord, ...]) -> PluginRecord | None:
+    """Return the plugin in whose package the innermost frame of ours was, or None if that is the engine."""
+    folders = {str(Path(each.file).parent): each for each in plugins if each.file and each.name != "builtin"}
+    engine = str(Path(__file__).parents[1])
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        for folder, plugin in folders.items():
+            if frame.filename.startswith(folder + os.sep):
+                return plugin
+        if frame.filename.startswith(engine + os.sep):
+            return None
+    return None
+
+
+def _save(error: Exception, who: str) -> str:
+    """Write the traceback to a new file; return its path, or nothing if there is no place for it."""
+    head = f"{who}, Python {sys.version.split()[0]}, {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\nargv: {sys.argv!r}\n\n"
+    try:
+        handle, path = tempfile.mkstemp(prefix="panther-bug-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(head + "".join(traceback.format_exception(error)))
+    except OSError:
+        return ""
+    return path

@@ -1,0 +1,154 @@
+"""The entry point: global options, the choice of the command, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from panther_core.cli import known
+from panther_core.cli.text import columns
+
+if TYPE_CHECKING:  # help must not pay for the contract and the plugins
+    from panther_core.cli.console import Console
+    from panther_hookspecs import CommandDescriptor
+
+USAGE = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+_EPILOG = "panther COMMAND --help explains one command. Exit codes: 0 all as expected, 1 not, 2 usage or configuration, " \
+          "3 this machine cannot run it, 130 interrupted."
+
+
+def main(argv: Sequence[str] | None = None, *, extra: Sequence[object] = ()) -> int:
+    """Run one command of the console and return its exit code; ``extra`` are plugins that are not installed."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _survive_any_encoding()
+    try:
+        code = _main(arguments, extra)
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse has said what is wrong
+        return stop.code if isinstance(stop.code, int) else USAGE
+    except BrokenPipeError:
+        # Whoever read our output has enough (`panther show last | head`). Python flushes at exit once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        sys.stderr.write("panther: interrupted\n")
+        return INTERRUPTED
+    return code
+
+
+def _main(arguments: list[str], extra: Sequence[object]) -> int:
+    commands = known.cached(os.environ) if arguments in (["-h"], ["--help"]) and not extra else None
+    if commands is not None:
+        _print_help(commands)
+        return 0
+    args = _parser().parse_args(arguments)
+    from panther_core.cli.console import Console, ask_version  # noqa: PLC0415 - help must not pay for it
+
+    if args.version:
+        sys.stdout.write(f"panther {ask_version()}\n")
+        return 0
+    console = Console(config_file=args.config or "", block=_blocked(args.plugins), extra=extra, color=args.color,
+                      strict=args.strict, verbosity=args.verbose)
+    return _guarded(console, args.rest, wants_help=args.help)
+
+
+def _guarded(console: Console, rest: list[str], *, wants_help: bool) -> int:
+    from panther_core.cli.failures import explain  # noqa: PLC0415 - help must not pay for it
+
+    try:
+        return _command(console, rest, wants_help=wants_help)
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # noqa: BLE001 - the outermost place: everything is reported, nothing is swallowed
+        return explain(error, console)
+
+
+def _command(console: Console, rest: list[str], *, wants_help: bool) -> int:
+    from panther_hookspecs import CommandDescriptor  # noqa: PLC0415 - help must not pay for it
+
+    registry = console.plugins.registry
+    commands = tuple(known.Known(each.name, each.summary, "" if each.provider.plugin == "builtin" else each.provider.plugin)
+                     for each in registry.all(CommandDescriptor))
+    if not (console.block or console.extra or console.config_file):
+        known.remember(commands, console.environ)
+    if wants_help or not rest:
+        _print_help(commands)
+        return 0 if wants_help else USAGE
+    return _run(registry.get(CommandDescriptor, rest[0]), rest[1:], console)
+
+
+def _run(command: CommandDescriptor, arguments: list[str], console: Console) -> int:
+    args = command_parser(command).parse_args(arguments)
+    console.verbosity += getattr(args, "more_verbose", 0)
+    console.strict = console.strict or getattr(args, "also_strict", False)
+    console.color = getattr(args, "other_color", None) or console.color
+    return command.run(args, console)
+
+
+def command_parser(command: CommandDescriptor) -> argparse.ArgumentParser:
+    """Return the parser of one command: its own options, and the global ones that make sense behind it."""
+    parser = argparse.ArgumentParser(prog=f"panther {command.name}", description=command.summary,
+                                     conflict_handler="resolve", allow_abbrev=False)
+    group = parser.add_argument_group("global options")
+    group.add_argument("-v", "--verbose", dest="more_verbose", action="count", default=0, help="say more")
+    group.add_argument("--strict", dest="also_strict", action="store_true", help="make warnings errors")
+    group.add_argument("--color", dest="other_color", choices=("auto", "always", "never"), help="when to use colours")
+    command.configure(parser)
+    return parser
+
+
+class _GlobalParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, as everything else does."""
+        self.exit(USAGE, f"panther: {message}\n  try: panther --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _GlobalParser(prog="panther", usage="panther [OPTIONS] COMMAND ...", add_help=False, allow_abbrev=False,
+                           description="Run experiments with network protocols, and say what is true.")
+    options = parser.add_argument_group("options")
+    options.add_argument("-h", "--help", action="store_true", help="show this")
+    options.add_argument("--version", action="store_true", help="show the version")
+    options.add_argument("--config", metavar="FILE", help="read the global configuration from FILE")
+    options.add_argument("-p", dest="plugins", metavar="no:NAME", action="append", default=[],
+                         help="leave out the plugin NAME; may be given more than once")
+    options.add_argument("--color", choices=("auto", "always", "never"), default="auto",
+                         help="when to use colours (default: on a terminal)")
+    options.add_argument("--strict", action="store_true", help="make warnings of plugins and observers errors")
+    options.add_argument("-v", "--verbose", action="count", default=0, help="say more; twice: show tracebacks")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _blocked(values: Sequence[str]) -> tuple[str, ...]:
+    for value in values:
+        if not value.startswith("no:") or value == "no:":
+            _parser().error(f"-p {value}: expected no:NAME, the name of a plugin to leave out")
+    return tuple(value.removeprefix("no:") for value in values)
+
+
+def _print_help(commands: Sequence[known.Known]) -> None:
+    own = [(each.name, each.summary) for each in commands if not each.plugin]
+    added = [(each.name, f"{each.summary} ({each.plugin})") for each in commands if each.plugin]
+    text = _parser().format_help().rstrip()
+    for title, rows in (("commands", own), ("commands of plugins", added)):
+        if rows:
+            text += f"\n\n{title}:\n" + "\n".join(columns(rows, indent="  "))
+    sys.stdout.write(f"{text}\n\n{_EPILOG}\n")
+
+
+def _survive_any_encoding() -> None:
+    """Write what a terminal's encoding lacks as an escape instead of dying of it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,156 @@
+"""What is known of a running experiment, taken from its events alone; and the lines in which a person reads it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_core.cli.text import Style, clean, clip, counted, duration, pad, plural
+from panther_core.results.view import summed_up
+from panther_hookspecs import BaseEvent, ExperimentEvent, TestEvent, Verdict
+
+VERDICT_CELLS = len("inconclusive")
+SECONDS_CELLS = 8
+_NAME_CELLS = 46
+_ROOM_FOR_NAME = 24
+_CERTAIN = 3
+_INDENT = " " * (VERDICT_CELLS + 4)
+
+
+@attrs.frozen(kw_only=True)
+class Finished:
+    """An attempt that is over. ``case`` is the record of the whole case once no other attempt follows."""
+
+    record: Mapping[str, Any]
+    case: Mapping[str, Any] | None
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """The record that a person should see."""
+        return self.case or self.record
+
+
+@attrs.define
+class Progress:
+    """The state behind every screen. Not locked: whoever feeds it does that."""
+
+    clock: Callable[[], float] = time.monotonic
+    begun: float = attrs.field(init=False)
+    total: int | None = None
+    jobs: int | None = None
+    folder: Path | None = None
+    done: int = 0
+    unexpected: int = 0
+    counts: Counter[str] = attrs.field(factory=Counter)
+    running: dict[str, tuple[str, float]] = attrs.field(factory=dict)
+    """Name and start of every attempt that runs now, by case id, the longest first."""
+    _tries: dict[str, list[Mapping[str, Any]]] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        """Start the clock."""
+        self.begun = self.clock()
+
+    def take(self, event: BaseEvent) -> Finished | None:
+        """Take one event in; return the attempt that it ends."""
+        if isinstance(event, ExperimentEvent):
+            self._learn(event.metadata)
+        elif isinstance(event, TestEvent):
+            if event.action == "started":
+                name = str(event.metadata.get("name") or event.test_case_id)
+                self.running[event.test_case_id] = (name, self.clock())
+            elif event.action == "completed":
+                return self._finish(event.test_case_id, event.metadata)
+        return None
+
+    def _learn(self, facts: Mapping[str, Any]) -> None:
+        self.total = facts.get("cases", self.total)
+        self.jobs = facts.get("jobs", self.jobs)
+        self.folder = Path(facts["folder"]) if facts.get("folder") else self.folder
+
+    def _finish(self, case_id: str, record: Mapping[str, Any]) -> Finished:
+        self.running.pop(case_id, None)
+        tries = [*self._tries.pop(case_id, ()), record]
+        if not record.get("final", True):
+            self._tries[case_id] = tries
+            return Finished(record=record, case=None)
+        case = summed_up(tries) if len(tries) > 1 else record
+        self.done += 1
+        self.counts[case["verdict"]] += 1
+        self.unexpected += not case["as_expected"]
+        return Finished(record=record, case=case)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self.clock() - self.begun
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the end if it goes on like this, or None while that is a guess."""
+        if not self.total or self.done < _CERTAIN or self.done >= self.total:
+            return None
+        return self.elapsed / self.done * (self.total - self.done)
+
+    def counted(self) -> str:
+        """Return the verdicts so far, in the order of the contract: ``8 pass, 2 fail``."""
+        return counted((each.value, self.counts[each.value]) for each in Verdict)
+
+    def status(self) -> str:
+        """Return all of this in one line."""
+        of = f"/{self.total}" if self.total is not None else ""
+        parts = [f"{self.done}{of} done", self.counted(), f"{len(self.running)} running", duration(self.elapsed)]
+        if self.left is not None:
+            parts.append(f"about {duration(self.left)} left")
+        return "  ".join(part for part in parts if part)
+
+
+def case_label(record: Mapping[str, Any]) -> str:
+    """Return the name of a case as a person tells it from the others: name, cell and repetition."""
+    name = str(record.get("name", record.get("case", "")))
+    cell = record.get("cell") or {}
+    if cell and "[" not in name:
+        name += "[" + ", ".join(f"{axis}={value}" for axis, value in cell.items()) + "]"
+    return clean(f"{name} #{record['repetition']}" if record.get("repetition", 1) > 1 else name)
+
+
+def finished_lines(finished: Finished, style: Style, *, folder: Path | None, limit: int = 0) -> list[str]:
+    """Return what a person reads about an attempt that is over: one line, and where to look if it was not as expected."""
+    record = finished.shown
+    expected = bool(record["as_expected"])
+    verdict = style.verdict(record["verdict"], pad(record["verdict"], VERDICT_CELLS), expected=expected)
+    room = max(limit - VERDICT_CELLS - SECONDS_CELLS - 5, _ROOM_FOR_NAME) if limit else _NAME_CELLS
+    label = case_label(record)
+    label = pad(clip(label, room) if limit else label, min(room, _NAME_CELLS))
+    mark = " " if expected else style("!", "red", "bold")
+    lines = [f"{mark} {verdict}  {label} {duration(float(record.get('seconds') or 0.0)):>{SECONDS_CELLS}}"]
+    if expected and record["verdict"] == Verdict.PASS.value:
+        return lines
+    tries = "" if finished.case else f"attempt {record.get('attempt', 1)}, is tried again: "
+    wanted = "" if expected else _wanted(record)
+    why = f"{tries}{clean(record.get('why') or '')}{wanted}".strip()
+    below = [why] if why else []
+    if not expected:
+        below.append(str((folder or Path()) / str(record.get("folder") or "")))
+    return lines + [_INDENT + (clip(text, limit - len(_INDENT)) if limit and text is why else text) for text in below]
+
+
+def _wanted(record: Mapping[str, Any]) -> str:
+    expected = [str(each) for each in record.get("expected") or ()]
+    return f" (expected {' or '.join(expected)})" if expected and expected != [Verdict.PASS.value] else ""
+
+
+def running_lines(progress: Progress, rows: int, limit: int) -> list[str]:
+    """Return the attempts that run now, the longest first, capped to ``rows`` lines."""
+    shown = list(progress.running.values())
+    more = len(shown) - rows
+    now = progress.clock()
+    shown = shown[:rows - 1] if more > 0 else shown
+    lines = [clip(f"  {duration(now - since):>{SECONDS_CELLS}}  {clean(name)}", limit) for name, since in shown]
+    if more > 0:
+        lines.append(f"  {'':>{SECONDS_CELLS}}  and {plural(more + 1, 'other')}")
+    return lines

@@ -1,0 +1,115 @@
+"""Text for terminals: measured in cells, cleaned of control characters, aligned in columns, coloured as an accent."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+_COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_VERDICT_COLOURS = {
+    "pass": "green", "fail": "red", "error": "red", "flaky": "yellow", "inconclusive": "yellow",
+    "unsupported": "dim", "cancelled": "dim",
+}
+_SHORT = 60.0
+ELLIPSIS = "..."
+
+
+@attrs.frozen
+class Style:
+    """Puts colour around text, or nothing where colour is not wanted."""
+
+    enabled: bool = False
+
+    def __call__(self, text: str, *names: str) -> str:
+        """Return ``text`` in the colours of these names."""
+        if not self.enabled or not text or not names:
+            return text
+        return f"\x1b[{';'.join(_COLOURS[name] for name in names)}m{text}\x1b[0m"
+
+    def verdict(self, verdict: str, text: str = "", *, expected: bool = True) -> str:
+        """Return ``text`` (the verdict's own name if empty) in the colour of the verdict."""
+        colour = _VERDICT_COLOURS.get(verdict, "bold") if expected else "red"
+        return self(text or verdict, colour)
+
+
+def clean(text: object) -> str:
+    """Return text that cannot move the cursor, change colours or break a line: control characters become visible."""
+    shown = str(text)
+    if shown.isascii() and shown.isprintable():
+        return shown
+    return "".join(each if each.isprintable() else _visible(each) for each in shown)
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t":
+        return " "
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def width(text: str) -> int:
+    """Return the number of terminal cells that cleaned text takes: two for wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(each) for each in text)
+
+
+def _cells(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def clip(text: str, cells: int) -> str:
+    """Return as much of ``text`` as fits into ``cells``, with dots where something was left off."""
+    if width(text) <= cells:
+        return text
+    room, kept = max(cells - len(ELLIPSIS), 0), []
+    for each in text:
+        room -= _cells(each)
+        if room < 0:
+            break
+        kept.append(each)
+    return ("".join(kept) + ELLIPSIS)[:max(cells, 0)] if cells < len(ELLIPSIS) else "".join(kept) + ELLIPSIS
+
+
+def pad(text: str, cells: int) -> str:
+    """Return ``text`` filled with spaces to ``cells``."""
+    return text + " " * max(cells - width(text), 0)
+
+
+def columns(rows: Iterable[Sequence[str]], *, limit: int = 0, gap: str = "  ", indent: str = "") -> list[str]:
+    """Return rows as aligned lines; with a ``limit`` of cells the last column is clipped to what is left of it."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    if not cells:
+        return []
+    count = max(len(row) for row in cells)
+    widths = [max((width(row[index]) for row in cells if index < len(row) - 1), default=0) for index in range(count)]
+    lines = [indent + gap.join([*(pad(cell, widths[index]) for index, cell in enumerate(row[:-1])), row[-1]]).rstrip()
+             for row in cells if row]
+    return [clip(line, limit) for line in lines] if limit else lines
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person says it: ``0.04 s``, ``12.3 s``, ``3:25``, ``1:02:03``."""
+    if seconds < _SHORT:
+        return f"{seconds:.2f} s" if seconds < _SHORT / 6 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def number(value: float) -> str:
+    """Return a measured value with as many digits as a person reads."""
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:,.4g}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return ``1 case``, ``2 cases``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def counted(counts: Iterable[tuple[str, int]]) -> str:
+    """Return verdicts with their numbers, the ones that are there: ``8 pass, 2 fail``."""
+    return ", ".join(f"{count} {name}" for name, count in counts if count)
