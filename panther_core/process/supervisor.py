@@ -1,17 +1,19 @@
 """The child program that starts every process of a run, and that outlives none of them.
 
 Run as ``python -I -S supervisor.py FD``; the descriptor is one end of a stream socket to the engine. Two processes:
-the *worker* starts, reaps and kills; the *guard* above it only waits for the worker's end. Both are child subreapers, so
-whatever a program forks, daemons included, stays below them: when the engine ends (the socket ends) the worker kills all of
-it, and when somebody kills the worker the guard does.
+the *worker* starts, reaps and kills; the *guard* above it only waits for the worker's end. Both are child subreapers,
+so whatever a program forks, daemons included, stays below them: when the engine ends (the socket ends) the worker
+kills all of it, and when somebody kills the worker the guard does.
 
-Programs are started with ``posix_spawn``: it needs neither a copy of this process nor a second one that could fail
-between fork and exec, and takes half the time of fork and exec. Parent-death signals are not set for that reason; the guard
-does more, as they never reach a grandchild.
+Programs are started with ``posix_spawn``, which makes no copy of this process and takes half the time of fork and exec.
+It cannot set a parent-death signal; the guard does more than that, as such a signal never reaches a grandchild.
 
 Nothing but the standard library is imported here, and not much of it. Messages are length-prefixed ``marshal`` tuples,
 since both ends are the same interpreter.
 """
+
+# ruff: noqa: PTH110, PTH113, PTH123, PTH208
+# pathlib would take a third of the start-up time.
 
 from __future__ import annotations
 
@@ -104,9 +106,9 @@ def program_below(pid: int, forks: int, argv: list[bytes]) -> int:
     level = [pid]
     for _ in range(forks):
         level = [child for parent in level for child in children_of(parent)]
-    if len(level) < 2:
-        return level[0] if level else 0
-    # A wrapper may have helpers beside the program (a compressor, a reader of a pipe): the command line tells them apart.
+    if not level:
+        return 0
+    # A wrapper may have helpers beside the program, a compressor for example: the command line tells them apart.
     fitting = [each for each in level if _read(f"/proc/{each}/cmdline").split(b"\0")[:-1][-len(argv):] == argv]
     return min(fitting or level)
 
@@ -235,24 +237,16 @@ class Worker:
 
     def reap(self) -> None:
         """Take every process that has ended, then look at what became ours by that."""
-        last: Service | None = None
-        seen = False
         while True:
             try:
                 pid, status, cost = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                pid = 0
+                return
             if not pid:
-                break
-            seen = True
-            figures = (cost.ru_utime, cost.ru_stime, cost.ru_maxrss * 1024, cost.ru_inblock * 512, cost.ru_oublock * 512,
-                       cost.ru_nvcsw, cost.ru_nivcsw)
-            last = self.main_of.get(pid) or self.adopted.get(pid) or last
+                return
+            figures = (cost.ru_utime, cost.ru_stime, cost.ru_maxrss * 1024, cost.ru_inblock * 512,
+                       cost.ru_oublock * 512, cost.ru_nvcsw, cost.ru_nivcsw)
             self.reaped(pid, os.waitstatus_to_exitcode(status), figures)
-        if seen:
-            self.adopt(last)
-            for service in [each for each in self.services.values() if not each.roots()]:
-                self.forget(service)
 
     def reaped(self, pid: int, code: int, figures: tuple[float, ...]) -> None:
         """Tell the engine about one ended process: a service itself, or something that it had left behind."""
@@ -261,15 +255,19 @@ class Worker:
             service.pid = 0
             self.adopt(service)
             self.tell("ended", service.token, code, figures, list(service.daemons))
-            return
-        owner = self.adopted.pop(pid, None)
-        if owner is not None:
-            owner.daemons.discard(pid)
-            self.tell("cost", owner.token, pid, figures)
+        else:
+            service = self.adopted.pop(pid, None)
+            self.adopt(service)
+            if service is None:
+                return
+            service.daemons.discard(pid)
+            self.tell("cost", service.token, pid, figures)
+        if not service.roots():
+            self.forget(service)
 
     def forget(self, service: Service) -> None:
         """Drop a service of which nothing lives."""
-        del self.services[service.token]
+        self.services.pop(service.token, None)
         if service.token in self.killing:
             self.killing.discard(service.token)
             self.tell("gone", service.token)
@@ -280,7 +278,8 @@ class Worker:
             if pid in self.main_of or pid in self.adopted:
                 continue
             service = self.adopted[pid] = self.owner_of(pid) or last
-            if service is not None and service.token in self.services:
+            if service is not None:
+                self.services[service.token] = service
                 service.daemons.add(pid)
                 self.tell("adopted", service.token, pid)
 
@@ -384,7 +383,9 @@ def work(link: socket.socket) -> None:
         os.set_blocking(fd, False)
     signal.set_wakeup_fd(notify, warn_on_full_buffer=False)
     worker = Worker(link, os.environb.get(b"PANTHER_SUPERVISOR", b""))
+    worker.tell("ready", os.getpid(), int(_read("/proc/self/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     try:
+        worker.flush()
         worker.run(wake)
     except (BrokenPipeError, ConnectionResetError):
         return
