@@ -13,6 +13,8 @@ from typing import Any
 import attrs
 import pytest
 
+from panther_core import documented_paths
+
 ROOT = Path(__file__).parents[2]
 ENTRIES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "seed_names.toml").read_text())["name"]
 HERE = [entry for entry in ENTRIES if "real" in entry]
@@ -117,11 +119,29 @@ def test_a_documented_name_behaves_as_documented(entry: dict[str, Any]) -> None:
         exec(compile(code, _id(entry), "exec"), {entry["name"]: _value(entry)})
 
 
-@pytest.mark.parametrize("entry", [each for each in HERE if "documented" in each], ids=_id)
-def test_a_documented_module_path_leads_to_the_real_module(entry: dict[str, Any]) -> None:
-    paths = importlib.import_module("panther_core.documented_paths").DOCUMENTED_PATHS
-    real = paths[entry["documented"]]
-    assert getattr(importlib.import_module(real), entry["name"]) is _value(entry)
+def _here(documented: str) -> str:
+    """Return the documented module path as it is imported here."""
+    return documented.replace("panther.", "panther_core.", 1)
+
+
+@_with("documented")
+def test_a_documented_module_path_can_be_imported_from(entry: dict[str, Any]) -> None:
+    assert getattr(importlib.import_module(_here(entry["documented"])), entry["name"]) is _value(entry)
+
+
+@pytest.mark.parametrize("path", documented_paths.DOCUMENTED)
+def test_a_path_of_the_table_gives_the_real_names_and_no_others(path: str) -> None:
+    module = importlib.import_module(f"panther_core.{path}")
+    for name, real in documented_paths.DOCUMENTED[path].items():
+        assert getattr(module, name) is getattr(importlib.import_module(real), name)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        module.no_such_name  # noqa: B018 - the look-up is the point
+
+
+def test_the_page_of_names_lists_every_documented_module_path() -> None:
+    told = re.findall(r"^\| `(panther\.[\w.]+)` \| `([\w.]+)` \|$", PAGE.read_text(), re.MULTILINE)
+    documented = {entry["documented"] for entry in HERE if "documented" in entry}
+    assert told == [(path, _here(path)) for path in sorted(documented)]
 
 
 def _row(entry: dict[str, Any]) -> str:
