@@ -1,4 +1,4 @@
-"""Looks for what plugins need from the machine: the same answers for `panther doctor` and for the check before a run."""
+"""Looks for what plugins need from the machine: the same answers for `panther doctor` and before a run."""
 
 from __future__ import annotations
 
@@ -59,10 +59,14 @@ def tool_version(path: str) -> str:
     """Return the version that a tool reports about itself, or nothing."""
     for option in ("--version", "-V", "version"):
         try:
-            done = subprocess.run([path, option], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False)
+            done = subprocess.run(
+                [path, option], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+            )
         except (OSError, subprocess.TimeoutExpired):
             return ""
-        found = _VERSION.search((done.stdout + done.stderr).decode("utf-8", "replace")) if done.returncode == 0 else None
+        found = (
+            _VERSION.search((done.stdout + done.stderr).decode("utf-8", "replace")) if done.returncode == 0 else None
+        )
         if found:
             return found[0]
     return ""
@@ -101,12 +105,12 @@ def _python(need: Need) -> tuple[bool, str]:
     return importlib.util.find_spec(need.name.partition(".")[0]) is not None, ""
 
 
-def _root(need: Need) -> tuple[bool, str]:
+def _root(_need: Need) -> tuple[bool, str]:
     return os.geteuid() == 0, ""
 
 
 def _kernel(need: Need) -> tuple[bool | None, str]:
-    """Look for a file of /proc or /sys, a namespace kind, or a loaded module; a module may also be built in, which nothing tells."""
+    """Look for a file of /proc or /sys, a kind of namespace, or a module; one that is not loaded may still exist."""
     if need.name.startswith("/"):
         return Path(need.name).exists(), need.name
     for place in (f"/proc/self/ns/{need.name}", f"/sys/module/{need.name}"):
@@ -115,7 +119,7 @@ def _kernel(need: Need) -> tuple[bool | None, str]:
     return None, ""
 
 
-def _linux(need: Need) -> tuple[bool, str]:
+def _linux(_need: Need) -> tuple[bool, str]:
     return sys.platform == "linux", os.uname().release
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from panther_core.cli.text import Style, clean, clip, width
-from panther_hookspecs import CommandContext, ConfigurationException, RunView
+from panther_hookspecs import CommandContext, RunView
 
 if TYPE_CHECKING:  # this module holds no attrs class, and the engine costs more than most commands need
     from panther_core.app import Panther
@@ -24,10 +24,19 @@ _NARROW = 40
 class Console(CommandContext):
     """Prints, and hands out the engine and the runs. Made once for each call of ``main``."""
 
-    def __init__(self, *, config_file: str = "", block: Sequence[str] = (), extra: Sequence[object] = (),
-                 color: str = "auto", strict: bool = False, verbosity: int = 0,
-                 stdout: TextIO | None = None, stderr: TextIO | None = None,
-                 environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        config_file: str = "",
+        block: Sequence[str] = (),
+        extra: Sequence[object] = (),
+        color: str = "auto",
+        strict: bool = False,
+        verbosity: int = 0,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         """Take the global options; streams and environment are the process's own unless given."""
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
@@ -92,7 +101,7 @@ class Console(CommandContext):
         """The engine with these plugins and this configuration."""
         from panther_core.app import Panther  # noqa: PLC0415 - imports the whole engine
 
-        return Panther(global_config=self.settings, plugins=self.plugins)
+        return Panther(self.settings, self.plugins)
 
     @property
     def runs(self) -> Path:
@@ -135,11 +144,3 @@ def ask_version() -> str:
         return metadata.version("panther-pluggy")
     except metadata.PackageNotFoundError:
         return "(not installed)"
-
-
-def settings_value(values: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return ``key=value`` arguments as pairs; ConfigurationException names the ones without an equals sign."""
-    wrong = [value for value in values if not value.partition("=")[1]]
-    if wrong:
-        raise ConfigurationException(f"--set {wrong[0]}: expected KEY=VALUE\n  try: --set repeat=3")
-    return tuple((key, value) for key, _, value in (each.partition("=") for each in values))

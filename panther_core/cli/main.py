@@ -19,8 +19,9 @@ if TYPE_CHECKING:  # help must not pay for the contract and the plugins
 USAGE = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-_EPILOG = "panther COMMAND --help explains one command. Exit codes: 0 all as expected, 1 not, 2 usage or configuration, " \
-          "3 this machine cannot run it, 130 interrupted."
+_EPILOG = """\
+panther COMMAND --help explains one command.
+Exit codes: 0 all as expected, 1 not, 2 usage or configuration, 3 this machine cannot run it, 130 interrupted."""
 
 
 def main(argv: Sequence[str] | None = None, *, extra: Sequence[object] = ()) -> int:
@@ -47,14 +48,20 @@ def _main(arguments: list[str], extra: Sequence[object]) -> int:
     if commands is not None:
         _print_help(commands)
         return 0
-    args = _parser().parse_args(arguments)
+    args = global_parser().parse_args(arguments)
     from panther_core.cli.console import Console, ask_version  # noqa: PLC0415 - help must not pay for it
 
     if args.version:
         sys.stdout.write(f"panther {ask_version()}\n")
         return 0
-    console = Console(config_file=args.config or "", block=_blocked(args.plugins), extra=extra, color=args.color,
-                      strict=args.strict, verbosity=args.verbose)
+    console = Console(
+        config_file=args.config or "",
+        block=_blocked(args.plugins),
+        extra=extra,
+        color=args.color,
+        strict=args.strict,
+        verbosity=args.verbose,
+    )
     return _guarded(console, args.rest, wants_help=args.help)
 
 
@@ -73,14 +80,18 @@ def _command(console: Console, rest: list[str], *, wants_help: bool) -> int:
     from panther_hookspecs import CommandDescriptor  # noqa: PLC0415 - help must not pay for it
 
     registry = console.plugins.registry
-    commands = tuple(known.Known(each.name, each.summary, "" if each.provider.plugin == "builtin" else each.provider.plugin)
-                     for each in registry.all(CommandDescriptor))
+    commands = tuple(_known(each) for each in registry.all(CommandDescriptor))
     if not (console.block or console.extra or console.config_file):
         known.remember(commands, console.environ)
     if wants_help or not rest:
         _print_help(commands)
         return 0 if wants_help else USAGE
     return _run(registry.get(CommandDescriptor, rest[0]), rest[1:], console)
+
+
+def _known(command: CommandDescriptor) -> known.Known:
+    plugin = command.provider.plugin
+    return known.Known(command.name, command.summary, "" if plugin == "builtin" else plugin)
 
 
 def _run(command: CommandDescriptor, arguments: list[str], console: Console) -> int:
@@ -93,8 +104,9 @@ def _run(command: CommandDescriptor, arguments: list[str], console: Console) -> 
 
 def command_parser(command: CommandDescriptor) -> argparse.ArgumentParser:
     """Return the parser of one command: its own options, and the global ones that make sense behind it."""
-    parser = argparse.ArgumentParser(prog=f"panther {command.name}", description=command.summary,
-                                     conflict_handler="resolve", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=f"panther {command.name}", description=command.summary, conflict_handler="resolve", allow_abbrev=False
+    )
     group = parser.add_argument_group("global options")
     group.add_argument("-v", "--verbose", dest="more_verbose", action="count", default=0, help="say more")
     group.add_argument("--strict", dest="also_strict", action="store_true", help="make warnings errors")
@@ -109,17 +121,33 @@ class _GlobalParser(argparse.ArgumentParser):
         self.exit(USAGE, f"panther: {message}\n  try: panther --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _GlobalParser(prog="panther", usage="panther [OPTIONS] COMMAND ...", add_help=False, allow_abbrev=False,
-                           description="Run experiments with network protocols, and say what is true.")
+def global_parser() -> argparse.ArgumentParser:
+    """Return the parser of what may stand before the command."""
+    parser = _GlobalParser(
+        prog="panther",
+        usage="panther [OPTIONS] COMMAND ...",
+        add_help=False,
+        allow_abbrev=False,
+        description="Run experiments with network protocols, and say what is true.",
+    )
     options = parser.add_argument_group("options")
     options.add_argument("-h", "--help", action="store_true", help="show this")
     options.add_argument("--version", action="store_true", help="show the version")
     options.add_argument("--config", metavar="FILE", help="read the global configuration from FILE")
-    options.add_argument("-p", dest="plugins", metavar="no:NAME", action="append", default=[],
-                         help="leave out the plugin NAME; may be given more than once")
-    options.add_argument("--color", choices=("auto", "always", "never"), default="auto",
-                         help="when to use colours (default: on a terminal)")
+    options.add_argument(
+        "-p",
+        dest="plugins",
+        metavar="no:NAME",
+        action="append",
+        default=[],
+        help="leave out the plugin NAME; may be given more than once",
+    )
+    options.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="when to use colours (default: on a terminal)",
+    )
     options.add_argument("--strict", action="store_true", help="make warnings of plugins and observers errors")
     options.add_argument("-v", "--verbose", action="count", default=0, help="say more; twice: show tracebacks")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -129,14 +157,14 @@ def _parser() -> argparse.ArgumentParser:
 def _blocked(values: Sequence[str]) -> tuple[str, ...]:
     for value in values:
         if not value.startswith("no:") or value == "no:":
-            _parser().error(f"-p {value}: expected no:NAME, the name of a plugin to leave out")
+            global_parser().error(f"-p {value}: expected no:NAME, the name of a plugin to leave out")
     return tuple(value.removeprefix("no:") for value in values)
 
 
 def _print_help(commands: Sequence[known.Known]) -> None:
     own = [(each.name, each.summary) for each in commands if not each.plugin]
     added = [(each.name, f"{each.summary} ({each.plugin})") for each in commands if each.plugin]
-    text = _parser().format_help().rstrip()
+    text = global_parser().format_help().rstrip()
     for title, rows in (("commands", own), ("commands of plugins", added)):
         if rows:
             text += f"\n\n{title}:\n" + "\n".join(columns(rows, indent="  "))

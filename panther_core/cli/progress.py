@@ -11,7 +11,6 @@ from typing import Any
 import attrs
 
 from panther_core.cli.text import Style, clean, clip, counted, duration, pad, plural
-from panther_core.results.view import summed_up
 from panther_hookspecs import BaseEvent, ExperimentEvent, TestEvent, Verdict
 
 VERDICT_CELLS = len("inconclusive")
@@ -24,15 +23,11 @@ _INDENT = " " * (VERDICT_CELLS + 4)
 
 @attrs.frozen(kw_only=True)
 class Finished:
-    """An attempt that is over. ``case`` is the record of the whole case once no other attempt follows."""
+    """An attempt that is over. Its record holds the verdict over all attempts at its case so far."""
 
     record: Mapping[str, Any]
-    case: Mapping[str, Any] | None
-
-    @property
-    def shown(self) -> Mapping[str, Any]:
-        """The record that a person should see."""
-        return self.case or self.record
+    again: bool = False
+    """Whether the case is tried once more."""
 
 
 @attrs.define
@@ -49,7 +44,6 @@ class Progress:
     counts: Counter[str] = attrs.field(factory=Counter)
     running: dict[str, tuple[str, float]] = attrs.field(factory=dict)
     """Name and start of every attempt that runs now, by case id, the longest first."""
-    _tries: dict[str, list[Mapping[str, Any]]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         """Start the clock."""
@@ -61,28 +55,24 @@ class Progress:
             self._learn(event.metadata)
         elif isinstance(event, TestEvent):
             if event.action == "started":
-                name = str(event.metadata.get("name") or event.test_case_id)
+                name = case_label({"case": event.test_case_id, **event.metadata})
                 self.running[event.test_case_id] = (name, self.clock())
-            elif event.action == "completed":
-                return self._finish(event.test_case_id, event.metadata)
+            elif event.action in ("completed", "retried"):
+                return self._finish(event.test_case_id, event.metadata, again=event.action == "retried")
         return None
 
     def _learn(self, facts: Mapping[str, Any]) -> None:
-        self.total = facts.get("cases", self.total)
+        self.total = facts.get("total", self.total)
         self.jobs = facts.get("jobs", self.jobs)
-        self.folder = Path(facts["folder"]) if facts.get("folder") else self.folder
+        self.folder = Path(facts["run"]) if facts.get("run") else self.folder
 
-    def _finish(self, case_id: str, record: Mapping[str, Any]) -> Finished:
+    def _finish(self, case_id: str, record: Mapping[str, Any], *, again: bool) -> Finished:
         self.running.pop(case_id, None)
-        tries = [*self._tries.pop(case_id, ()), record]
-        if not record.get("final", True):
-            self._tries[case_id] = tries
-            return Finished(record=record, case=None)
-        case = summed_up(tries) if len(tries) > 1 else record
-        self.done += 1
-        self.counts[case["verdict"]] += 1
-        self.unexpected += not case["as_expected"]
-        return Finished(record=record, case=case)
+        if not again:
+            self.done += 1
+            self.counts[record["verdict"]] += 1
+            self.unexpected += not record["as_expected"]
+        return Finished(record={"case": case_id, **record}, again=again)
 
     @property
     def elapsed(self) -> float:
@@ -119,8 +109,8 @@ def case_label(record: Mapping[str, Any]) -> str:
 
 
 def finished_lines(finished: Finished, style: Style, *, folder: Path | None, limit: int = 0) -> list[str]:
-    """Return what a person reads about an attempt that is over: one line, and where to look if it was not as expected."""
-    record = finished.shown
+    """Return the line about an attempt that is over, and where to look if it was not as expected."""
+    record = finished.record
     expected = bool(record["as_expected"])
     verdict = style.verdict(record["verdict"], pad(record["verdict"], VERDICT_CELLS), expected=expected)
     room = max(limit - VERDICT_CELLS - SECONDS_CELLS - 5, _ROOM_FOR_NAME) if limit else _NAME_CELLS
@@ -130,7 +120,7 @@ def finished_lines(finished: Finished, style: Style, *, folder: Path | None, lim
     lines = [f"{mark} {verdict}  {label} {duration(float(record.get('seconds') or 0.0)):>{SECONDS_CELLS}}"]
     if expected and record["verdict"] == Verdict.PASS.value:
         return lines
-    tries = "" if finished.case else f"attempt {record.get('attempt', 1)}, is tried again: "
+    tries = f"attempt {record.get('attempt', 1)}, is tried again: " if finished.again else ""
     wanted = "" if expected else _wanted(record)
     why = f"{tries}{clean(record.get('why') or '')}{wanted}".strip()
     below = [why] if why else []
@@ -149,8 +139,8 @@ def running_lines(progress: Progress, rows: int, limit: int) -> list[str]:
     shown = list(progress.running.values())
     more = len(shown) - rows
     now = progress.clock()
-    shown = shown[:rows - 1] if more > 0 else shown
-    lines = [clip(f"  {duration(now - since):>{SECONDS_CELLS}}  {clean(name)}", limit) for name, since in shown]
+    shown = shown[: rows - 1] if more > 0 else shown
+    lines = [clip(f"  {duration(now - since):>{SECONDS_CELLS}}  {name}", limit) for name, since in shown]
     if more > 0:
         lines.append(f"  {'':>{SECONDS_CELLS}}  and {plural(more + 1, 'other')}")
     return lines

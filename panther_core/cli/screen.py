@@ -16,7 +16,7 @@ HEARTBEAT = 30.0
 FRAMES = 0.25
 _ROWS = 10
 _FRAME_ROOM = 4
-_SHOWN = ("test.started", "test.completed")
+_SHOWN = ("test.started", "test.completed", "test.retried")
 
 
 class Screen(Observer):
@@ -101,7 +101,7 @@ class JsonScreen(Screen):
 
     def finished(self, finished: Finished) -> None:
         """Print the attempt's whole record."""
-        self.emit("attempt", finished.record)
+        self.emit("attempt", {**finished.record, "again": finished.again})
 
     def handle_event(self, event: BaseEvent) -> None:
         """Print phases and starts, too."""
@@ -145,12 +145,17 @@ class LineScreen(Screen):
 
 
 class LiveScreen(Screen):
-    """A few lines at the bottom of the terminal, painted anew four times a second; what is not as expected stays above."""
+    """A few lines at the bottom of the terminal, painted anew four times a second, below what is not as expected."""
 
     interval = FRAMES
 
-    def __init__(self, stream: TextIO, *, style: Style | None = None,
-                 size: Callable[[], tuple[int, int]] = shutil.get_terminal_size) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        style: Style | None = None,
+        size: Callable[[], tuple[int, int]] = shutil.get_terminal_size,
+    ) -> None:
         """``size`` tells columns and lines of the terminal."""
         super().__init__(stream, style=style)
         self._size = size
@@ -160,7 +165,7 @@ class LiveScreen(Screen):
 
     def finished(self, finished: Finished) -> None:
         """Keep the lines of an attempt that a person must see for the next frame."""
-        record = finished.shown
+        record = finished.record
         if not record["as_expected"] or record["verdict"] not in ("pass", "unsupported"):
             limit = self._size()[0] - 1
             self._above += finished_lines(finished, self.style, folder=self.progress.folder, limit=limit)

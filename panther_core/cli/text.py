@@ -9,10 +9,16 @@ import attrs
 
 _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _VERDICT_COLOURS = {
-    "pass": "green", "fail": "red", "error": "red", "flaky": "yellow", "inconclusive": "yellow",
-    "unsupported": "dim", "cancelled": "dim",
+    "pass": "green",
+    "fail": "red",
+    "error": "red",
+    "flaky": "yellow",
+    "inconclusive": "yellow",
+    "unsupported": "dim",
+    "cancelled": "dim",
 }
 _SHORT = 60.0
+_WHOLE = 1e15
 ELLIPSIS = "..."
 
 
@@ -71,7 +77,7 @@ def clip(text: str, cells: int) -> str:
         if room < 0:
             break
         kept.append(each)
-    return ("".join(kept) + ELLIPSIS)[:max(cells, 0)] if cells < len(ELLIPSIS) else "".join(kept) + ELLIPSIS
+    return ("".join(kept) + ELLIPSIS)[: max(cells, 0)] if cells < len(ELLIPSIS) else "".join(kept) + ELLIPSIS
 
 
 def pad(text: str, cells: int) -> str:
@@ -86,8 +92,11 @@ def columns(rows: Iterable[Sequence[str]], *, limit: int = 0, gap: str = "  ", i
         return []
     count = max(len(row) for row in cells)
     widths = [max((width(row[index]) for row in cells if index < len(row) - 1), default=0) for index in range(count)]
-    lines = [indent + gap.join([*(pad(cell, widths[index]) for index, cell in enumerate(row[:-1])), row[-1]]).rstrip()
-             for row in cells if row]
+    lines = [
+        indent + gap.join([*(pad(cell, widths[index]) for index, cell in enumerate(row[:-1])), row[-1]]).rstrip()
+        for row in cells
+        if row
+    ]
     return [clip(line, limit) for line in lines] if limit else lines
 
 
@@ -102,7 +111,7 @@ def duration(seconds: float) -> str:
 
 def number(value: float) -> str:
     """Return a measured value with as many digits as a person reads."""
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:,.4g}"
+    return f"{value:,.0f}" if value == int(value) and abs(value) < _WHOLE else f"{value:,.4g}"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -1,0 +1,58 @@
+"""`panther clean`: find and remove what killed runs have left on the machine."""
+
+from __future__ import annotations
+
+import argparse
+
+from panther_core.cli.console import Console
+from panther_core.cli.text import columns, plural
+from panther_hookspecs import CommandDescriptor, Leftover, NetworkEnvironmentDescriptor
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only list it")
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    found, failed = _find(console)
+    for leftover in found:
+        line = columns([(leftover.run_id or "-", leftover.what)])[0]
+        problem = "" if args.dry_run else _remove(leftover)
+        console.say(f"{line}: {problem}" if problem else line)
+        failed += [problem] if problem else []
+    done = "would be removed" if args.dry_run else "removed"
+    console.say(f"{plural(len(found), 'thing')} {done}" if found else "nothing is left over")
+    if failed:
+        console.complain(f"could not clean everything: {failed[-1]}")
+    return 1 if failed else 0
+
+
+def _find(console: Console) -> tuple[list[Leftover], list[str]]:
+    """Return what no living run owns: processes first, then what network environments find, each asked by itself."""
+    from panther_core.process.clean import alive_runs, leftovers  # noqa: PLC0415 - looks at every process of the machine
+
+    found: list[Leftover] = list(leftovers())
+    failed: list[str] = []
+    alive = alive_runs()
+    for descriptor in console.plugins.registry.all(NetworkEnvironmentDescriptor):
+        if descriptor.leftovers is None:
+            continue
+        try:
+            found += [each for each in descriptor.leftovers() if each.run_id not in alive]
+        except Exception as error:  # noqa: BLE001 - a plugin's failure is reported, and the others are still asked
+            failed.append(f"{descriptor.name} cannot look for leftovers: {error}")
+    return found, failed
+
+
+def _remove(leftover: Leftover) -> str:
+    """Remove one thing; return what went wrong, or nothing."""
+    try:
+        leftover.remove()
+    except Exception as error:  # noqa: BLE001 - reported, and the rest is still removed
+        return f"{leftover.what} could not be removed: {error}"
+    return ""
+
+
+COMMAND = CommandDescriptor(
+    name="clean", summary="Remove what killed runs have left behind", configure=_configure, run=_run
+)

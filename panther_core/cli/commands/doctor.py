@@ -1,0 +1,137 @@
+"""`panther doctor`: what the installed plugins need from this machine, and what is therefore ready to use."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from panther_core.cli.console import Console
+from panther_core.cli.text import columns, plural
+from panther_core.needs import Found, look_for
+from panther_hookspecs import CommandDescriptor, Descriptor, Need
+
+CANNOT_RUN = 3
+_STATES = {True: "found", False: "missing", None: "unknown"}
+_SILENT = ("command", "report", "observer", "test_type")
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "names",
+        metavar="NAME",
+        nargs="*",
+        help="look only at what has this name; the exit code is 3 if one of them is not ready",
+    )
+    parser.add_argument("--json", action="store_true", help="print an object")
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    descriptors = _wanted(args.names, console)
+    needs = list(dict.fromkeys(need for each in descriptors for need in each.needs))
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = dict(zip(needs, pool.map(lambda need: look_for(need, version=True), needs), strict=True))
+    if args.json:
+        console.say(json.dumps(_as_json(descriptors, found), indent=2))
+    else:
+        _print(descriptors, found, console)
+    lacking = [each for each in descriptors if lacks(each, found)]
+    if args.names and lacking:
+        console.complain(f"not ready on this machine: {', '.join(each.name for each in lacking)}")
+        return CANNOT_RUN
+    return 0
+
+
+def _wanted(names: Sequence[str], console: Console) -> list[Descriptor]:
+    from panther_core.registry import UnknownNameError  # noqa: PLC0415 - needed only for an error
+
+    everything = list(console.plugins.registry)
+    known = {each.name for each in everything}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("capability", name, known)
+    return [each for each in everything if not names or each.name in names]
+
+
+def lacks(descriptor: Descriptor, found: Mapping[Need, Found]) -> list[Found]:
+    """Return what is certainly missing for ``descriptor``."""
+    return [found[need] for need in descriptor.needs if found[need].ok is False]
+
+
+def _print(descriptors: Sequence[Descriptor], found: Mapping[Need, Found], console: Console) -> None:
+    rows = [
+        (
+            each.need.kind,
+            each.need.name,
+            _STATES[each.ok],
+            each.advice if each.ok is False else each.detail or each.need.why,
+            ", ".join(sorted({one.name for one in descriptors if each.need in one.needs})),
+        )
+        for each in found.values()
+    ]
+    colours = {"missing": "red", "unknown": "yellow"}
+    if rows:
+        titles = ("need", "name", "state", "version, place, or how to get it", "for")
+        for line, row in zip(columns([titles, *rows], limit=console.columns), [titles, *rows], strict=True):
+            console.say(
+                console.style(line, "dim")
+                if row is titles
+                else line.replace(row[2], console.style(row[2], *[colours[row[2]]] if row[2] in colours else []), 1)
+            )
+        console.say()
+    shown = [each for each in descriptors if each.KIND not in _SILENT]
+    ready = [each for each in shown if not lacks(each, found)]
+    console.lines(columns(_grouped("ready", ready)))
+    for each in shown:
+        if each not in ready:
+            what = ", ".join(
+                f"{one.need.name} ({one.advice})" if one.advice else one.need.name for one in lacks(each, found)
+            )
+            console.say(f"not ready  {each.KIND.replace('_', ' ')} {each.name}: {what}")
+    broken = [each for each in console.plugins.plugins if each.status in ("broken", "incompatible")]
+    for record in broken:
+        console.say(f"{record.status}  plugin {record.name}: {record.reason}")
+    if not shown:
+        console.say(f"nothing to look at: {plural(len(console.plugins.plugins) - 1, 'plugin')} installed")
+
+
+def _grouped(title: str, descriptors: Iterable[Descriptor]) -> list[tuple[str, str, str]]:
+    kinds: dict[str, list[str]] = {}
+    for each in descriptors:
+        kinds.setdefault(each.KIND.replace("_", " "), []).append(each.name)
+    return [(title, kind, ", ".join(names)) for kind, names in kinds.items()]
+
+
+def _as_json(descriptors: Sequence[Descriptor], found: Mapping[Need, Found]) -> Mapping[str, Any]:
+    return {
+        "needs": [
+            {
+                "kind": each.need.kind,
+                "name": each.need.name,
+                "state": _STATES[each.ok],
+                "detail": each.detail,
+                "advice": each.advice,
+                "for": [one.name for one in descriptors if each.need in one.needs],
+            }
+            for each in found.values()
+        ],
+        "capabilities": [
+            {
+                "kind": each.KIND,
+                "name": each.name,
+                "ready": not lacks(each, found),
+                "missing": [one.need.name for one in lacks(each, found)],
+            }
+            for each in descriptors
+        ],
+    }
+
+
+COMMAND = CommandDescriptor(
+    name="doctor",
+    summary="Show what this machine has and lacks for the installed plugins",
+    configure=_configure,
+    run=_run,
+)

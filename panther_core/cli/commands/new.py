@@ -1,0 +1,30 @@
+"""`panther new`: begin something from a template."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from panther_core.cli.console import Console
+from panther_hookspecs import CommandDescriptor
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    plugin = what.add_parser("plugin", help="a plugin package with tests, ready to install")
+    plugin.add_argument("kind", metavar="KIND", help="what it brings: protocol, service, env, profiler, ...")
+    plugin.add_argument("name", metavar="NAME", help="its name, as experiments will write it")
+    plugin.add_argument(
+        "--into", metavar="DIR", default=".", help="the folder to make panther-KIND-NAME in (default: this one)"
+    )
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    from panther_core.scaffold import create  # noqa: PLC0415 - needed only here
+
+    made = create(args.kind, args.name, Path(args.into))
+    console.say(f"{made}\nnext:\n  pip install -e {made}\n  pytest {made}\n  panther plugins")
+    return 0
+
+
+COMMAND = CommandDescriptor(name="new", summary="Begin a plugin from a template", configure=_configure, run=_run)

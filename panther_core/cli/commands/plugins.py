@@ -1,0 +1,127 @@
+"""`panther plugins`: what is installed, what it brings, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from panther_core.cli.console import Console
+from panther_core.cli.text import columns, plural
+from panther_core.plugin_manager import PluginRecord
+from panther_hookspecs import BaseEvent, CommandDescriptor, summary_of
+
+_COLOURS = {"active": "green", "broken": "red", "incompatible": "red", "blocked": "dim"}
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
+    parser.add_argument(
+        "--hooks", action="store_true", help="list the hooks with the plugins that implement them, in call order"
+    )
+    parser.add_argument("--events", action="store_true", help="list the events with their fields")
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    if args.hooks:
+        return _hooks(args, console)
+    if args.events:
+        return _events(args, console)
+    records = console.plugins.plugins
+    if args.json:
+        console.say(json.dumps([as_json(each) for each in records], indent=2))
+    else:
+        _table(records, console)
+    return 0
+
+
+def as_json(record: PluginRecord) -> Mapping[str, Any]:
+    """Return all that is known about a plugin."""
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "distribution": record.distribution,
+        "version": record.version,
+        "status": record.status,
+        "reason": record.reason,
+        "hooks": list(record.hooks),
+        "file": record.file,
+        "provides": [dict(summary_of(each)) for each in record.provides],
+    }
+
+
+def _table(records: tuple[PluginRecord, ...], console: Console) -> None:
+    style, rows = console.style, []
+    for record in records:
+        if record.name == "builtin" and not console.verbosity:
+            continue
+        brings = ", ".join(f"{each.KIND.replace('_', ' ')} {each.name}" for each in record.provides)
+        rows.append((record.name, record.version, record.status, record.reason or brings))
+    if not rows:
+        console.say(
+            "no plugin is installed; PANTHER itself runs nothing\n"
+            "  try: pip install panther-env-localhost panther-protocol-minip panther-service-ping-pong"
+        )
+        return
+    for line, row in zip(columns(rows, limit=console.columns), rows, strict=True):
+        console.say(
+            line.replace(row[2], style(row[2], _COLOURS.get(row[2], "bold")), 1) if row[2] != "active" else line
+        )
+    wrong = [row for row in rows if row[2] in ("broken", "incompatible")]
+    if wrong:
+        console.complain(f"{plural(len(wrong), 'plugin')} cannot be used: {', '.join(row[0] for row in wrong)}")
+
+
+def _hooks(args: argparse.Namespace, console: Console) -> int:
+    callers = console.plugins.callers()
+    if args.json:
+        console.say(json.dumps({name: list(plugins) for name, plugins in callers.items()}, indent=2))
+    else:
+        console.lines(columns((name, ", ".join(plugins) or "-") for name, plugins in callers.items()))
+    return 0
+
+
+def _events(args: argparse.Namespace, console: Console) -> int:
+    events = event_classes()
+    if args.json:
+        console.say(
+            json.dumps(
+                [
+                    {
+                        "class": each.__qualname__,
+                        "module": each.__module__,
+                        "summary": _summary(each),
+                        "fields": _fields(each),
+                    }
+                    for each in events
+                ],
+                indent=2,
+            )
+        )
+    else:
+        console.lines(columns((each.__qualname__, ", ".join(_fields(each)), _summary(each)) for each in events))
+    return 0
+
+
+def event_classes() -> list[type[BaseEvent]]:
+    """Return every event class that the contract and the loaded plugins define, by name."""
+    found: dict[str, type[BaseEvent]] = {}
+    waiting = list(BaseEvent.__subclasses__())
+    while waiting:
+        each = waiting.pop()
+        found[f"{each.__module__}.{each.__qualname__}"] = each
+        waiting += each.__subclasses__()
+    return sorted(found.values(), key=lambda each: each.__qualname__)
+
+
+def _fields(event: type[BaseEvent]) -> list[str]:
+    own = set(BaseEvent.__dataclass_fields__)
+    return [name for name in event.__dataclass_fields__ if name not in own]
+
+
+def _summary(event: type[BaseEvent]) -> str:
+    return (event.__doc__ or "").partition("\n")[0]
+
+
+COMMAND = CommandDescriptor(name="plugins", summary="List plugins, hooks and events", configure=_configure, run=_run)

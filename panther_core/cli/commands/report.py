@@ -1,0 +1,54 @@
+"""`panther report`: make a file for a person or a program from a finished run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from panther_core.cli.console import Console
+from panther_core.cli.session import write_report
+from panther_core.cli.text import columns
+from panther_hookspecs import CommandDescriptor, ReportDescriptor
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", default="last", help="the run: its folder, its name, or last (default)"
+    )
+    parser.add_argument(
+        "--format", "-f", metavar="NAME", help="which report; without it, those that are installed are listed"
+    )
+    parser.add_argument(
+        "--output", "-o", metavar="FILE", help="where to write it (default: in the run's folder); - prints it"
+    )
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    registry = console.plugins.registry
+    if not args.format:
+        console.lines(columns((each.name, each.filename, each.summary) for each in registry.all(ReportDescriptor)))
+        return 0
+    descriptor = registry.get(ReportDescriptor, args.format)
+    run = console.run_folder(args.run)
+    if args.output == "-":
+        with tempfile.TemporaryDirectory(prefix="panther-report-") as folder:
+            content = write_report(descriptor, run, str(Path(folder) / descriptor.filename), console).read_bytes()
+        _print(content, console)
+        return 0
+    console.say(str(write_report(descriptor, run, args.output or "", console)))
+    return 0
+
+
+def _print(content: bytes, console: Console) -> None:
+    """Print the report as it is, byte for byte where standard output takes bytes."""
+    raw = getattr(console.stdout, "buffer", None) if console.stdout is sys.stdout else None
+    if raw is None:
+        console.stdout.write(content.decode("utf-8", "replace"))
+        return
+    console.stdout.flush()
+    raw.write(content)
+
+
+COMMAND = CommandDescriptor(name="report", summary="Make a report from a run", configure=_configure, run=_run)

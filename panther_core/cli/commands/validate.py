@@ -1,0 +1,48 @@
+"""`panther validate`: find every error of experiment files without running anything."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from panther_core.cli.console import Console
+from panther_core.cli.text import plural
+from panther_hookspecs import CommandDescriptor, PantherExperimentError
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+", help="an experiment")
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one key of the experiment first; may be repeated",
+    )
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    worst = 0
+    for name in args.files:
+        try:
+            count = _count(Path(name), args.sets, console)
+        except PantherExperimentError as error:
+            worst = max(worst, error.exit_code)
+            console.complain(str(error))
+        else:
+            console.say(f"{name}: {plural(count, 'case')}")
+    return worst
+
+
+def _count(path: Path, sets: list[str], console: Console) -> int:
+    """Understand the experiment completely and return the number of its cases."""
+    from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
+    from panther_core.plan import count_cases  # noqa: PLC0415 - the same
+
+    return count_cases(load_experiment(path, console.plugins.registry, sets=sets, environ=console.environ))
+
+
+COMMAND = CommandDescriptor(
+    name="validate", summary="Find every error in experiment files", configure=_configure, run=_run
+)

@@ -1,0 +1,142 @@
+"""A finished run and a single case, as lines for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from panther_core.cli.progress import Finished, case_label, finished_lines
+from panther_core.cli.text import Style, clean, clip, columns, counted, duration, number, pad, plural
+from panther_hookspecs import RunView, Verdict
+
+_MOST_EXPLAINED = 20
+_MOST_FINDINGS = 10
+_MOST_MEASUREMENTS = 40
+_LABEL = 14
+_BESIDE = 14
+
+
+def run_lines(view: RunView, cases: Sequence[Mapping[str, Any]], style: Style, *, limit: int = 0) -> list[str]:
+    """Return name and counts, one line per cell of the matrix, then everything that was not as expected and why."""
+    counts = Counter(str(each["verdict"]) for each in cases)
+    unfinished = sum(not each.get("final", True) for each in cases)
+    lines = [
+        style(clean(view.folder), "bold"),
+        f"{plural(len(cases), 'case')}: {_counted(counts) or 'nothing has finished'}"
+        + (f"; {unfinished} unfinished: panther resume {view.folder}" if unfinished else ""),
+    ]
+    lines += ["", *_table(cases, style, limit)] if cases else []
+    unexpected = [each for each in cases if not each["as_expected"]]
+    if unexpected:
+        lines += ["", style("not as expected", "bold")]
+        for each in unexpected[:_MOST_EXPLAINED]:
+            lines += finished_lines(Finished(record=each), style, folder=view.folder, limit=limit)
+        if len(unexpected) > _MOST_EXPLAINED:
+            lines.append(f"  and {len(unexpected) - _MOST_EXPLAINED} more: panther show {view.folder} --json")
+    return lines + _findings(cases, style, limit)
+
+
+def _table(cases: Iterable[Mapping[str, Any]], style: Style, limit: int) -> list[str]:
+    """Return one line for each name and cell; its repetitions are counted."""
+    cells: dict[str, list[Mapping[str, Any]]] = {}
+    for each in cases:
+        cells.setdefault(case_label({**each, "repetition": 1}), []).append(each)
+    verdicts = {label: _verdicts(records) for label, records in cells.items()}
+    widest = max(map(len, verdicts.values()))
+    room = max(limit - widest - _BESIDE, _LABEL) if limit else 0
+    lines = []
+    for label, records in cells.items():
+        good = all(record["as_expected"] for record in records)
+        verdict = style.verdict(str(records[-1]["verdict"]), pad(verdicts[label], widest), expected=good)
+        seconds = sorted(float(record.get("seconds") or 0.0) for record in records)
+        mark = " " if good else style("!", "red", "bold")
+        name = clip(label, room) if room else label
+        lines.append(f"{mark} {verdict}  {duration(seconds[len(seconds) // 2]):>8}  {name}")
+    return lines
+
+
+def _verdicts(records: Sequence[Mapping[str, Any]]) -> str:
+    counts = Counter(str(record["verdict"]) for record in records)
+    return _counted(counts) if len(records) > 1 else next(iter(counts))
+
+
+def _findings(cases: Iterable[Mapping[str, Any]], style: Style, limit: int) -> list[str]:
+    """Return the distinct findings of all cases, the most frequent first."""
+    seen: dict[str, tuple[int, str]] = {}
+    for case in cases:
+        for each in case.get("findings") or ():
+            text = f"{each.get('source', '')} {each.get('kind', '')}: {each.get('message', '')}"
+            key = str(each.get("fingerprint") or text)
+            seen[key] = (seen.get(key, (0, ""))[0] + int(each.get("count") or 1), text)
+    if not seen:
+        return []
+    ranked = sorted(seen.values(), key=lambda each: -each[0])
+    lines = columns(((f"{count} x", text) for count, text in ranked[:_MOST_FINDINGS]), limit=limit, indent="  ")
+    more = [f"  and {len(ranked) - _MOST_FINDINGS} more"] if len(ranked) > _MOST_FINDINGS else []
+    return ["", style("findings", "bold"), *lines, *more]
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return counted((each.value, counts.get(each.value, 0)) for each in Verdict)
+
+
+def case_lines(case: Mapping[str, Any], folder: Path, style: Style) -> list[str]:
+    """Return all that a person wants to know about one case, the files to look at included."""
+    lines = [
+        *finished_lines(Finished(record=case), style, folder=folder)[:1],
+        f"  {clean(case.get('why') or '')}".rstrip(),
+    ]
+    verdicts = case.get("verdicts") or ()
+    facts = [
+        ("id", case["case"]),
+        ("expected", ", ".join(case.get("expected") or ())),
+        ("attempts", ", ".join(verdicts) if len(verdicts) > 1 else ""),
+        ("protocol", " ".join(filter(None, (case.get("protocol"), case.get("scenario"))))),
+        ("network", case.get("network_environment")),
+        ("instruments", ", ".join(case.get("instruments") or ())),
+        ("seed", case.get("seed")),
+        ("time", ", ".join(f"{name} {duration(spent)}" for name, spent in (case.get("timings") or {}).items())),
+        ("evidence", folder / str(case.get("folder") or "")),
+    ]
+    lines += columns([(name, str(value)) for name, value in facts if value not in ("", None)], indent="  ")
+    for title, rows in (
+        ("services", _services(case)),
+        ("checks", _checks(case)),
+        ("measurements", _measurements(case)),
+        ("findings", [(each.get("source", ""), each.get("message", "")) for each in case.get("findings") or ()]),
+        ("problems", [(each,) for each in case.get("problems") or ()]),
+        ("files", [(each["path"], each.get("kind", "")) for each in case.get("artifacts") or ()]),
+    ):
+        if rows:
+            lines += [
+                f"  {style(title, 'bold')}",
+                *columns([[str(cell) for cell in row] for row in rows], indent="    "),
+            ]
+    return [line for line in lines if line]
+
+
+def _services(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            each.get("role", ""),
+            " ".join(filter(None, (each.get("implementation"), each.get("version")))),
+            each.get("exit", ""),
+        )
+        for name, each in (case.get("services") or {}).items()
+    ]
+
+
+def _checks(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [(each["verdict"], each["name"], each.get("evidence", "")) for each in case.get("checks") or ()]
+
+
+def _measurements(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        (each.get("service") or "-", each["name"], f"{number(each['value'])} {each.get('unit', '')}".strip())
+        for each in case.get("measurements") or ()
+    ]
+    more = len(rows) - _MOST_MEASUREMENTS
+    return [*rows[:_MOST_MEASUREMENTS], ("", f"and {more} more")] if more > 0 else rows

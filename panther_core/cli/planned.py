@@ -1,0 +1,131 @@
+"""What an experiment would do, shown without doing it: its cases, and the commands of their services."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from panther_core.cli.console import Console
+from panther_core.cli.text import columns, plural
+from panther_hookspecs import ServicePlan
+
+if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
+    from panther_core.plan import PlannedCase
+
+_PHASES = ("pre_compile", "compile", "post_compile", "pre_run", "run", "post_run")
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `plan` and `run` share: the file, and which part of it."""
+    parser.add_argument("file", metavar="FILE", help="the experiment")
+    parser.add_argument("--select", "-k", default="", metavar="EXPR", help="only the cases that match the expression")
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one key of the experiment, e.g. repeat=10; may be repeated",
+    )
+
+
+def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_json: bool = False) -> int:
+    """Print the cases that would run; with ``commands`` also what they would start."""
+    from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
+    from panther_core.plan import plan_cases  # noqa: PLC0415 - the same
+
+    registry = console.plugins.registry
+    experiment = load_experiment(Path(args.file), registry, sets=args.sets, environ=console.environ)
+    cases = plan_cases(experiment, registry, select=args.select)
+    if as_json:
+        _print_json(cases, console, commands=commands)
+        return 0
+    count = 0
+    for case in cases:
+        count += 1
+        console.lines(columns([_row(case)]))
+        if commands:
+            console.lines(columns(_commands(case), indent="    "))
+    if not count:
+        console.complain(f"no case matches --select {args.select!r}")
+        return 2
+    console.say(f"{plural(count, 'case')}, nothing was started")
+    return 0
+
+
+def _row(case: PlannedCase) -> tuple[str, ...]:
+    number = f" #{case.repetition}" if case.repetition > 1 else ""
+    watched = " + ".join(each.descriptor.name for each in case.instruments)
+    note = (
+        f"unsupported: {case.unsupported}"
+        if case.unsupported
+        else " + ".join(filter(None, (case.network.name, watched)))
+    )
+    return (case.case_id, f"{case.described()}{number}", note)
+
+
+def _commands(case: PlannedCase) -> Iterator[tuple[str, str, str]]:
+    """Yield service, phase and command line, with the placeholders that only a network can fill."""
+    from panther_core.run.compose import specify  # noqa: PLC0415 - belongs to the running of cases
+
+    if case.unsupported:
+        return
+    for name, spec in specify(case, 1).items():
+        for phase in _PHASES:
+            for command in _of_phase(spec.plan, phase):
+                yield name, phase, command
+    for each in case.instruments:
+        yield "", "watched by", f"{each.descriptor.name}: {', '.join(each.services)}"
+
+
+def _of_phase(plan: ServicePlan, phase: str) -> list[str]:
+    given = getattr(plan, phase)
+    return [each.to_string() for each in (given if isinstance(given, tuple) else (given,))]
+
+
+def _print_json(cases: Iterator[PlannedCase], console: Console, *, commands: bool) -> None:
+    """Print a JSON list, one case on a line as it is planned: a million cases need no memory."""
+    console.stdout.write("[")
+    for number, case in enumerate(cases):
+        console.stdout.write((",\n" if number else "\n") + json.dumps(_as_json(case, commands=commands), default=str))
+    console.stdout.write("\n]\n")
+
+
+def _as_json(case: PlannedCase, *, commands: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "case": case.case_id,
+        "name": case.name,
+        "cell": dict(case.cell),
+        "repetition": case.repetition,
+        "seed": case.seed,
+        "protocol": case.protocol.name if case.protocol else "",
+        "scenario": case.scenario.name if case.scenario else "",
+        "parameters": attrs.asdict(case.parameters) if attrs.has(type(case.parameters)) else case.parameters,
+        "services": {
+            each.name: {
+                "implementation": each.descriptor.name,
+                "role": each.role,
+                "version": each.version,
+                "target": each.target,
+            }
+            for each in case.services
+        },
+        "network_environment": case.network.name,
+        "instruments": [each.descriptor.name for each in case.instruments],
+        "type": case.test_type.name,
+        "expected": sorted(each.value for each in case.expect),
+        "timeout": case.timeout,
+        "retry_count": case.retry_count,
+        "exclusive": case.exclusive,
+        "unsupported": case.unsupported,
+    }
+    if commands:
+        found["commands"] = [
+            {"service": service, "phase": phase, "command": command} for service, phase, command in _commands(case)
+        ]
+    return found

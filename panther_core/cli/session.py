@@ -1,0 +1,144 @@
+"""One run as the console conducts it: the screen around it, the reports after it, the summary and the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from panther_core.cli.console import Console
+from panther_core.cli.screen import SCREENS, JsonScreen, LineScreen, LiveScreen, QuietScreen, Screen
+from panther_core.cli.text import counted, duration, plural
+from panther_hookspecs import PantherExperimentError, ReportDescriptor, Verdict
+
+if TYPE_CHECKING:  # names in signatures; the engine is imported by whoever has made one
+    from panther_core.app import RunSummary
+
+Conduct = Callable[[Screen], "RunSummary"]
+
+
+def add_screen_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `run` and `resume` share."""
+    parser.add_argument(
+        "--jobs",
+        "-j",
+        type=_jobs,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="cases at the same time (default: one for each processor)",
+    )
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first case that is not as expected")
+    parser.add_argument("--ui", choices=SCREENS, help="what to show (default: live on a terminal, else lines)")
+    parser.add_argument(
+        "--report",
+        action="append",
+        default=[],
+        metavar="NAME[=FILE]",
+        help="write this report at the end, into the run's folder or to FILE; may be repeated",
+    )
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return int(text)
+
+
+def conduct(args: argparse.Namespace, console: Console, action: Conduct) -> int:
+    """Run ``action`` under the chosen screen, then write the reports and say how it went."""
+    reports = [_report(each, console) for each in args.report]
+    screen = make_screen(args.ui, console)
+    try:
+        with screen:
+            summary = action(screen)
+    except PantherExperimentError as error:
+        if isinstance(screen, JsonScreen):
+            screen.emit(
+                "summary",
+                {
+                    "verdict": Verdict.ERROR.value,
+                    "counts": {},
+                    "run": None,
+                    "unexpected": 0,
+                    "errors": [str(error)],
+                    "exit_code": error.exit_code,
+                },
+            )
+        raise
+    if summary.run is not None:
+        for descriptor, target in reports:
+            write_report(descriptor, summary.run, target, console)
+    return _conclude(summary, screen, console)
+
+
+def make_screen(name: str | None, console: Console) -> Screen:
+    """Return the screen of that name; by default the live one for a person and lines for a log."""
+    stream = console.stdout
+    wanted = name or ("live" if console.interactive(stream) else "lines")
+    if wanted == "live":
+        return LiveScreen(stream, style=console.style)
+    if wanted == "lines":
+        return LineScreen(stream, style=console.style, clipped=console.columns)
+    return JsonScreen(stream) if wanted == "json" else QuietScreen(stream)
+
+
+def _report(text: str, console: Console) -> tuple[ReportDescriptor, str]:
+    """Look the report up before anything runs."""
+    name, _, target = text.partition("=")
+    return console.plugins.registry.get(ReportDescriptor, name), target
+
+
+def write_report(descriptor: ReportDescriptor, run: Path, target: str, console: Console) -> Path:
+    """Write one report of a run; an empty ``target`` means the report's own file name in the run's folder."""
+    path = Path(target) if target else run / descriptor.filename
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor.write(console.open_run(str(run)), path, descriptor.options())
+    except OSError as error:
+        raise PantherExperimentError(f"cannot write the report {path}: {error.strerror or error}") from error
+    return path
+
+
+def _conclude(summary: RunSummary, screen: Screen, console: Console) -> int:
+    if isinstance(screen, JsonScreen):
+        screen.emit("summary", _as_json(summary))
+    elif not isinstance(screen, QuietScreen):
+        total = sum(summary.counts.values())
+        verdicts = counted((each.value, summary.counts.get(each.value, 0)) for each in Verdict)
+        screen.write(
+            f"{plural(total, 'case')} in {duration(screen.progress.elapsed)}: {verdicts or 'nothing ran'}"
+            + (f"  {summary.run}" if summary.run else "")
+            + "\n"
+        )
+    cause = cause_of(summary)
+    if cause:
+        console.complain(cause)
+    return summary.exit_code
+
+
+def cause_of(summary: RunSummary) -> str:
+    """Return why the exit code is not 0, in a few lines of which the last names the cause."""
+    lines = list(summary.errors)
+    if summary.interrupted:
+        lines.append(f"interrupted; to continue: panther resume {summary.run}")
+    elif summary.unexpected:
+        of = plural(sum(summary.counts.values()), "case")
+        lines.append(f"{summary.unexpected} of {of} not as expected; to see why: panther show {summary.run}")
+    elif summary.exit_code and not lines:
+        lines.append(f"the run ended with {summary.verdict}")
+    return "\n".join(lines)
+
+
+def _as_json(summary: RunSummary) -> dict[str, Any]:
+    return {
+        "verdict": summary.verdict,
+        "counts": dict(summary.counts),
+        "run": str(summary.run) if summary.run else None,
+        "total": summary.total,
+        "unexpected": summary.unexpected,
+        "interrupted": summary.interrupted,
+        "errors": list(summary.errors),
+        "exit_code": summary.exit_code,
+    }
