@@ -1,0 +1,134 @@
+"""Addresses and ports for the services of one case, reserved so that no other case or PANTHER takes them."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import socket
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from panther_hookspecs import Endpoint, ResourceExhaustionException, ServiceSpec
+
+_BLOCK = 256
+_BLOCKS = 255 * 256
+"""127.1.0.0/24 to 127.255.255.0/24; 127.0.x.x is left to the machine."""
+_FIRST_BLOCK = int(ipaddress.ip_address("127.1.0.0"))
+_PER_BLOCK = 254
+
+
+def claim(name: str) -> socket.socket | None:
+    """Return a socket that holds ``name`` for this network stack until it is closed; None if somebody has it.
+
+    The kernel gives the name back even if PANTHER is killed.
+    """
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0panther-{name}")
+    except OSError:
+        holder.close()
+        return None
+    return holder
+
+
+def _start(key: str, size: int) -> int:
+    """Return where to begin to look, the same for the same case, so that it mostly gets the same addresses again."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") % size
+
+
+def needs_ipv6(services: Sequence[ServiceSpec]) -> bool:
+    """Return whether any service mentions an IPv6 address in what it runs or reads."""
+    return any(".ip6}" in text for spec in services for text in _texts(spec))
+
+
+def _texts(spec: ServiceSpec) -> list[str]:
+    plan = spec.plan
+    commands = [plan.run, *plan.pre_run, *plan.post_run, *([plan.ready.command] if plan.ready.command else [])]
+    texts = [text for command in commands for text in (*command.argv, *command.env.values())]
+    return texts + [content.decode("utf-8", "replace") for content in plan.files.values()]
+
+
+@attrs.define
+class Reservations:
+    """What one case holds. The names stay until the end; the sockets on the ports only until their service starts."""
+
+    key: str
+    _names: list[socket.socket] = attrs.field(factory=list)
+    _ports: dict[str, list[socket.socket]] = attrs.field(factory=dict)
+
+    def own_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
+        """Give every service an address of its own, and the ports that the protocol knows."""
+        endpoints: dict[str, Endpoint] = {}
+        base = 0
+        for number, spec in enumerate(services):
+            if number % _PER_BLOCK == 0:
+                base = self._block()
+            address = str(ipaddress.ip_address(base + 1 + number % _PER_BLOCK))
+            endpoints[spec.name] = Endpoint(name=spec.name, ip=address, hostname=address, ports=spec.ports)
+        return endpoints
+
+    def _block(self) -> int:
+        start = _start(self.key, _BLOCKS)
+        for number in range(_BLOCKS):
+            block = (start + number) % _BLOCKS
+            if self._hold(f"block-{block}"):
+                return _FIRST_BLOCK + block * _BLOCK
+        raise ResourceExhaustionException("all loopback address blocks are in use\n  try: end other runs of panther")
+
+    def shared_address(self, services: Sequence[ServiceSpec], ports: range, *, ipv6: bool) -> Mapping[str, Endpoint]:
+        """Give every service 127.0.0.1, ::1 if wanted, and ports that no other service has."""
+        start = _start(self.key, len(ports))
+        candidates = iter([*ports[start:], *ports[:start]])
+        endpoints: dict[str, Endpoint] = {}
+        for spec in services:
+            chosen: dict[str, int] = {}
+            for name in spec.ports:
+                free = next((port for port in candidates if self._hold_port(spec.name, port, ipv6=ipv6)), None)
+                if free is None:
+                    raise ResourceExhaustionException(
+                        f"no port from {ports[0]} to {ports[-1]} is free\n  try: a wider first_port and last_port")
+                chosen[name] = free
+            endpoints[spec.name] = Endpoint(name=spec.name, ip="127.0.0.1", ip6="::1" if ipv6 else "",
+                                            hostname="localhost", ports=chosen)
+        return endpoints
+
+    def _hold(self, name: str) -> bool:
+        holder = claim(name)
+        if holder is not None:
+            self._names.append(holder)
+        return holder is not None
+
+    def _hold_port(self, service: str, port: int, *, ipv6: bool) -> bool:
+        """Hold ``port`` by name against every PANTHER, and by sockets against everybody else."""
+        families = [(socket.AF_INET, "127.0.0.1"), *([(socket.AF_INET6, "::1")] if ipv6 else [])]
+        sockets: list[socket.socket] = []
+        try:
+            for family, address in families:
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    sockets.append(socket.socket(family, kind))
+                    sockets[-1].bind((address, port))
+            held = self._hold(f"port-{port}")
+        except OSError:
+            held = False
+        if held:
+            self._ports.setdefault(service, []).extend(sockets)
+        else:
+            _close(sockets)
+        return held
+
+    def let_go(self, service: str) -> None:
+        """Free the ports of a service, which is about to take them itself."""
+        _close(self._ports.pop(service, []))
+
+    def release(self) -> None:
+        """Give everything back."""
+        for service in tuple(self._ports):
+            self.let_go(service)
+        _close(self._names)
+        self._names.clear()
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for each in sockets:
+        each.close()

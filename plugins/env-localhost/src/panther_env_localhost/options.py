@@ -1,0 +1,26 @@
+"""The keys that a user may write for ``localhost``."""
+
+from __future__ import annotations
+
+import attrs
+
+from panther_hookspecs import NetworkEnvironmentOptions, option
+
+
+@attrs.frozen(kw_only=True)
+class LocalhostOptions(NetworkEnvironmentOptions):
+    """Options of the network environment ``localhost``.
+
+    ``cleanup_on_exit: false`` changes nothing here: processes never outlive their case, and their files are evidence
+    that is kept anyway.
+    """
+
+    addresses: str = option(
+        "loopback",
+        help="loopback: every service has an address of its own and the protocol's port. "
+             "ports: all services share 127.0.0.1 and ::1 and have distinct ports.",
+        validator=attrs.validators.in_(("loopback", "ports")))
+    first_port: int = option(20000, help="First port that addresses: ports may choose.",
+                             validator=[attrs.validators.ge(1), attrs.validators.le(65535)])
+    last_port: int = option(32767, help="Last port that addresses: ports may choose.",
+                            validator=[attrs.validators.ge(1), attrs.validators.le(65535)])
