@@ -34,8 +34,15 @@ class RunOptions:
 
     def settings(self, locked: Mapping[str, Any] | None) -> RunSettings:
         """Return them as the experiment manager takes them."""
-        return RunSettings(jobs=self.jobs, select=self.select, output=self.output, fail_fast=self.fail_fast,
-                           strict=self.strict, locked=locked, only_missing=self.only_missing)
+        return RunSettings(
+            jobs=self.jobs,
+            select=self.select,
+            output=self.output,
+            fail_fast=self.fail_fast,
+            strict=self.strict,
+            locked=locked,
+            only_missing=self.only_missing,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -60,8 +67,15 @@ class Panther:
     plugins: PluginManager
 
     @classmethod
-    def create(cls, settings: GlobalConfig | None = None, *, block: Sequence[str] = (), only: Sequence[str] | None = None,
-               autoload: bool = True, extra: Sequence[object] = ()) -> Panther:
+    def create(
+        cls,
+        settings: GlobalConfig | None = None,
+        *,
+        block: Sequence[str] = (),
+        only: Sequence[str] | None = None,
+        autoload: bool = True,
+        extra: Sequence[object] = (),
+    ) -> Panther:
         """Load the plugins and be ready."""
         settings = settings or GlobalConfig()
         blocked = (*settings.plugins.get("block", ()), *block)
@@ -70,7 +84,7 @@ class Panther:
     @property
     def runs(self) -> Path:
         """The folder that new runs are made in."""
-        return Path(self.settings.paths.get("runs", "runs"))
+        return Path(self.settings.paths.get("output_dir", "runs"))
 
     def load(self, path: Path, sets: Sequence[str] = ()) -> ExperimentConfig:
         """Read an experiment file; ConfigurationException lists everything that is wrong with it."""
@@ -84,19 +98,36 @@ class Panther:
         """Run what is missing in a run directory, and what did not come out as expected."""
         return self._carry_out(self.load(run / RESOLVED), options, observers, resume=run)
 
-    def _carry_out(self, experiment: ExperimentConfig, options: RunOptions, observers: Sequence[Observer],
-                   resume: Path | None = None) -> RunSummary:
+    def _carry_out(
+        self,
+        experiment: ExperimentConfig,
+        options: RunOptions,
+        observers: Sequence[Observer],
+        resume: Path | None = None,
+    ) -> RunSummary:
         locked = self._lock(options.locked) if options.locked else None
-        with ExperimentManager(self.settings, plugins=self.plugins, settings=options.settings(locked),
-                               fast_fail_enabled=options.fast_fail, dry_run=options.dry_run, resume=resume) as manager:
+        with ExperimentManager(
+            self.settings,
+            plugins=self.plugins,
+            settings=options.settings(locked),
+            fast_fail_enabled=options.fast_fail,
+            dry_run=options.dry_run,
+            resume=resume,
+        ) as manager:
             for observer in observers:
                 manager.add_observer(observer)
             manager.initialize_experiments(experiment)
             result = manager.run_tests()
         return RunSummary(
-            verdict=result["verdict"], counts=result["counts"], run=Path(result["run"]) if result["run"] else None,
-            unexpected=result["unexpected"], interrupted=result["interrupted"], errors=tuple(result["errors"]),
-            exit_code=result["exit_code"], total=result["total"])
+            verdict=result["verdict"],
+            counts=result["counts"],
+            run=Path(result["run"]) if result["run"] else None,
+            unexpected=result["unexpected"],
+            interrupted=result["interrupted"],
+            errors=tuple(result["errors"]),
+            exit_code=result["exit_code"],
+            total=result["total"],
+        )
 
     def _lock(self, path: Path) -> Mapping[str, Any]:
         """Read a lock file, or the one of a run."""

@@ -15,11 +15,25 @@ from types import ModuleType
 from typing import Any
 
 _H = "panther_hookspecs"
-_ENVIRONMENT_EVENTS = ("CommandExecutionEvent", "EnvironmentSetupEvent", "EnvironmentTeardownEvent", "MetricsCollectionEvent",
-                       "MonitoringStartEvent", "MonitoringStopEvent")
-_EXCEPTIONS = ("ConfigurationException", "DockerComposeException", "ExperimentInitializationError",
-               "PantherExperimentError", "PluginValidationError", "ResourceExhaustionException",
-               "TestCaseInitializationError", "TestExecutionError", "TimeoutCascadeException")
+_ENVIRONMENT_EVENTS = (
+    "CommandExecutionEvent",
+    "EnvironmentSetupEvent",
+    "EnvironmentTeardownEvent",
+    "MetricsCollectionEvent",
+    "MonitoringStartEvent",
+    "MonitoringStopEvent",
+)
+_EXCEPTIONS = (
+    "ConfigurationException",
+    "DockerComposeException",
+    "ExperimentInitializationError",
+    "PantherExperimentError",
+    "PluginValidationError",
+    "ResourceExhaustionException",
+    "TestCaseInitializationError",
+    "TestExecutionError",
+    "TimeoutCascadeException",
+)
 
 
 def _from(module: str, *names: str) -> dict[str, str]:
@@ -43,18 +57,24 @@ DOCUMENTED: Mapping[str, Mapping[str, str]] = {
     "core.observer.base": _from(_H, "IObserver", "Observer"),
     "core.observer.base.observer_interface": _from(_H, "IObserver", "Observer"),
     "core.observer.impl": _from("panther_core.events", "LoggingObserver", "MetricsObserver", "StorageObserver"),
-    "config.core.models": _from("panther_core.config", "ExecutionEnvironmentConfig", "ExperimentConfig", "GlobalConfig",
-                                "NetworkEnvironmentConfig", "TestCaseConfig"),
+    "config.core.models": _from(
+        "panther_core.config",
+        "ExecutionEnvironmentConfig",
+        "ExperimentConfig",
+        "GlobalConfig",
+        "NetworkEnvironmentConfig",
+        "TestCaseConfig",
+    ),
     "plugins.plugin_interface": _from(_H, "IPlugin"),
     "plugins.plugin_loader": _from("panther_core.plugin_loader", "PluginLoader"),
     "plugins.protocols.protocol_interface": _from(_H, "IProtocolPlugin", "TestScenario"),
     "plugins.services.service_interface": _from(_H, "IServicePlugin", "ServiceManager"),
     "plugins.environments.environment_interface": _from(_H, "EnvironmentInterface"),
     "plugins.environments.execution_environment.execution_environment_interface": _from(
-        _H, "ExecutionEnvironmentInterface"),
+        _H, "ExecutionEnvironmentInterface"
+    ),
     "plugins.environments.network_environment.base_network_environment": _from(_H, "BaseNetworkEnvironment"),
-    "plugins.environments.network_environment.network_environment_interface": _from(
-        _H, "NetworkEnvironmentInterface"),
+    "plugins.environments.network_environment.network_environment_interface": _from(_H, "NetworkEnvironmentInterface"),
 }
 """Documented module (below ``panther_core``) -> name -> module in which the name really lives."""
 
@@ -64,15 +84,16 @@ _PARENTS = frozenset(path.rsplit(".", count)[0] for path in DOCUMENTED for count
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds the documented modules that do not exist as files; their names are looked up when they are used."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None,
-                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None, /
+    ) -> importlib.machinery.ModuleSpec | None:
         """Return a spec for a documented path that is no real module."""
         below = fullname.removeprefix("panther_core.")
         if below == fullname or (below not in DOCUMENTED and below not in _PARENTS):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=below in _PARENTS)
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+    def create_module(self, _spec: importlib.machinery.ModuleSpec, /) -> ModuleType | None:
         """Let the import system make an ordinary module."""
         return None
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +25,8 @@ from panther_core.results.durations import Durations
 from panther_core.run import Engine, carry_out
 from panther_core.run.fastfail import FastFail
 from panther_core.run.record import is_retryable
-from panther_core.test_case import TestCase, TestCaseState
+from panther_core.tally import Tally
+from panther_core.test_case import TestCase
 from panther_hookspecs import (
     ConfigurationException,
     ExperimentEvent,
@@ -66,15 +65,15 @@ class RunSettings:
 class ExperimentManager:
     """Orchestrates one experiment. Use it as a context manager, so that it always cleans up."""
 
-    def __init__(  # noqa: PLR0913 - the parameters of the documented constructor, then keyword-only ones
+    def __init__(
         self,
         global_config: GlobalConfig,
         experiment_name: str | None = None,
         plugin_dir: Path | None = None,
         logger: logging.Logger | None = None,
         metrics_collector: MetricsCollector | None = None,
-        fast_fail_enabled: bool = True,  # noqa: FBT001, FBT002 - documented as positional
-        dry_run: bool = False,  # noqa: FBT001, FBT002 - documented as positional
+        fast_fail_enabled: bool = True,
+        dry_run: bool = False,
         *,
         plugins: PluginManager | None = None,
         event_manager: EventManager | None = None,
@@ -99,13 +98,9 @@ class ExperimentManager:
         self._engine: Engine | None = None
         self._orchestrator: Orchestrator | None = None
         self._experiment: ExperimentConfig | None = None
-        self._cases: list[TestCase] = []
         self._done: dict[str, Mapping[str, Any]] = {}
         self._tries: dict[str, list[Verdict]] = {}
-        self._counts: Counter[str] = Counter()
-        self._by_name: dict[str, Counter[str]] = {}
-        self._unexpected = 0
-        self._lock = threading.Lock()
+        self._tally = Tally()
         self._cancelled = False
         self._entered: set[ExperimentPhase] = set()
 
@@ -117,7 +112,7 @@ class ExperimentManager:
     @property
     def test_cases(self) -> list[TestCase]:
         """The configured test cases."""
-        return list(self._cases)
+        return list(self._tally.test_cases)
 
     @property
     def plugin_manager(self) -> PluginManager:
@@ -141,7 +136,7 @@ class ExperimentManager:
         with self._phase(ExperimentPhase.INITIALIZATION), self._phase(ExperimentPhase.PLUGIN_LOADING):
             try:
                 experiment_config.validate(self._plugins.registry)
-                self._cases = [self._test_case(each) for each in experiment_config.test_cases]
+                self._tally = Tally(tuple(self._test_case(each) for each in experiment_config.test_cases))
             except (ConfigurationException, PluginValidationError):
                 raise
             except PantherExperimentError as error:
@@ -166,14 +161,15 @@ class ExperimentManager:
         try:
             with self._phase(ExperimentPhase.SERVICE_SETUP):
                 self._set_up(experiment)
-            with self._phase(ExperimentPhase.TEST_EXECUTION, total=total, jobs=self.settings.jobs,
-                             run=str(self.experiment_dir)):
+            with self._phase(
+                ExperimentPhase.TEST_EXECUTION, total=total, jobs=self.settings.jobs, run=str(self.experiment_dir)
+            ):
                 self._execute()
         except KeyboardInterrupt:
             self._cancelled = True
         except PantherExperimentError as stopped:
             error = stopped
-        self._finish_states()
+        self._tally.finish(cancelled=self._cancelled)
         return self._result(total=total, error=error)
 
     def cancel(self) -> None:
@@ -197,11 +193,12 @@ class ExperimentManager:
         """Enter the experiment."""
         return self
 
-    def __exit__(self, exc_type: type[BaseException] | None, exc_val: BaseException | None,
-                 exc_tb: TracebackType | None) -> bool:
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> bool | None:
         """Clean up; an exception goes on."""
         self.cleanup()
-        return False
+        return None
 
     def _set_up(self, experiment: ExperimentConfig) -> None:
         directory = self._run_directory()
@@ -213,9 +210,16 @@ class ExperimentManager:
         listener = self._plugins.hooks.event_listener()
         if listener is not None:
             self._events.subscribe("*", listener, name="panther_on_event")
-        self._engine = self._stack.enter_context(session.engine(
-            directory, self._plugins.hooks, self.global_config, self.metrics_collector, self._events.emit,
-            self.settings.locked))
+        self._engine = self._stack.enter_context(
+            session.engine(
+                directory,
+                self._plugins.hooks,
+                self.global_config,
+                self.metrics_collector,
+                self._events.emit,
+                self.settings.locked,
+            )
+        )
 
     def _execute(self) -> None:
         durations = Durations.load(self._run_directory().folder.parent)
@@ -237,8 +241,9 @@ class ExperimentManager:
             orchestrator.wait()
             raise
         for work in orchestrator.unplaced:
-            raise TestExecutionError(f"no system can run {work.case.described()}: it needs the labels "
-                                     f"{', '.join(sorted(work.case.labels))}")
+            raise TestExecutionError(
+                f"no system can run {work.case.described()}: it needs the labels {', '.join(sorted(work.case.labels))}"
+            )
 
     def _works(self) -> Iterator[Work]:
         """Yield the cases that still have to run."""
@@ -247,26 +252,41 @@ class ExperimentManager:
             if before is None:
                 yield Work(case=case)
             elif before["as_expected"] or self.settings.only_missing:
-                self._count(case.name, Verdict(before["verdict"]), expected=before["as_expected"])
+                self._tally.ended(case.name, Verdict(before["verdict"]), expected=before["as_expected"])
             else:
                 yield Work(case=case, attempt=before["attempt"] + 1)
 
-    def _attempt(self, work: Work, system: System, engine: Engine, durations: Durations,
-                 fast_fail: FastFail) -> Work | None:
+    def _attempt(
+        self, work: Work, system: System, engine: Engine, durations: Durations, fast_fail: FastFail
+    ) -> Work | None:
         """Run one attempt, record it, and return the work of another one if it is due."""
         case, events = work.case, self._events
-        self._mark(case.name, TestCaseState.RUNNING)
-        events.emit(TestEvent(test_case_id=case.case_id, action="started", entity_id=case.case_id, metadata={
-            "name": case.name, "cell": dict(case.cell), "repetition": case.repetition, "attempt": work.attempt,
-            "system": system.name}))
+        self._tally.began(case.name)
+        events.emit(
+            TestEvent(
+                test_case_id=case.case_id,
+                action="started",
+                entity_id=case.case_id,
+                metadata={
+                    "name": case.name,
+                    "cell": dict(case.cell),
+                    "repetition": case.repetition,
+                    "attempt": work.attempt,
+                    "system": system.name,
+                },
+            )
+        )
         record, error = carry_out(case, work.attempt, engine)
         verdict = Verdict(record["verdict"])
         tries = self._tries.setdefault(case.case_id, [])
         tries.append(verdict)
         again = is_retryable(verdict) and verdict not in case.expect and len(tries) <= case.retry_count
         overall = over_attempts(tries)
-        record |= {"final": not again and verdict is not Verdict.CANCELLED, "system": system.name,
-                   "as_expected": overall in case.expect}
+        record |= {
+            "final": not again and verdict is not Verdict.CANCELLED,
+            "system": system.name,
+            "as_expected": overall in case.expect,
+        }
         engine.run.record(record)
         durations.saw(case, record["seconds"])
         self._tell(work, record, overall, again=again)
@@ -274,51 +294,57 @@ class ExperimentManager:
         if again:
             return attrs.evolve(work, attempt=work.attempt + 1)
         del self._tries[case.case_id]
-        self._count(case.name, overall, expected=record["as_expected"])
+        self._tally.ended(case.name, overall, expected=record["as_expected"])
         if self.settings.fail_fast and not record["as_expected"] and self._orchestrator is not None:
             self._orchestrator.stop()
         return None
 
     def _tell(self, work: Work, record: Mapping[str, Any], overall: Verdict, *, again: bool) -> None:
-        shown = ("name", "cell", "repetition", "attempt", "final", "expected", "as_expected", "why", "seconds", "folder")
-        self._events.emit(TestEvent(
-            test_case_id=work.case.case_id, action="retried" if again else "completed", status=overall.value,
-            duration_ms=round(record["seconds"] * 1000), entity_id=work.case.case_id,
-            metadata={"verdict": overall.value, **{key: record[key] for key in shown}}))
-
-    def _count(self, name: str, verdict: Verdict, *, expected: bool) -> None:
-        with self._lock:
-            self._counts[verdict.value] += 1
-            self._by_name.setdefault(name, Counter())[verdict.value] += 1
-            self._unexpected += not expected
-            self._by_name[name]["unexpected"] += not expected
-
-    def _mark(self, name: str, state: TestCaseState) -> None:
-        with self._lock:
-            for case in self._cases:
-                if case.name == name and case.state is TestCaseState.PENDING:
-                    case.transition_to(state)
-
-    def _finish_states(self) -> None:
-        for case in self._cases:
-            counts = self._by_name.get(case.name, Counter())
-            if case.state is TestCaseState.PENDING and counts:
-                case.transition_to(TestCaseState.RUNNING)
-            if self._cancelled or not counts:
-                case.transition_to(TestCaseState.CANCELLED)
-            else:
-                case.transition_to(TestCaseState.FAILED if counts["unexpected"] else TestCaseState.COMPLETED)
+        shown = (
+            "name",
+            "cell",
+            "repetition",
+            "attempt",
+            "final",
+            "expected",
+            "as_expected",
+            "why",
+            "seconds",
+            "folder",
+        )
+        self._events.emit(
+            TestEvent(
+                test_case_id=work.case.case_id,
+                action="retried" if again else "completed",
+                status=overall.value,
+                duration_ms=round(record["seconds"] * 1000),
+                entity_id=work.case.case_id,
+                metadata={"verdict": overall.value, **{key: record[key] for key in shown}},
+            )
+        )
 
     def _result(self, *, total: int, error: PantherExperimentError | None = None) -> ExperimentResult:
-        done = sum(self._counts.values())
+        counts, unexpected = self._tally.counts, self._tally.unexpected
+        done = sum(counts.values())
         failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors))
-        verdict = ("cancelled" if self._cancelled else "error" if error else
-                   "pass" if not self._unexpected and (done or self.dry_run) else "fail")
+        verdict = (
+            "cancelled"
+            if self._cancelled
+            else "error"
+            if error
+            else "pass"
+            if not unexpected and (done or self.dry_run)
+            else "fail"
+        )
         return {
-            "verdict": verdict, "success_rate": (done - self._unexpected) / done if done else 0.0, "total": total,
-            "counts": dict(self._counts), "unexpected": self._unexpected, "interrupted": self._cancelled,
+            "verdict": verdict,
+            "success_rate": (done - unexpected) / done if done else 0.0,
+            "total": total,
+            "counts": counts,
+            "unexpected": unexpected,
+            "interrupted": self._cancelled,
             "run": str(self._directory.folder) if self._directory else None,
-            "test_cases": {name: dict(counts) for name, counts in self._by_name.items()},
+            "test_cases": self._tally.by_test_case,
             "errors": [*([str(error)] if error else []), *failures],
             "exit_code": _exit_code(verdict, error, strict=self.settings.strict and bool(failures)),
             "metrics": self.metrics_collector.get_metrics(),
@@ -327,8 +353,11 @@ class ExperimentManager:
     @contextlib.contextmanager
     def _phase(self, phase: ExperimentPhase, **metadata: object) -> Iterator[None]:
         """Enter a phase: tell plugins and observers when it begins, ends and fails."""
-        info = RunInfo(run_id=self._directory.run_id if self._directory else "", name=self.name or "",
-                       folder=self._directory.folder if self._directory else None)
+        info = RunInfo(
+            run_id=self._directory.run_id if self._directory else "",
+            name=self.name or "",
+            folder=self._directory.folder if self._directory else None,
+        )
         hooks, self._entered = self._plugins.hooks, self._entered | {phase}
         self._emit_phase(phase, "started", metadata)
         try:
@@ -339,13 +368,14 @@ class ExperimentManager:
             self._emit_phase(phase, "failed", {"error": str(error)})
             raise
         else:
-            self._emit_phase(phase, "finished", {**metadata, "counts": dict(self._counts)})
+            self._emit_phase(phase, "finished", {**metadata, "counts": self._tally.counts})
         finally:
             hooks.after_phase(info, phase)
 
     def _emit_phase(self, phase: ExperimentPhase, status: str, metadata: Mapping[str, object]) -> None:
-        self._events.emit(ExperimentEvent(experiment_id=self.name or "", phase=phase.value, status=status,
-                                          metadata=metadata))
+        self._events.emit(
+            ExperimentEvent(experiment_id=self.name or "", phase=phase.value, status=status, metadata=metadata)
+        )
 
     def _configured(self) -> ExperimentConfig:
         if self._experiment is None:
@@ -356,9 +386,12 @@ class ExperimentManager:
         if self._directory is None:
             if self.dry_run:
                 raise ExperimentInitializationError("a dry run has no folder")
-            base = Path(self.global_config.paths.get("runs", "runs"))
-            self._directory = (RunDirectory.open(self._resume) if self._resume else
-                               RunDirectory.create(base, self.name or "experiment", at=self.settings.output))
+            base = Path(self.global_config.paths.get("output_dir", "runs"))
+            self._directory = (
+                RunDirectory.open(self._resume)
+                if self._resume
+                else RunDirectory.create(base, self.name or "experiment", at=self.settings.output)
+            )
             self._stack.callback(self._directory.close)
         return self._directory
 
@@ -369,5 +402,3 @@ def _exit_code(verdict: str, error: PantherExperimentError | None, *, strict: bo
     if error is not None:
         return error.exit_code
     return 0 if verdict == "pass" and not strict else 1
-
-

@@ -85,8 +85,9 @@ class Hooks:
 
     def after_environment_teardown(self, case: CaseInfo, environment: str, leftovers: Sequence[str]) -> None:
         """Tell that a network environment was taken down."""
-        self._tell("panther_after_environment_teardown", fatal=False, case=case, environment=environment,
-                   leftovers=leftovers)
+        self._tell(
+            "panther_after_environment_teardown", fatal=False, case=case, environment=environment, leftovers=leftovers
+        )
 
     def on_environment_error(self, case: CaseInfo, environment: str, error: BaseException) -> None:
         """Tell that a network environment failed."""
@@ -144,9 +145,12 @@ class Hooks:
             full: pluggy.HookCaller = getattr(self._manager.hook, hook)
             impls = list(reversed(full.get_hookimpls()))
             self._callers[hook] = tuple(
-                (impl.plugin_name, self._manager.subset_hook_caller(
-                    hook, [other.plugin for other in impls if other is not impl]))
-                for impl in impls)
+                (
+                    impl.plugin_name,
+                    self._manager.subset_hook_caller(hook, [other.plugin for other in impls if other is not impl]),
+                )
+                for impl in impls
+            )
         return self._callers[hook]
 
     def _tell(self, hook: str, *, fatal: bool, **arguments: object) -> None:
@@ -156,8 +160,9 @@ class Hooks:
                 caller(**arguments)
             except Exception as error:
                 if fatal:
-                    raise HookError(f"plugin {self._describe(plugin)}: {hook} raised "
-                                    f"{type(error).__name__}: {error}") from error
+                    raise HookError(
+                        f"plugin {self._describe(plugin)}: {hook} raised {type(error).__name__}: {error}"
+                    ) from error
                 self._keep(plugin, hook, error)
 
     def _decide(self, hook: str, **arguments: object) -> Any:

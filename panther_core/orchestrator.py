@@ -28,8 +28,13 @@ class Work:
 
     def candidate(self) -> TestCandidate:
         """Return the work as plugins see it when they choose."""
-        return TestCandidate(case_id=self.case.case_id, name=self.case.described(), labels=self.case.labels,
-                             expected_seconds=self.expected_seconds, exclusive=self.case.exclusive)
+        return TestCandidate(
+            case_id=self.case.case_id,
+            name=self.case.described(),
+            labels=self.case.labels,
+            expected_seconds=self.expected_seconds,
+            exclusive=self.case.exclusive,
+        )
 
 
 RunTest = Callable[[Work, System], Work | None]
@@ -51,8 +56,9 @@ class LocalSlots(Provisioner):
         """Take the slot back; nothing is held for it."""
 
 
-LOCAL = ProvisionerDescriptor(name="local", summary="Slots of this machine", factory=lambda options: LocalSlots(),
-                              options=NoOptions)
+LOCAL = ProvisionerDescriptor(
+    name="local", summary="Slots of this machine", factory=lambda _options: LocalSlots(), options=NoOptions
+)
 """What a run uses unless the experiment names provisioners."""
 
 
@@ -62,7 +68,7 @@ class Orchestrator:
 
     run_test: RunTest
     hooks: Hooks
-    expected_seconds: Callable[[PlannedCase], float | None] = lambda case: None
+    expected_seconds: Callable[[PlannedCase], float | None] = lambda _case: None
     window: int = 1000
     """How many cases of a lazy plan are looked at to find the longest."""
     unplaced: list[Work] = attrs.field(factory=list)
@@ -88,8 +94,11 @@ class Orchestrator:
     def run(self, works: Iterator[Work]) -> None:
         """Run all works; return when the last is done, or raise what ended the run early."""
         self._source = works
-        self._threads += [threading.Thread(target=self._serve, args=(provisioner,), name=f"slot-{number}", daemon=True)
-                          for provisioner, workers in self._provisioners for number in range(1, workers + 1)]
+        self._threads += [
+            threading.Thread(target=self._serve, args=(provisioner,), name=f"slot-{number}", daemon=True)
+            for provisioner, workers in self._provisioners
+            for number in range(1, workers + 1)
+        ]
         for thread in self._threads:
             thread.start()
         try:
@@ -165,13 +174,17 @@ class Orchestrator:
 
     def _choose_ordinary(self, system: System) -> Work | None:
         hooks = self.hooks
-        if not any(map(hooks.implemented, ("panther_choose_next_test", "panther_choose_applicable",
-                                           "panther_choose_fitness"))):
+        if not any(
+            map(hooks.implemented, ("panther_choose_next_test", "panther_choose_applicable", "panther_choose_fitness"))
+        ):
             if self._waiting[0][2].case.labels <= system.labels:
                 return heapq.heappop(self._waiting)[2]
             return self._take_first(lambda work: work.case.labels <= system.labels)
-        candidates = {work.case.case_id: (entry, work.candidate()) for entry in sorted(self._waiting, key=_rank)
-                      for work in (entry[2],)}
+        candidates = {
+            work.case.case_id: (entry, work.candidate())
+            for entry in sorted(self._waiting, key=_rank)
+            for work in (entry[2],)
+        }
         fitting = [each for _, each in candidates.values() if hooks.choose_applicable(each, system)]
         if not fitting:
             return None

@@ -36,8 +36,9 @@ _KINDS: dict[tuple[str, str], type[Descriptor]] = {
 class PluginLoader:
     """Hands out plugins that work alone: with a folder, a launcher and a bus of their own."""
 
-    def __init__(self, plugins: PluginManager | None = None, events: EventManager | None = None,
-                 folder: Path | None = None) -> None:
+    def __init__(
+        self, plugins: PluginManager | None = None, events: EventManager | None = None, folder: Path | None = None
+    ) -> None:
         """Use these plugins (all installed ones if left out), this bus, and this folder for what they write."""
         self.plugins = plugins or PluginManager.load()
         self.events = events or EventManager()
@@ -54,22 +55,33 @@ class PluginLoader:
         """
         descriptor_type = _KINDS.get((kind, sub)) or _KINDS.get((kind, ""))
         if descriptor_type is None:
-            raise UnknownNameError("plugin kind", "/".join(filter(None, (kind, sub))),
-                                   ["/".join(filter(None, each)) for each in _KINDS])
+            raise UnknownNameError(
+                "plugin kind", "/".join(filter(None, (kind, sub))), ["/".join(filter(None, each)) for each in _KINDS]
+            )
         descriptor: IPlugin = self.plugins.registry.get(descriptor_type, name)
         if isinstance(descriptor, (ExecutionEnvironmentDescriptor, NetworkEnvironmentDescriptor)):
             return self._environment(descriptor)
         return descriptor
 
-    def _environment(self, descriptor: ExecutionEnvironmentDescriptor | NetworkEnvironmentDescriptor) -> EnvironmentInterface:
+    def _environment(
+        self, descriptor: ExecutionEnvironmentDescriptor | NetworkEnvironmentDescriptor
+    ) -> EnvironmentInterface:
         if self._supervisor is None:
             self._supervisor = self._stack.enter_context(Supervisor.start(run_id=f"loader-{id(self):x}"))
         base = self._folder or Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="panther-")))
         folder = base / descriptor.name
         folder.mkdir(parents=True, exist_ok=True)
         context = Context(
-            run_id=f"loader-{id(self):x}", case_id="alone", folder=folder, seed=0, launcher=self._supervisor.launcher,
-            commands=self._supervisor.commands, metrics=self.metrics, emit=self.events.emit, note=lambda text: None)
+            run_id=f"loader-{id(self):x}",
+            case_id="alone",
+            folder=folder,
+            seed=0,
+            launcher=self._supervisor.launcher,
+            commands=self._supervisor.commands,
+            metrics=self.metrics,
+            emit=self.events.emit,
+            note=lambda _text: None,
+        )
         environment = descriptor.factory(context, descriptor.options())
         environment.descriptor = descriptor
         return environment

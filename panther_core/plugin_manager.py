@@ -61,8 +61,14 @@ class PluginManager:
         self.hooks = Hooks(self._pluggy, self.describe)
 
     @classmethod
-    def load(cls, *, block: Iterable[str] = (), only: Iterable[str] | None = None, autoload: bool = True,
-             extra: Sequence[object] = ()) -> PluginManager:
+    def load(
+        cls,
+        *,
+        block: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+        autoload: bool = True,
+        extra: Sequence[object] = (),
+    ) -> PluginManager:
         """Load the built-in plugin, the installed ones and ``extra`` objects.
 
         ``block`` and ``only`` name entry points. Extra objects are modules or objects with hook
@@ -81,20 +87,25 @@ class PluginManager:
         found = sorted(metadata.entry_points(group=PROJECT), key=lambda entry: entry.name)
         for entry in found:
             origin = entry.dist
-            who = {"distribution": origin.name if origin else "", "version": origin.version if origin else ""}
+            distribution, version = (origin.name, origin.version) if origin else ("", "")
             if entry.name in block or (only is not None and entry.name not in only):
-                self._record(PluginRecord(name=entry.name, kind=_kind(entry.name), status="blocked",
-                                          reason="blocked by the user", **who))
+                self._record(
+                    PluginRecord(
+                        name=entry.name, kind=_kind(entry.name), status="blocked", reason="blocked by the user",
+                        distribution=distribution, version=version
+                    )
+                )
             else:
-                self.add_module(entry.name, entry.value, **who)
+                self.add_module(entry.name, entry.value, distribution=distribution, version=version)
 
     def add_module(self, name: str, module: str, *, distribution: str = "", version: str = "") -> None:
         """Import and add one plugin; whatever goes wrong is kept in its record."""
-        record = PluginRecord(name=name, kind=_kind(name), distribution=distribution,
-                              version=version or _version(distribution))
+        record = PluginRecord(
+            name=name, kind=_kind(name), distribution=distribution, version=version or _version(distribution)
+        )
         try:
             plugin = importlib.import_module(module.partition(":")[0])
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises on import is its own failure
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises on import is its own failure
             self._record(attrs.evolve(record, status="broken", reason=_short(error)))
             return
         self._add(plugin, attrs.evolve(record, file=getattr(plugin, "__file__", "") or ""))
@@ -102,13 +113,18 @@ class PluginManager:
     def add(self, plugin: object, *, name: str = "") -> None:
         """Add a plugin that is an object in memory."""
         own = name or getattr(plugin, "__name__", type(plugin).__name__)
+        same = sum(record.name.partition("#")[0] == own for record in self.plugins)
+        own = f"{own}#{same + 1}" if same else own
         self._add(plugin, PluginRecord(name=own, kind=_kind(own), file=getattr(plugin, "__file__", "") or ""))
 
     def _add(self, plugin: object, record: PluginRecord) -> None:
         needs = getattr(plugin, "PANTHER_API_VERSION", API_VERSION)
         if needs != API_VERSION:
-            self._record(attrs.evolve(record, status="incompatible",
-                                      reason=f"made for contract {needs}, this is contract {API_VERSION}"))
+            self._record(
+                attrs.evolve(
+                    record, status="incompatible", reason=f"made for contract {needs}, this is contract {API_VERSION}"
+                )
+            )
             return
         try:
             self._pluggy.register(plugin, name=record.name)
@@ -162,8 +178,10 @@ class PluginManager:
     def callers(self) -> dict[str, tuple[str, ...]]:
         """Return the plugins that implement each hook, in the order in which they are called."""
         names = [name for each in SPECIFICATIONS for name in vars(each) if name.startswith("panther_")]
-        return {name: tuple(impl.plugin_name for impl in reversed(getattr(self._pluggy.hook, name).get_hookimpls()))
-                for name in names}
+        return {
+            name: tuple(impl.plugin_name for impl in reversed(getattr(self._pluggy.hook, name).get_hookimpls()))
+            for name in names
+        }
 
     def _record(self, record: PluginRecord) -> None:
         self.plugins = (*self.plugins, record)
@@ -174,8 +192,10 @@ def _refuse_wrappers(plugin: object, manager: pluggy.PluginManager) -> None:
     for caller in manager.get_hookcallers(plugin) or []:
         for impl in caller.get_hookimpls():
             if impl.plugin is plugin and (impl.wrapper or impl.hookwrapper):
-                raise PantherExperimentError(f"{caller.name} is a hook wrapper, which PANTHER does not call; "
-                                             "implement the before and after hooks instead")
+                raise PantherExperimentError(
+                    f"{caller.name} is a hook wrapper, which PANTHER does not call; "
+                    "implement the before and after hooks instead"
+                )
 
 
 def _is_hookimpl(value: Any) -> bool:
@@ -198,5 +218,3 @@ def _short(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"
-
-

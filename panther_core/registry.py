@@ -38,7 +38,8 @@ class Registry:
         if other is not None:
             raise PluginValidationError(
                 f"two plugins bring the {descriptor.KIND.replace('_', ' ')} {descriptor.name!r}: "
-                f"{_origin(other)} and {_origin(descriptor)}\n  try: uninstall or block one of them (-p no:NAME)")
+                f"{_origin(other)} and {_origin(descriptor)}\n  try: uninstall or block one of them (-p no:NAME)"
+            )
         same_kind[descriptor.name] = descriptor
 
     def get(self, kind: type[DescriptorT], name: str) -> DescriptorT:

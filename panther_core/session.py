@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import io
 import json
 import os
 import threading
@@ -48,33 +49,49 @@ def modules_of(folder: Path | None) -> Sequence[object]:
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            raise PluginValidationError(f"the plugin {path} cannot be imported: {type(error).__name__}: {error}") from error
+            raise PluginValidationError(
+                f"the plugin {path} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
         found.append(module)
     return found
 
 
-def write_inputs(directory: RunDirectory, experiment: ExperimentConfig, plugins: PluginManager,
-                 locked: Mapping[str, Any] | None) -> None:
+def write_inputs(
+    directory: RunDirectory, experiment: ExperimentConfig, plugins: PluginManager, locked: Mapping[str, Any] | None
+) -> None:
     """Write the experiment as written and as understood, and the lock; refuse a machine that the given lock excludes."""
-    resolved = experiment.to_yaml()
+    resolved = _as_yaml(experiment.to_dict())
     digest = hashlib.sha256(resolved.encode()).hexdigest()
     lock = lock_of(plugins.plugins, seed=experiment.seed, experiment_hash=digest)
     if locked is not None:
         changed = differences(locked, lock)
         if changed:
             more = f" (and {len(changed) - 2} more)" if len(changed) > 2 else ""  # noqa: PLR2004 - four lines in all
-            raise EnvironmentUnavailableError("this is not what the lock file recorded:\n  "
-                                              + "\n  ".join(changed[:2]) + more)
+            raise EnvironmentUnavailableError(
+                "this is not what the lock file recorded:\n  " + "\n  ".join(changed[:2]) + more
+            )
     if (directory.folder / RESOLVED).exists():
         return
-    if experiment.source is not None and experiment.source.is_file():
-        directory.write(AS_WRITTEN, experiment.source.read_text(encoding="utf-8"))
+    directory.write(AS_WRITTEN, "\n".join(experiment.tree.mark.source.lines) + "\n" if experiment.tree else resolved)
     directory.write(LOCK, json.dumps(lock, indent=1))
     directory.write(RESOLVED, resolved)
 
 
-def observers(experiment: ExperimentConfig, registry: Registry, directory: RunDirectory,
-              metrics: MetricsCollector) -> Iterator[Observer]:
+def _as_yaml(content: Mapping[str, Any]) -> str:
+    """Return plain data as YAML that loads as the same experiment."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - only a run writes YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    stream = io.StringIO()
+    yaml.dump(content, stream)
+    return stream.getvalue()
+
+
+def observers(
+    experiment: ExperimentConfig, registry: Registry, directory: RunDirectory, metrics: MetricsCollector
+) -> Iterator[Observer]:
     """Make the observers of the run: those that always take part, and those that the experiment names."""
     chosen = {each.name: None for each in registry.all(ObserverDescriptor) if each.default}
     for name, options in {**chosen, **experiment.observers}.items():
@@ -84,14 +101,25 @@ def observers(experiment: ExperimentConfig, registry: Registry, directory: RunDi
 
 
 @contextlib.contextmanager
-def engine(directory: RunDirectory, hooks: Hooks, settings: GlobalConfig, metrics: MetricsCollector,
-           emit: Callable[[BaseEvent], None], locked: Mapping[str, Any] | None) -> Iterator[Engine]:
+def engine(
+    directory: RunDirectory,
+    hooks: Hooks,
+    settings: GlobalConfig,
+    metrics: MetricsCollector,
+    emit: Callable[[BaseEvent], None],
+    locked: Mapping[str, Any] | None,
+) -> Iterator[Engine]:
     """Start what runs processes; on the way out nothing of it is left."""
     with Supervisor.start(run_id=directory.run_id) as supervisor:
         programs = Programs(directory, (locked or {}).get("programs", {}))
         yield Engine(
-            run=directory, hooks=hooks, launcher=supervisor.launcher, commands=supervisor.commands, metrics=metrics,
-            emit=emit, builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands),
+            run=directory,
+            hooks=hooks,
+            launcher=supervisor.launcher,
+            commands=supervisor.commands,
+            metrics=metrics,
+            emit=emit,
+            builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands),
             program_seen=programs.seen,
         )
         programs.write()

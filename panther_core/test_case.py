@@ -44,8 +44,14 @@ class TestCase:
 
     __test__ = False
 
-    def __init__(self, test_case_config: TestCaseConfig, global_config: GlobalConfig, plugin_manager: PluginManager,
-                 event_manager: EventManager, metrics_collector: MetricsCollector) -> None:
+    def __init__(
+        self,
+        test_case_config: TestCaseConfig,
+        global_config: GlobalConfig,
+        plugin_manager: PluginManager,
+        event_manager: EventManager,
+        metrics_collector: MetricsCollector,
+    ) -> None:
         """Make the test case pending."""
         self.config = test_case_config
         self.global_config = global_config
@@ -70,8 +76,10 @@ class TestCase:
         """Go to ``new_state``; TestExecutionError names a transition that is not allowed."""
         if not self._states.transition_to(new_state):
             allowed = ", ".join(each.value for each in TRANSITIONS[self.state]) or "nothing"
-            raise TestExecutionError(f"test case {self.name} cannot go from {self.state.value} to {new_state.value}; "
-                                     f"after {self.state.value} comes {allowed}")
+            raise TestExecutionError(
+                f"test case {self.name} cannot go from {self.state.value} to {new_state.value}; "
+                f"after {self.state.value} comes {allowed}"
+            )
 
     def validate_configuration(self) -> bool:
         """Return True if the test case can be planned; ConfigurationException lists what is wrong."""
@@ -86,8 +94,13 @@ class TestCase:
         """Run every case of it, one after the other, and return what came out."""
         from panther_core.experiment_manager import ExperimentManager  # noqa: PLC0415 - which holds test cases
 
-        with ExperimentManager(self.global_config, experiment_name=self.name, plugins=self.plugin_manager,
-                               event_manager=self.event_manager, metrics_collector=self.metrics_collector) as manager:
+        with ExperimentManager(
+            self.global_config,
+            experiment_name=self.name,
+            plugins=self.plugin_manager,
+            event_manager=self.event_manager,
+            metrics_collector=self.metrics_collector,
+        ) as manager:
             manager.initialize_experiments(self._experiment())
             results = manager.run_tests()
             self.transition_to(TestCaseState.RUNNING)
@@ -100,5 +113,5 @@ class TestCase:
         if self.experiment is not None:
             import attrs  # noqa: PLC0415 - only here
 
-            return attrs.evolve(self.experiment, test_cases=[self.config])
-        return ExperimentConfig(name=self.config.name, test_cases=[self.config])
+            return attrs.evolve(self.experiment, test_cases=(self.config,))
+        return ExperimentConfig(name=self.config.name, test_cases=(self.config,))

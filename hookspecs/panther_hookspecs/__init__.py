@@ -1,168 +1,328 @@
 """The contract between PANTHER and its plugins: hooks, frozen values and interfaces.
 
-A plugin imports nothing else of PANTHER.
+A plugin imports nothing else of PANTHER. Each name is imported when it is first used, so that a plugin pays for what
+it needs: the console asks every installed plugin what it brings before it can print its help.
 """
 
 from __future__ import annotations
 
-from panther_hookspecs._markers import (
-    API_VERSION,
-    PROJECT,
-    hookimpl,
-    hookspec,
-)
-from panther_hookspecs.commands import (
-    CommandProcessor,
-    CommandResult,
-    Launcher,
-    Layer,
-    LayerRole,
-    Process,
-    ServiceCommand,
-    ShellCommand,
-)
-from panther_hookspecs.environments import (
-    Context,
-    EnvironmentInterface,
-    EnvironmentOptions,
-    MetricsRecorder,
-)
-from panther_hookspecs.errors import (
-    ConfigurationException,
-    DockerComposeException,
-    EnvironmentUnavailableError,
-    ExperimentInitializationError,
-    PantherExperimentError,
-    PluginValidationError,
-    ResourceExhaustionException,
-    TestCaseInitializationError,
-    TestExecutionError,
-    TimeoutCascadeException,
-)
-from panther_hookspecs.events import (
-    BaseEvent,
-    CommandExecutionEvent,
-    EntityEventEmitterBase,
-    EnvironmentSetupEvent,
-    EnvironmentTeardownEvent,
-    Event,
-    ExperimentEvent,
-    MetricsCollectionEvent,
-    MonitoringStartEvent,
-    MonitoringStopEvent,
-    ServiceDeploymentEvent,
-    ServiceEvent,
-    ServiceReadyEvent,
-    TestEvent,
-    create_content_based_uuid,
-    emitting_to,
-)
-from panther_hookspecs.instruments import (
-    ExecutionEnvironmentDescriptor,
-    ExecutionEnvironmentInterface,
-    ExecutionEnvironmentOptions,
-    InstrumentTarget,
-    MonitoringData,
-)
-from panther_hookspecs.networks import (
-    BaseNetworkEnvironment,
-    Endpoint,
-    Leftover,
-    LinkSpec,
-    NetworkEnvironmentDescriptor,
-    NetworkEnvironmentInterface,
-    NetworkEnvironmentOptions,
-    NetworkPlan,
-    ResourceLimits,
-    ServiceLaunch,
-    ServiceNotReadyError,
-    ServiceSpec,
-)
-from panther_hookspecs.outputs import (
-    CommandContext,
-    CommandDescriptor,
-    IObserver,
-    Observer,
-    ObserverContext,
-    ObserverDescriptor,
-    ReportDescriptor,
-    RunView,
-)
-from panther_hookspecs.plugins import (
-    Descriptor,
-    IPlugin,
-    NoOptions,
-    Provider,
-    option,
-    summary_of,
-)
-from panther_hookspecs.pool import (
-    Provisioner,
-    ProvisionerDescriptor,
-    System,
-    TestCandidate,
-)
-from panther_hookspecs.protocols import (
-    IProtocolPlugin,
-    ProtocolDescriptor,
-    Role,
-    ScenarioEvidence,
-    TestScenario,
-)
-from panther_hookspecs.services import (
-    IServicePlugin,
-    Output,
-    Readiness,
-    ServiceContext,
-    ServiceDescriptor,
-    ServiceManager,
-    ServicePlan,
-)
-from panther_hookspecs.specs import (
-    SPECIFICATIONS,
-    CaseInfo,
-    CaseSpecs,
-    ChooseSpecs,
-    EnvironmentSpecs,
-    EventSpecs,
-    PhaseSpecs,
-    RegisterSpecs,
-    RunInfo,
-)
-from panther_hookspecs.states import (
-    StateManager,
-)
-from panther_hookspecs.testtypes import (
-    CaseControl,
-    Stage,
-    StageResult,
-    TestTypeDescriptor,
-)
-from panther_hookspecs.units import (
-    BitRate,
-    Bytes,
-    Quantity,
-    Seconds,
-    Share,
-)
-from panther_hookspecs.values import (
-    Artifact,
-    CheckResult,
-    Evidence,
-    ExitStatus,
-    ExperimentPhase,
-    Finding,
-    Measurement,
-    Need,
-    Problem,
-    Usage,
-    Verdict,
-)
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from panther_hookspecs._markers import (
+        API_VERSION,
+        PROJECT,
+        hookimpl,
+        hookspec,
+    )
+    from panther_hookspecs.commands import (
+        CommandProcessor,
+        CommandResult,
+        Launcher,
+        Layer,
+        LayerRole,
+        Process,
+        ServiceCommand,
+        ShellCommand,
+    )
+    from panther_hookspecs.environments import (
+        Context,
+        EnvironmentInterface,
+        EnvironmentOptions,
+        MetricsRecorder,
+    )
+    from panther_hookspecs.errors import (
+        ConfigurationException,
+        DockerComposeException,
+        EnvironmentUnavailableError,
+        ExperimentInitializationError,
+        PantherExperimentError,
+        PluginValidationError,
+        ResourceExhaustionException,
+        TestCaseInitializationError,
+        TestExecutionError,
+        TimeoutCascadeException,
+    )
+    from panther_hookspecs.events import (
+        BaseEvent,
+        CommandExecutionEvent,
+        EntityEventEmitterBase,
+        EnvironmentSetupEvent,
+        EnvironmentTeardownEvent,
+        Event,
+        ExperimentEvent,
+        MetricsCollectionEvent,
+        MonitoringStartEvent,
+        MonitoringStopEvent,
+        ServiceDeploymentEvent,
+        ServiceEvent,
+        ServiceReadyEvent,
+        TestEvent,
+        create_content_based_uuid,
+        emitting_to,
+    )
+    from panther_hookspecs.instruments import (
+        ExecutionEnvironmentDescriptor,
+        ExecutionEnvironmentInterface,
+        ExecutionEnvironmentOptions,
+        InstrumentTarget,
+        MonitoringData,
+    )
+    from panther_hookspecs.networks import (
+        BaseNetworkEnvironment,
+        Endpoint,
+        Leftover,
+        LinkSpec,
+        NetworkEnvironmentDescriptor,
+        NetworkEnvironmentInterface,
+        NetworkEnvironmentOptions,
+        NetworkPlan,
+        ResourceLimits,
+        ServiceLaunch,
+        ServiceNotReadyError,
+        ServiceSpec,
+    )
+    from panther_hookspecs.outputs import (
+        CommandContext,
+        CommandDescriptor,
+        IObserver,
+        Observer,
+        ObserverContext,
+        ObserverDescriptor,
+        ReportDescriptor,
+        RunView,
+    )
+    from panther_hookspecs.plugins import (
+        Descriptor,
+        IPlugin,
+        NoOptions,
+        Provider,
+        option,
+        summary_of,
+    )
+    from panther_hookspecs.pool import (
+        Provisioner,
+        ProvisionerDescriptor,
+        System,
+        TestCandidate,
+    )
+    from panther_hookspecs.protocols import (
+        IProtocolPlugin,
+        ProtocolDescriptor,
+        Role,
+        ScenarioEvidence,
+        TestScenario,
+    )
+    from panther_hookspecs.services import (
+        IServicePlugin,
+        Output,
+        Readiness,
+        ServiceContext,
+        ServiceDescriptor,
+        ServiceManager,
+        ServicePlan,
+    )
+    from panther_hookspecs.specs import (
+        CaseInfo,
+        CaseSpecs,
+        ChooseSpecs,
+        EnvironmentSpecs,
+        EventSpecs,
+        PhaseSpecs,
+        RegisterSpecs,
+        RunInfo,
+        SPECIFICATIONS,
+    )
+    from panther_hookspecs.states import (
+        StateManager,
+    )
+    from panther_hookspecs.testtypes import (
+        CaseControl,
+        Stage,
+        StageResult,
+        TestTypeDescriptor,
+    )
+    from panther_hookspecs.units import (
+        BitRate,
+        Bytes,
+        Quantity,
+        Seconds,
+        Share,
+    )
+    from panther_hookspecs.values import (
+        Artifact,
+        CheckResult,
+        Evidence,
+        ExitStatus,
+        ExperimentPhase,
+        Finding,
+        Measurement,
+        Need,
+        Problem,
+        Usage,
+        Verdict,
+    )
+
+_NAMES_OF_MODULE = {
+    "_markers": (
+        "API_VERSION",
+        "PROJECT",
+        "hookimpl",
+        "hookspec",
+    ),
+    "commands": (
+        "CommandProcessor",
+        "CommandResult",
+        "Launcher",
+        "Layer",
+        "LayerRole",
+        "Process",
+        "ServiceCommand",
+        "ShellCommand",
+    ),
+    "environments": (
+        "Context",
+        "EnvironmentInterface",
+        "EnvironmentOptions",
+        "MetricsRecorder",
+    ),
+    "errors": (
+        "ConfigurationException",
+        "DockerComposeException",
+        "EnvironmentUnavailableError",
+        "ExperimentInitializationError",
+        "PantherExperimentError",
+        "PluginValidationError",
+        "ResourceExhaustionException",
+        "TestCaseInitializationError",
+        "TestExecutionError",
+        "TimeoutCascadeException",
+    ),
+    "events": (
+        "BaseEvent",
+        "CommandExecutionEvent",
+        "EntityEventEmitterBase",
+        "EnvironmentSetupEvent",
+        "EnvironmentTeardownEvent",
+        "Event",
+        "ExperimentEvent",
+        "MetricsCollectionEvent",
+        "MonitoringStartEvent",
+        "MonitoringStopEvent",
+        "ServiceDeploymentEvent",
+        "ServiceEvent",
+        "ServiceReadyEvent",
+        "TestEvent",
+        "create_content_based_uuid",
+        "emitting_to",
+    ),
+    "instruments": (
+        "ExecutionEnvironmentDescriptor",
+        "ExecutionEnvironmentInterface",
+        "ExecutionEnvironmentOptions",
+        "InstrumentTarget",
+        "MonitoringData",
+    ),
+    "networks": (
+        "BaseNetworkEnvironment",
+        "Endpoint",
+        "Leftover",
+        "LinkSpec",
+        "NetworkEnvironmentDescriptor",
+        "NetworkEnvironmentInterface",
+        "NetworkEnvironmentOptions",
+        "NetworkPlan",
+        "ResourceLimits",
+        "ServiceLaunch",
+        "ServiceNotReadyError",
+        "ServiceSpec",
+    ),
+    "outputs": (
+        "CommandContext",
+        "CommandDescriptor",
+        "IObserver",
+        "Observer",
+        "ObserverContext",
+        "ObserverDescriptor",
+        "ReportDescriptor",
+        "RunView",
+    ),
+    "plugins": (
+        "Descriptor",
+        "IPlugin",
+        "NoOptions",
+        "Provider",
+        "option",
+        "summary_of",
+    ),
+    "pool": (
+        "Provisioner",
+        "ProvisionerDescriptor",
+        "System",
+        "TestCandidate",
+    ),
+    "protocols": (
+        "IProtocolPlugin",
+        "ProtocolDescriptor",
+        "Role",
+        "ScenarioEvidence",
+        "TestScenario",
+    ),
+    "services": (
+        "IServicePlugin",
+        "Output",
+        "Readiness",
+        "ServiceContext",
+        "ServiceDescriptor",
+        "ServiceManager",
+        "ServicePlan",
+    ),
+    "specs": (
+        "CaseInfo",
+        "CaseSpecs",
+        "ChooseSpecs",
+        "EnvironmentSpecs",
+        "EventSpecs",
+        "PhaseSpecs",
+        "RegisterSpecs",
+        "RunInfo",
+        "SPECIFICATIONS",
+    ),
+    "states": (
+        "StateManager",
+    ),
+    "testtypes": (
+        "CaseControl",
+        "Stage",
+        "StageResult",
+        "TestTypeDescriptor",
+    ),
+    "units": (
+        "BitRate",
+        "Bytes",
+        "Quantity",
+        "Seconds",
+        "Share",
+    ),
+    "values": (
+        "Artifact",
+        "CheckResult",
+        "Evidence",
+        "ExitStatus",
+        "ExperimentPhase",
+        "Finding",
+        "Measurement",
+        "Need",
+        "Problem",
+        "Usage",
+        "Verdict",
+    ),
+}
+_HOME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}
 
 __all__ = [
     "API_VERSION",
-    "PROJECT",
-    "SPECIFICATIONS",
     "Artifact",
     "BaseEvent",
     "BaseNetworkEnvironment",
@@ -227,6 +387,7 @@ __all__ = [
     "ObserverContext",
     "ObserverDescriptor",
     "Output",
+    "PROJECT",
     "PantherExperimentError",
     "PhaseSpecs",
     "PluginValidationError",
@@ -245,6 +406,7 @@ __all__ = [
     "Role",
     "RunInfo",
     "RunView",
+    "SPECIFICATIONS",
     "ScenarioEvidence",
     "Seconds",
     "ServiceCommand",
@@ -280,3 +442,12 @@ __all__ = [
     "option",
     "summary_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the contract when it is used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -6,22 +6,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from panther_hookspecs._markers import hookspec
-from panther_hookspecs.events import BaseEvent
-from panther_hookspecs.instruments import ExecutionEnvironmentDescriptor
-from panther_hookspecs.networks import NetworkEnvironmentDescriptor
-from panther_hookspecs.outputs import CommandDescriptor, ObserverDescriptor, ReportDescriptor
-from panther_hookspecs.pool import ProvisionerDescriptor, System, TestCandidate
-from panther_hookspecs.protocols import ProtocolDescriptor
-from panther_hookspecs.services import ServiceDescriptor
-from panther_hookspecs.testtypes import TestTypeDescriptor
-from panther_hookspecs.values import ExperimentPhase, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from panther_hookspecs.events import BaseEvent
+    from panther_hookspecs.instruments import ExecutionEnvironmentDescriptor
+    from panther_hookspecs.networks import NetworkEnvironmentDescriptor
+    from panther_hookspecs.outputs import CommandDescriptor, ObserverDescriptor, ReportDescriptor
+    from panther_hookspecs.pool import ProvisionerDescriptor, System, TestCandidate
+    from panther_hookspecs.protocols import ProtocolDescriptor
+    from panther_hookspecs.services import ServiceDescriptor
+    from panther_hookspecs.testtypes import TestTypeDescriptor
+    from panther_hookspecs.values import ExperimentPhase, Verdict
 
 
 @attrs.frozen(kw_only=True)

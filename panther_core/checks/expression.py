@@ -18,11 +18,18 @@ _QUANTITY = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*(%|[A-Za-z]+)(?![\w.])")
 _UNITS: Mapping[str, float] = {**BitRate.UNITS, **Bytes.UNITS, **Seconds.UNITS, **Share.UNITS}
 _KEYWORDS = frozenset({"and", "or", "not", "if", "else", "in", "is", "e", "E"})
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
 }
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
-    ast.Eq: operator.eq, ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
 }
 _MOST_NODES = 200
 
@@ -62,8 +69,10 @@ def _allow(node: ast.AST, text: str) -> None:
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         return
-    raise ExpressionError(f"{ast.unparse(node) or type(node).__name__!r} is not allowed in {text!r}: "
-                          "use measurements, numbers, comparisons, and, or, not")
+    raise ExpressionError(
+        f"{ast.unparse(node) or type(node).__name__!r} is not allowed in {text!r}: "
+        "use measurements, numbers, comparisons, and, or, not"
+    )
 
 
 def names(tree: ast.expr) -> tuple[str, ...]:

@@ -57,8 +57,12 @@ class ExitCodeCheck(Check):
             return _result(f"exit code of {self.service}", holds=False, evidence="it was never started")
         code = -status.signal if status.signal is not None else status.code
         stopped = status.reason == "stopped" and self.equals == 0 and status.ok
-        return _result(f"exit code of {self.service}", holds=code == self.equals or stopped,
-                       evidence=f"{status}, wanted {self.equals}", proves=not stopped)
+        return _result(
+            f"exit code of {self.service}",
+            holds=code == self.equals or stopped,
+            evidence=f"{status}, wanted {self.equals}",
+            proves=not stopped,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -67,8 +71,9 @@ class LogCheck(Check):
 
     service: str = option(help="Name of the service.")
     matches: str = option(help="Regular expression that must be found.", validator=_regular_expression)
-    stream: str = option("both", help="stdout, stderr or both.",
-                         validator=attrs.validators.in_(("stdout", "stderr", "both")))
+    stream: str = option(
+        "both", help="stdout, stderr or both.", validator=attrs.validators.in_(("stdout", "stderr", "both"))
+    )
     absent: bool = option(False, help="Turn it round: the expression must not be found.")
 
     def run(self, seen: ScenarioEvidence) -> CheckResult:
@@ -80,8 +85,9 @@ class LogCheck(Check):
         for stream in streams:
             found = re.search(self.matches, seen.evidence.text(self.service, stream), re.MULTILINE)
             if found:
-                return _result(name, holds=not self.absent, evidence=f"{stream} has {found[0][:80]!r}",
-                               proves=not self.absent)
+                return _result(
+                    name, holds=not self.absent, evidence=f"{stream} has {found[0][:80]!r}", proves=not self.absent
+                )
         return _result(name, holds=self.absent, evidence=f"nothing matches {self.matches!r}")
 
 
@@ -128,7 +134,9 @@ class ThatCheck(Check):
             holds = bool(expression.evaluate(tree, values))
         except expression.ExpressionError as error:
             return CheckResult(name=self.that, verdict=Verdict.ERROR, evidence=str(error))
-        shown = ", ".join(f"{name} = {values[name]:g}" for name in dict.fromkeys(expression.names(tree)) if name in values)
+        shown = ", ".join(
+            f"{name} = {values[name]:g}" for name in dict.fromkeys(expression.names(tree)) if name in values
+        )
         return _result(self.that, holds=holds, evidence=shown)
 
 

@@ -54,7 +54,7 @@ class RunDirectory:
             (folder / "cases").mkdir()
         except OSError as error:
             raise RunDirectoryError(
-                f"cannot make the run directory {folder}: {error.strerror}\n  try: --output with a folder you can write to"
+                f"cannot make the run directory {folder}: {error.strerror}\n  try: --output with another folder"
             ) from error
         return cls._hold_it(folder)
 
@@ -75,7 +75,9 @@ class RunDirectory:
             fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
             journal = os.open(folder / RESULTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except BlockingIOError as error:
-            raise RunDirectoryError(f"another panther is working in {folder}\n  try: wait for it, or stop it") from error
+            raise RunDirectoryError(
+                f"another panther is working in {folder}\n  try: wait for it, or stop it"
+            ) from error
         except OSError as error:
             raise RunDirectoryError(f"cannot write to {folder}: {error.strerror}") from error
         return cls(folder, journal, hold)
@@ -125,8 +127,10 @@ def _make(folder: Path, *, exact: bool) -> Path:
     if exact:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise RunDirectoryError(f"{folder} is not empty; a run never writes into an existing one\n"
-                                    "  try: another --output, or `panther resume` to continue that run")
+            raise RunDirectoryError(
+                f"{folder} is not empty; a run never writes into an existing one\n"
+                "  try: another --output, or `panther resume` to continue that run"
+            )
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):

@@ -44,6 +44,7 @@ class Durations:
         """Write the index; a run that cannot write it has lost nothing."""
         with contextlib.suppress(OSError):
             temporary = self.path.with_suffix(".new")
-            temporary.write_text(json.dumps({key: round(value, 3) for key, value in self._seconds.items()}),
-                                 encoding="utf-8")
+            temporary.write_text(
+                json.dumps({key: round(value, 3) for key, value in self._seconds.items()}), encoding="utf-8"
+            )
             temporary.replace(self.path)

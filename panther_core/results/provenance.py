@@ -15,8 +15,15 @@ from typing import Any
 from panther_core.plugin_manager import PluginRecord
 
 FORMAT = 1
-_SYSCTLS = ("net/core/rmem_max", "net/core/wmem_max", "net/core/rmem_default", "net/core/wmem_default",
-            "net/core/default_qdisc", "net/ipv4/tcp_congestion_control", "net/ipv4/udp_mem")
+_SYSCTLS = (
+    "net/core/rmem_max",
+    "net/core/wmem_max",
+    "net/core/rmem_default",
+    "net/core/wmem_default",
+    "net/core/default_qdisc",
+    "net/ipv4/tcp_congestion_control",
+    "net/ipv4/udp_mem",
+)
 _LIBRARIES = ("panther-pluggy", "pluggy", "attrs", "cattrs", "ruamel.yaml", "rich")
 
 
@@ -26,8 +33,9 @@ def lock_of(plugins: Iterable[PluginRecord], *, seed: int, experiment_hash: str)
         "v": FORMAT,
         "seed": seed,
         "experiment_sha256": experiment_hash,
-        "plugins": {each.name: f"{each.distribution} {each.version}".strip()
-                    for each in plugins if each.status == "active"},
+        "plugins": {
+            each.name: f"{each.distribution} {each.version}".strip() for each in plugins if each.status == "active"
+        },
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "machine": machine(),
@@ -61,7 +69,7 @@ def program_hash(program: str, known: dict[tuple[str, int, int], str]) -> tuple[
     if path is None:
         return None
     real = os.path.realpath(path)
-    status = os.stat(real)
+    status = Path(real).stat()
     key = (real, status.st_mtime_ns, status.st_size)
     if key not in known:
         with Path(real).open("rb") as file:
@@ -80,8 +88,6 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any], where: str 
         elif before != after:
             found.append(f"{path}: recorded {before!r}, now {after!r}")
     return found
-
-
 
 
 def _version(distribution: str) -> str:

@@ -68,6 +68,10 @@ class DirectoryView(RunView):
 def summed_up(tries: list[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the record of a case from those of its attempts."""
     verdict = over_attempts(Verdict(each["verdict"]) for each in tries)
-    return {**tries[-1], "verdict": verdict.value, "as_expected": verdict.value in tries[-1]["expected"],
-            "attempts": len(tries), "verdicts": [each["verdict"] for each in tries]}
-
+    return {
+        **tries[-1],
+        "verdict": verdict.value,
+        "as_expected": verdict.value in tries[-1]["expected"],
+        "attempts": len(tries),
+        "verdicts": [each["verdict"] for each in tries],
+    }

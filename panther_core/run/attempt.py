@@ -139,16 +139,26 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
             evidence.run_phase("pre_run", attempt.prepared, engine)
         launches = {name: each.launch for name, each in attempt.prepared.items()}
         control = attempt.control = Control(
-            folder=attempt.folder, seed=case.seed, options=case.test_type_options, network=network, engine=engine,
-            deadline=time.monotonic() + case.timeout * slowdown, launches=launches,
-            started=lambda _, process: engine.follow(process))
+            folder=attempt.folder,
+            seed=case.seed,
+            options=case.test_type_options,
+            network=network,
+            engine=engine,
+            deadline=time.monotonic() + case.timeout * slowdown,
+            launches=launches,
+            started=lambda _, process: engine.follow(process),
+        )
         stack.enter_context(_reporting(attempt, network))
         with attempt.timed("setup"):
             engine.hooks.before_environment_setup(info, network.get_name())
-            engine.emit(EnvironmentSetupEvent(environment_name=network.get_name(), setup_type=case.network.name,
-                                              entity_id=case.case_id))
-            network.setup_environment(NetworkPlan(services=tuple(launches.values()), links=case.links,
-                                                  capture=case.capture))
+            engine.emit(
+                EnvironmentSetupEvent(
+                    environment_name=network.get_name(), setup_type=case.network.name, entity_id=case.case_id
+                )
+            )
+            network.setup_environment(
+                NetworkPlan(services=tuple(launches.values()), links=case.links, capture=case.capture)
+            )
         stack.callback(_kill_all, attempt)
         yield network, control
 
@@ -176,20 +186,32 @@ def _start(attempt: Attempt, network: NetworkEnvironmentInterface, control: Cont
     with attempt.timed("start"):
         for name, one in attempt.prepared.items():
             engine.check_cancelled()
-            engine.emit(ServiceDeploymentEvent(service_name=name, environment_name=network.get_name(),
-                                               deployment_type=attempt.case.network.name, entity_id=attempt.case.case_id))
+            engine.emit(
+                ServiceDeploymentEvent(
+                    service_name=name,
+                    environment_name=network.get_name(),
+                    deployment_type=attempt.case.network.name,
+                    entity_id=attempt.case.case_id,
+                )
+            )
             process = network.start_service(one.launch)
             control.processes[name] = process
             engine.follow(process)
             engine.program_seen(one.launch.command.program.command)
             evidence.refuse_start_failure(name, process)
             for planned, tool in one.instruments:
-                engine.emit(MonitoringStartEvent(environment_name=planned.descriptor.name, target_process=name,
-                                                 monitoring_type="wrap"))
+                engine.emit(
+                    MonitoringStartEvent(
+                        environment_name=planned.descriptor.name, target_process=name, monitoring_type="wrap"
+                    )
+                )
                 tool.start_monitoring(process)
             network.wait_for_service_ready(name, one.launch.ready.timeout)
-            engine.emit(ServiceReadyEvent(service_name=name, environment_name=network.get_name(),
-                                          entity_id=attempt.case.case_id))
+            engine.emit(
+                ServiceReadyEvent(
+                    service_name=name, environment_name=network.get_name(), entity_id=attempt.case.case_id
+                )
+            )
 
 
 def _drive(attempt: Attempt, control: Control) -> None:
@@ -227,15 +249,27 @@ def _stop(attempt: Attempt, control: Control) -> None:
             one = attempt.prepared[name]
             early = None if one.launch.ends_by_itself or name in control.disturbed else process.exit
             if early is not None:
-                attempt.checks.append(CheckResult(name=f"service {name} kept running", verdict=Verdict.FAIL,
-                                                  evidence=f"it ended by itself: {early}"))
+                attempt.checks.append(
+                    CheckResult(
+                        name=f"service {name} kept running",
+                        verdict=Verdict.FAIL,
+                        evidence=f"it ended by itself: {early}",
+                    )
+                )
             for planned, tool in one.instruments:
                 tool.stop_monitoring()
                 attempt.engine.emit(MonitoringStopEvent(environment_name=planned.descriptor.name, target_process=name))
             status = process.stop(signal=one.launch.stop_signal, grace=one.launch.stop_grace)
             attempt.engine.forget(process)
-            attempt.engine.emit(ServiceEvent(service_name=name, operation="exited", exit_code=status.code,
-                                             entity_id=attempt.case.case_id, metadata={"status": str(status)}))
+            attempt.engine.emit(
+                ServiceEvent(
+                    service_name=name,
+                    operation="exited",
+                    exit_code=status.code,
+                    entity_id=attempt.case.case_id,
+                    metadata={"status": str(status)},
+                )
+            )
 
 
 def _kill_all(attempt: Attempt) -> None:
@@ -284,10 +318,13 @@ def _judge(attempt: Attempt) -> tuple[Verdict, str]:
     """Let the scenario and the checks of the case look at the evidence."""
     with attempt.timed("judge"):
         seen = Evidence(
-            folder=attempt.folder, exits={name: process.exit for name, process in attempt.processes.items()
-                                          if process.exit is not None},
+            folder=attempt.folder,
+            exits={name: process.exit for name, process in attempt.processes.items() if process.exit is not None},
             folders={name: one.folder for name, one in attempt.prepared.items()},
-            measurements=tuple(attempt.measurements), findings=tuple(attempt.findings), artifacts=tuple(attempt.artifacts))
+            measurements=tuple(attempt.measurements),
+            findings=tuple(attempt.findings),
+            artifacts=tuple(attempt.artifacts),
+        )
         attempt.checks += evidence.check_all(attempt.case, seen)
         verdict, why = judge(attempt.checks)
     if attempt.problems and verdict is not Verdict.FAIL:
@@ -297,6 +334,12 @@ def _judge(attempt: Attempt) -> tuple[Verdict, str]:
 
 def _info(case: PlannedCase, number: int, folder: Path) -> CaseInfo:
     return CaseInfo(
-        case_id=case.case_id, name=case.described(), attempt=number, folder=folder,
-        protocol=case.protocol.name if case.protocol else "", scenario=case.scenario.name if case.scenario else "",
-        network_environment=case.network.name, services=tuple(each.name for each in case.services))
+        case_id=case.case_id,
+        name=case.described(),
+        attempt=number,
+        folder=folder,
+        protocol=case.protocol.name if case.protocol else "",
+        scenario=case.scenario.name if case.scenario else "",
+        network_environment=case.network.name,
+        services=tuple(each.name for each in case.services),
+    )

@@ -71,8 +71,11 @@ class BuildCache:
         if result.exit_code == 0:
             return
         tail = (result.stderr.strip() or result.stdout.strip() or "it wrote nothing").splitlines()[-2:]
-        self._failed[key] = (f"building {implementation} failed: {command.command}: {result.exit}\n  "
-                             + "\n  ".join(tail) + f"\n  the whole log: {folder / 'logs'}")
+        self._failed[key] = (
+            f"building {implementation} failed: {command.command}: {result.exit}\n  "
+            + "\n  ".join(tail)
+            + f"\n  the whole log: {folder / 'logs'}"
+        )
         raise BuildError(self._failed[key])
 
 
@@ -98,7 +101,7 @@ def _key(implementation: str, plan: ServicePlan) -> str:
 def _stamp(program: str) -> tuple[str, int] | None:
     """Identify the tool without running it: a new compiler is a new file."""
     path = shutil.which(program)
-    return (os.path.realpath(path), os.stat(path).st_size) if path else None
+    return (os.path.realpath(path), Path(path).stat().st_size) if path else None
 
 
 @contextlib.contextmanager

@@ -52,15 +52,27 @@ def specify(case: PlannedCase, attempt: int) -> dict[str, ServiceSpec]:
     for service in case.services:
         role = case.protocol.role(service.role) if case.protocol else None
         context = ServiceContext(
-            name=service.name, role=service.role, options=service.options, version=service.version,
-            protocol=case.protocol.name if case.protocol else "", scenario=case.scenario.name if case.scenario else "",
+            name=service.name,
+            role=service.role,
+            options=service.options,
+            version=service.version,
+            protocol=case.protocol.name if case.protocol else "",
+            scenario=case.scenario.name if case.scenario else "",
             parameters=attrs.asdict(case.parameters, recurse=False) if case.parameters is not None else {},
-            target=service.target, roles=roles, seed=case.seed, attempt=attempt,
+            target=service.target,
+            roles=roles,
+            seed=case.seed,
+            attempt=attempt,
         )
         plan = service.descriptor.create_service_manager(service.options).plan(context)
         specs[service.name] = ServiceSpec(
-            name=service.name, role=service.role, plan=plan, target=service.target, image=service.descriptor.image,
-            ports=role.ports if role else {}, transport=role.transport if role else "udp",
+            name=service.name,
+            role=service.role,
+            plan=plan,
+            target=service.target,
+            image=service.descriptor.image,
+            ports=role.ports if role else {},
+            transport=role.transport if role else "udp",
         )
     return specs
 
@@ -76,8 +88,14 @@ def start_order(case: PlannedCase) -> list[str]:
     return list(sorter.static_order())
 
 
-def compose(case: PlannedCase, specs: Mapping[str, ServiceSpec], endpoints: Mapping[str, Endpoint], folder: Path,
-            network: NetworkEnvironmentInterface, engine: Engine) -> dict[str, Prepared]:
+def compose(
+    case: PlannedCase,
+    specs: Mapping[str, ServiceSpec],
+    endpoints: Mapping[str, Endpoint],
+    folder: Path,
+    network: NetworkEnvironmentInterface,
+    engine: Engine,
+) -> dict[str, Prepared]:
     """Return every service ready to launch, in start order, without its instruments."""
     by_name = {each.name: each for each in case.services}
     limits: Mapping[str, ResourceLimits] = getattr(case.network_options, "resource_limits", {})
@@ -94,29 +112,47 @@ def compose(case: PlannedCase, specs: Mapping[str, ServiceSpec], endpoints: Mapp
             inside["build"] = network.visible_path(name, build)
         where = f"the command of service {name} ({service.descriptor.name})"
         run = fill_command(spec.plan.run, inside, where)
-        run = attrs.evolve(run, working_dir=run.working_dir or inside["dir"], env={**run.env, **{
-            key: fill(value, inside, f"the environment of service {name}") for key, value in service.environment.items()}})
+        run = attrs.evolve(
+            run,
+            working_dir=run.working_dir or inside["dir"],
+            env={
+                **run.env,
+                **{
+                    key: fill(value, inside, f"the environment of service {name}")
+                    for key, value in service.environment.items()
+                },
+            },
+        )
         ready = service.ready or spec.plan.ready
         if ready.command is not None:
             ready = attrs.evolve(ready, command=fill_command(ready.command, inside, f"the readiness of service {name}"))
         launch = ServiceLaunch(
-            name=name, command=ServiceCommand(program=run), folder=own, endpoint=endpoints[name], ready=ready,
+            name=name,
+            command=ServiceCommand(program=run),
+            folder=own,
+            endpoint=endpoints[name],
+            ready=ready,
             depends_on=tuple(filter(None, (service.target, *service.depends_on))),
-            ends_by_itself=spec.plan.ends_by_itself, stop_signal=spec.plan.stop_signal,
-            stop_grace=spec.plan.stop_grace, limits=limits.get(name, limits.get("*", ResourceLimits())),
+            ends_by_itself=spec.plan.ends_by_itself,
+            stop_signal=spec.plan.stop_signal,
+            stop_grace=spec.plan.stop_grace,
+            limits=limits.get(name, limits.get("*", ResourceLimits())),
             output_limit=engine.output_limit,
         )
         prepared[name] = Prepared(service=service, spec=spec, launch=launch, folder=own, known=host)
     return prepared
 
 
-def instrument(case: PlannedCase, prepared: Mapping[str, Prepared], folder: Path, engine: Engine,
-               note: Callable[[str], None]) -> float:
+def instrument(
+    case: PlannedCase, prepared: Mapping[str, Prepared], folder: Path, engine: Engine, note: Callable[[str], None]
+) -> float:
     """Put the instruments around the programs they watch; return how much slower the slowest service becomes."""
     slowest = 1.0
     for one in prepared.values():
-        wanted = sorted((each for each in case.instruments if one.service.name in each.services),
-                        key=lambda each: -each.descriptor.order)
+        wanted = sorted(
+            (each for each in case.instruments if one.service.name in each.services),
+            key=lambda each: -each.descriptor.order,
+        )
         factor = 1.0
         for planned in wanted:
             place = folder / "profiles" / one.service.name / planned.descriptor.name
@@ -129,15 +165,22 @@ def instrument(case: PlannedCase, prepared: Mapping[str, Prepared], folder: Path
             factor *= planned.descriptor.slowdown
         if factor > 1.0:
             one.launch = attrs.evolve(
-                one.launch, stop_grace=Seconds(one.launch.stop_grace * factor),
-                ready=attrs.evolve(one.launch.ready, timeout=Seconds(one.launch.ready.timeout * factor)))
+                one.launch,
+                stop_grace=Seconds(one.launch.stop_grace * factor),
+                ready=attrs.evolve(one.launch.ready, timeout=Seconds(one.launch.ready.timeout * factor)),
+            )
         slowest = max(slowest, factor)
     return slowest
 
 
 def _refuse(tool: ExecutionEnvironmentInterface, one: Prepared, others: tuple[str, ...]) -> None:
-    target = InstrumentTarget(service=one.service.name, command=one.launch.command, runtime=one.plan.runtime,
-                              stop_signal=one.plan.stop_signal, others=others)
+    target = InstrumentTarget(
+        service=one.service.name,
+        command=one.launch.command,
+        runtime=one.plan.runtime,
+        stop_signal=one.plan.stop_signal,
+        others=others,
+    )
     problems = [str(problem) for problem in tool.check(target)]
     if problems:
         raise EnvironmentUnavailableError(f"{tool.get_name()} cannot watch {one.service.name}: " + "; ".join(problems))

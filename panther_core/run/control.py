@@ -58,8 +58,11 @@ class Control(CaseControl):
 
     def wait(self, services: Sequence[str] | None = None) -> Mapping[str, ExitStatus]:
         """Wait for services to end by themselves, by default all that do."""
-        names = services if services is not None else [
-            name for name in self.processes if self.launches[name].ends_by_itself]
+        names = (
+            services
+            if services is not None
+            else [name for name in self.processes if self.launches[name].ends_by_itself]
+        )
         ended: dict[str, ExitStatus] = {}
         for name in names:
             status = self.process(name).wait(max(0.0, self.remaining()))

@@ -33,7 +33,7 @@ class Engine:
     metrics: MetricsCollector
     emit: Callable[[BaseEvent], None]
     output_limit: int = 16 << 20
-    program_seen: Callable[[str], None] = lambda program: None
+    program_seen: Callable[[str], None] = lambda _program: None
     """Told the program of every started service, for the record of what the run depends on."""
     _cancelled: threading.Event = attrs.field(factory=threading.Event)
     _live: dict[int, Process] = attrs.field(factory=dict)
@@ -43,8 +43,16 @@ class Engine:
         """Return what a plugin that takes part in a case is handed; makes its folder."""
         folder.mkdir(parents=True, exist_ok=True)
         return Context(
-            run_id=self.run.run_id, case_id=case_id, folder=folder, seed=seed, launcher=self.launcher,
-            commands=self.commands, metrics=self.metrics, emit=self.emit, note=note, cancelled=self.cancelled,
+            run_id=self.run.run_id,
+            case_id=case_id,
+            folder=folder,
+            seed=seed,
+            launcher=self.launcher,
+            commands=self.commands,
+            metrics=self.metrics,
+            emit=self.emit,
+            note=note,
+            cancelled=self.cancelled,
         )
 
     def follow(self, process: Process) -> None:
@@ -75,5 +83,3 @@ class Engine:
             live = tuple(self._live.values())
         for process in live:
             process.kill()
-
-

@@ -36,8 +36,9 @@ def place_files(prepared: Mapping[str, Prepared]) -> None:
                 raise TestExecutionError(f"service {one.service.name} wants to write {name!r} outside of its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        program = attrs.evolve(one.launch.command.program, command=one.launch.command.argv[0],
-                               args=one.launch.command.argv[1:])
+        program = attrs.evolve(
+            one.launch.command.program, command=one.launch.command.argv[0], args=one.launch.command.argv[1:]
+        )
         (one.folder / "command.txt").write_text(program.to_string() + "\n", encoding="utf-8")
 
 
@@ -51,8 +52,10 @@ def run_phase(phase: str, prepared: Mapping[str, Prepared], engine: Engine) -> N
             result = engine.commands.execute(placed, log_dir=one.folder / phase, name=f"{number}")
             if result.exit_code != 0:
                 last = (result.stderr.strip() or result.stdout.strip()).splitlines()[-1:]
-                raise TestExecutionError(f"{phase} of service {name} failed: {placed.command}: {result.exit}"
-                                         + "".join(f"\n  {line}" for line in last))
+                raise TestExecutionError(
+                    f"{phase} of service {name} failed: {placed.command}: {result.exit}"
+                    + "".join(f"\n  {line}" for line in last)
+                )
 
 
 def refuse_start_failure(name: str, process: Process) -> None:
@@ -65,14 +68,22 @@ def refuse_start_failure(name: str, process: Process) -> None:
 def outputs_of(name: str, one: Prepared, folder: Path) -> tuple[list[CheckResult], list[Artifact]]:
     """Return a failed check for every promised file that is missing, and an artifact for every file that is there."""
     checks: list[CheckResult] = []
-    artifacts = [Artifact(path=str((one.folder / stream).relative_to(folder)), kind=stream, service=name)
-                 for stream in ("stdout", "stderr") if (one.folder / stream).exists()]
+    artifacts = [
+        Artifact(path=str((one.folder / stream).relative_to(folder)), kind=stream, service=name)
+        for stream in ("stdout", "stderr")
+        if (one.folder / stream).exists()
+    ]
     for output in one.plan.outputs:
         found = sorted(path for path in one.folder.glob(output.pattern) if path.is_file() and path.stat().st_size)
         artifacts += [Artifact(path=str(path.relative_to(folder)), kind=output.kind, service=name) for path in found]
         if output.required and not found:
-            checks.append(CheckResult(name=f"{output.kind} of {name}", verdict=Verdict.FAIL,
-                                      evidence=f"{output.pattern} is missing or empty"))
+            checks.append(
+                CheckResult(
+                    name=f"{output.kind} of {name}",
+                    verdict=Verdict.FAIL,
+                    evidence=f"{output.pattern} is missing or empty",
+                )
+            )
     return checks, artifacts
 
 
@@ -105,9 +116,12 @@ def check_all(case: PlannedCase, seen: Evidence) -> Iterator[CheckResult]:
             yield from case.scenario.check(view)
         except Exception as error:  # noqa: BLE001 - a check that raises is an error of its plugin, with its name
             provider = case.protocol.provider
-            yield CheckResult(name=f"scenario {case.scenario.name}", verdict=Verdict.ERROR,
-                              evidence=f"the check of {provider.distribution} {provider.version} raised "
-                                       f"{type(error).__name__}: {error}")
+            yield CheckResult(
+                name=f"scenario {case.scenario.name}",
+                verdict=Verdict.ERROR,
+                evidence=f"the check of {provider.distribution} {provider.version} raised "
+                f"{type(error).__name__}: {error}",
+            )
     checks = case.checks
     if not checks and case.scenario is None:
         checks = tuple(ExitCodeCheck(service=name) for name, status in seen.exits.items() if status.reason != "stopped")

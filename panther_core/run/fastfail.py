@@ -27,15 +27,17 @@ class FastFail:
         if not self.enabled:
             return
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
-            raise ResourceExhaustionException(f"stopped: {error.strerror}\n  the evidence so far is kept; free some and "
-                                              "continue with `panther resume`") from error
+            raise ResourceExhaustionException(
+                f"stopped: {error.strerror}\n  the evidence so far is kept; free some and "
+                "continue with `panther resume`"
+            ) from error
         if isinstance(error, ResourceExhaustionException):
             raise error
         timed_out = any("time of the case was over" in check["evidence"] for check in record["checks"])
         with self._lock:
             self._timeouts = self._timeouts + 1 if timed_out else 0
             if self._timeouts >= self.cascade:
-                raise TimeoutCascadeException(f"stopped after {self._timeouts} timeouts one after the other\n"
-                                              "  try: a longer timeout, or --no-fast-fail to go on regardless")
-
-
+                raise TimeoutCascadeException(
+                    f"stopped after {self._timeouts} timeouts one after the other\n"
+                    "  try: a longer timeout, or --no-fast-fail to go on regardless"
+                )

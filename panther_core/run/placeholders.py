@@ -47,8 +47,10 @@ def fill(text: str, known: Mapping[str, str], where: str) -> str:
             return known[match[1]]
         near = difflib.get_close_matches(match[1], known, n=1)
         hint = f" - did you mean {{{near[0]}}}?" if near else ""
-        raise PluginValidationError(f"unknown placeholder {{{match[1]}}} in {where}{hint}\n"
-                                    f"  known: {', '.join(sorted(known))}; {{{{ and }}}} are literal braces")
+        raise PluginValidationError(
+            f"unknown placeholder {{{match[1]}}} in {where}{hint}\n"
+            f"  known: {', '.join(sorted(known))}; {{{{ and }}}} are literal braces"
+        )
 
     return _PLACEHOLDER.sub(replace, text)
 

@@ -39,12 +39,34 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
         "scenario": case.scenario.name if case.scenario else "",
         "network_environment": case.network.name,
         "instruments": sorted({each.descriptor.name for each in case.instruments}),
-        "services": {each.name: {"implementation": each.descriptor.name, "version": each.version, "role": each.role,
-                                 **_ended(attempt.processes.get(each.name))} for each in case.services},
-        "checks": [{"name": each.name, "verdict": each.verdict.value, "evidence": each.evidence,
-                    "proves_exchange": each.proves_exchange} for each in attempt.checks],
-        "measurements": [{"name": each.name, "value": each.value, "unit": each.unit, "service": each.service,
-                          **({"labels": dict(each.labels)} if each.labels else {})} for each in attempt.measurements],
+        "services": {
+            each.name: {
+                "implementation": each.descriptor.name,
+                "version": each.version,
+                "role": each.role,
+                **_ended(attempt.processes.get(each.name)),
+            }
+            for each in case.services
+        },
+        "checks": [
+            {
+                "name": each.name,
+                "verdict": each.verdict.value,
+                "evidence": each.evidence,
+                "proves_exchange": each.proves_exchange,
+            }
+            for each in attempt.checks
+        ],
+        "measurements": [
+            {
+                "name": each.name,
+                "value": each.value,
+                "unit": each.unit,
+                "service": each.service,
+                **({"labels": dict(each.labels)} if each.labels else {}),
+            }
+            for each in attempt.measurements
+        ],
         "findings": [attrs.asdict(each) for each in attempt.findings],
         "artifacts": [attrs.asdict(each) for each in attempt.artifacts],
         "problems": attempt.problems,
@@ -57,8 +79,13 @@ def _ended(process: Process | None) -> dict[str, Any]:
     if process is None or process.exit is None:
         return {"exit": "never started" if process is None else "unknown"}
     status = process.exit
-    return {"exit": str(status), "code": status.code, "signal": status.signal, "reason": status.reason,
-            "usage": attrs.asdict(process.usage)}
+    return {
+        "exit": str(status),
+        "code": status.code,
+        "signal": status.signal,
+        "reason": status.reason,
+        "usage": attrs.asdict(process.usage),
+    }
 
 
 def is_retryable(verdict: Verdict) -> bool:

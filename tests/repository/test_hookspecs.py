@@ -8,7 +8,7 @@ import io
 import re
 import textwrap
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,8 @@ GRAMMAR = re.compile(
     r"panther_(register_[a-z_]+|before_[a-z_]+|after_[a-z_]+|on_[a-z_]+_error|on_event|choose_[a-z_]+)"
 )
 PARTS = ("When", "Who", "Arguments", "Returns", "On exception", "Example:")
+
+NAMESPACE = {name: getattr(contract, name) for name in contract.__all__} | {"Iterable": Iterable, "Sequence": Sequence}
 
 HOOKS: dict[str, Callable[..., Any]] = {
     name: function
@@ -83,7 +85,7 @@ def test_a_hooks_documentation_explains_every_argument(name: str) -> None:
 
 @every_hook
 def test_a_hook_is_typed_as_its_grammar_asks(name: str) -> None:
-    hints = typing.get_type_hints(HOOKS[name])
+    hints = typing.get_type_hints(HOOKS[name], NAMESPACE)
     answer = hints.pop("return")
     assert list(hints) == _arguments(name)
     if _grammar(name) == "register":
@@ -152,7 +154,7 @@ def _call(name: str, folder: Path) -> object:
 def test_a_hooks_example_runs_and_answers_what_the_hook_asks_for(name: str, tmp_path: Path) -> None:
     with redirect_stdout(io.StringIO()) as said:
         answer = _call(name, tmp_path)
-    expected = typing.get_type_hints(HOOKS[name])["return"]
+    expected = typing.get_type_hints(HOOKS[name], NAMESPACE)["return"]
     if _grammar(name) == "register":
         assert isinstance(answer, list)
         descriptors = [each for answers in answer for each in answers]
