@@ -1,80 +1,38 @@
-"""Events: what happened, as frozen values with an identity that depends on their content alone.
-
-Events are stdlib dataclasses because their users subclass them with ``@dataclass(frozen=True)``. Every subclass is
-keyword-only, so a required field may follow an inherited one that has a default.
-"""
+"""Events: what happened, as frozen values; those that the engine emits itself; and who emits those of one entity."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import enum
-import hashlib
-import inspect
-import uuid as uuids
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import KW_ONLY, dataclass, field, fields
-from datetime import UTC, datetime
-from functools import cached_property
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-_NOT_CONTENT = frozenset({"timestamp"})
+from panther_hookspecs._event_base import BaseEvent, create_content_based_uuid
 
-
-def _canonical(value: object) -> str:
-    """Return a text that is equal for equal values, whatever the order of a mapping's keys."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(sorted(f"{_canonical(key)}:{_canonical(each)}" for key, each in value.items())) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(_canonical, value)) + "]"
-    if isinstance(value, (set, frozenset)):
-        return "<" + ",".join(sorted(map(_canonical, value))) + ">"
-    if isinstance(value, enum.Enum):
-        return _canonical(value.value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return f"{type(value).__name__}={value!r}"
-
-
-def create_content_based_uuid(content: object) -> uuids.UUID:
-    """Return the UUID that equal content always gets, in any process; mappings may list their keys in any order."""
-    return uuids.UUID(bytes=hashlib.blake2b(_canonical(content).encode(), digest_size=16).digest(), version=5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseEvent:
-    """Base of all events: who it is about, what happened, when. The time of creation is not part of its identity."""
-
-    entity_type: str = ""
-    entity_id: str = ""
-    event_type: Any = ""
-    """Dotted name, or an enum member whose value is one: ``service.ready``."""
-    timestamp: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Make the fields of a subclass keyword-only before its dataclass decorator sees them."""
-        super().__init_subclass__(**kwargs)
-        own = inspect.get_annotations(cls)
-        if own and KW_ONLY not in own.values():
-            cls.__annotations__ = {"_keywords_only": KW_ONLY, **own}
-
-    def __post_init__(self) -> None:
-        """Give subclasses a place to chain to."""
-
-    @property
-    def name(self) -> str:
-        """The dotted name of the event as text."""
-        return str(self.event_type.value if isinstance(self.event_type, enum.Enum) else self.event_type)
-
-    @cached_property
-    def uuid(self) -> uuids.UUID:
-        """The identity: equal for events with equal content, whenever they were created."""
-        return create_content_based_uuid({"class": type(self).__qualname__, **self.content()})
-
-    def content(self) -> dict[str, Any]:
-        """Return every field but the creation time, by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _NOT_CONTENT}
-
+__all__ = [
+    "BaseEvent",
+    "CommandExecutionEvent",
+    "EntityEventEmitterBase",
+    "EnvironmentSetupEvent",
+    "EnvironmentTeardownEvent",
+    "Event",
+    "ExperimentEvent",
+    "MetricsCollectionEvent",
+    "MonitoringStartEvent",
+    "MonitoringStopEvent",
+    "ServiceDeploymentEvent",
+    "ServiceEvent",
+    "ServiceReadyEvent",
+    "TestEvent",
+    "create_content_based_uuid",
+    "emitting_to",
+]
 
 Event = BaseEvent
 """The name that the API reference uses for the base of all events."""
@@ -101,25 +59,51 @@ class EntityEventEmitterBase(Generic[TypeT]):
         """Emit for the entity ``entity_id`` of type ``entity_type``, to ``emit`` or the current bus."""
         self.entity_id = entity_id
         self.entity_type = entity_type
-        self.pending: list[BaseEvent] = []
+        self.pending: deque[BaseEvent] = deque()
         self._emit = emit
+        self._lock = threading.RLock()
+        self._sending = False
 
     def connect(self, emit: Callable[[BaseEvent], None]) -> None:
         """Send this and all later events to ``emit``, the kept ones first and in order."""
-        self._emit = emit
-        waiting, self.pending = self.pending, []
-        for event in waiting:
-            emit(event)
+        with self._lock:
+            self._emit = emit
+            self._send_pending(emit)
 
     def emit_event(self, event: BaseEvent) -> None:
-        """Emit ``event``; one without an entity type gets this emitter's."""
-        if not event.entity_type:
-            object.__setattr__(event, "entity_type", self.entity_type)
+        """Emit ``event``; one that does not say whom it is about goes out as a copy that names the emitter's entity."""
+        if not (event.entity_type and event.entity_id):
+            event = _about(event, self.entity_type, self.entity_id)
         emit = self._emit or _current_bus.get()
-        if emit is None:
-            self.pending.append(event)
-        else:
+        if emit is not None and not self.pending:
             emit(event)
+            return
+        with self._lock:
+            self.pending.append(event)
+            emit = self._emit or emit
+            if emit is not None:
+                self._send_pending(emit)
+
+    def _send_pending(self, emit: Callable[[BaseEvent], None]) -> None:
+        if self._sending:
+            return  # a handler of the event being sent has emitted another one: its turn comes
+        self._sending = True
+        try:
+            while self.pending:
+                emit(self.pending[0])
+                self.pending.popleft()
+        finally:
+            self._sending = False
+
+
+def _about(event: BaseEvent, entity_type: str, entity_id: str) -> BaseEvent:
+    """Return a copy of ``event`` with the missing parts filled in; the event itself keeps its identity."""
+    filled = copy.copy(event)
+    for cached in ("uuid", "content_text"):
+        filled.__dict__.pop(cached, None)
+    object.__setattr__(filled, "entity_type", event.entity_type or entity_type)
+    object.__setattr__(filled, "entity_id", event.entity_id or entity_id)
+    return filled
 
 
 @dataclass(frozen=True)
