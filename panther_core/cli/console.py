@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from panther_core.cli.text import Style, clean, clip, width
-from panther_hookspecs import CommandContext, RunView
+from panther_core.cli.style import Style
+from panther_core.cli.text import clean, clip, width
+from panther_hookspecs import CommandContext, PluginValidationError, RunView
 
 if TYPE_CHECKING:  # this module holds no attrs class, and the engine costs more than most commands need
     from panther_core.app import Panther
@@ -88,7 +89,25 @@ class Console(CommandContext):
         from panther_core.plugin_manager import PluginManager  # noqa: PLC0415 - needs pluggy
 
         only = self.environ.get("PANTHER_PLUGINS")
-        return PluginManager.load(block=self._blocked(), only=only.split(",") if only else None, extra=self.extra)
+        block = self._blocked()
+        manager = PluginManager.load(block=block, only=only.split(",") if only else None, extra=self.extra)
+        self._check(manager, block)
+        return manager
+
+    def _check(self, manager: PluginManager, block: Sequence[str]) -> None:
+        """Refuse to block what does not exist; with --strict, refuse to work beside a plugin that is broken."""
+        from panther_core.registry import UnknownNameError  # noqa: PLC0415 - needs the contract only when asked
+
+        own = manager.plugins[0]
+        if own.status == "broken":
+            raise RuntimeError(f"the engine cannot be loaded: {own.reason}")
+        names = [each.name for each in manager.plugins]
+        for name in block:
+            if name not in names:
+                raise UnknownNameError("plugin", name, names)
+        wrong = [each for each in manager.plugins if each.status in ("broken", "incompatible")]
+        if wrong and self.strict:
+            raise PluginValidationError(f"plugin {wrong[0].name} is {wrong[0].status}: {wrong[0].reason}")
 
     def _blocked(self) -> tuple[str, ...]:
         if not self.config_file:
@@ -134,13 +153,3 @@ class Console(CommandContext):
         first, *more = [clean(line) for line in text.splitlines()] or [""]
         self.stderr.write(f"{self.error_style('panther:', 'bold')} {first}\n")
         self.stderr.writelines(f"{line}\n" for line in more)
-
-
-def ask_version() -> str:
-    """Return the version of the installed engine."""
-    from importlib import metadata  # noqa: PLC0415 - costs 20 ms
-
-    try:
-        return metadata.version("panther-pluggy")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from panther_core.cli.console import Console, ask_version
-from panther_hookspecs import PantherExperimentError
+from panther_core.cli.console import Console
+from panther_core.cli.version import ask_version
+from panther_hookspecs import PantherExperimentError, PluginValidationError
 
 if TYPE_CHECKING:  # only a name in a signature
     from panther_core.plugin_manager import PluginRecord
@@ -28,6 +29,7 @@ def explain(error: Exception, console: Console) -> int:
     if console.verbosity >= _TRACEBACKS_FROM or console.environ.get("PANTHER_DEBUG"):
         console.stderr.write("".join(traceback.format_exception(error)))
     if isinstance(error, PantherExperimentError):
+        _mention_broken(error, console)
         console.complain(str(error) or type(error).__name__)
         return error.exit_code
     if isinstance(error, OSError) and error.errno in _EXHAUSTED:
@@ -35,6 +37,13 @@ def explain(error: Exception, console: Console) -> int:
         return CANNOT_RUN
     _confess(error, console)
     return BUG
+
+
+def _mention_broken(error: PantherExperimentError, console: Console) -> None:
+    """Name the plugins that could not be loaded where something was not found: it may be theirs."""
+    broken = [each.name for each in _loaded(console) if each.status in ("broken", "incompatible")]
+    if broken and error.exit_code == PluginValidationError.exit_code:
+        console.stderr.write(f"not loaded: {', '.join(broken)} (panther plugins says why)\n")
 
 
 def _confess(error: Exception, console: Console) -> None:

@@ -10,11 +10,10 @@ import contextlib
 import json
 import os
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-_FILE = "commands.json"
 
 
 class Known(NamedTuple):
@@ -44,7 +43,7 @@ def remember(commands: Sequence[Known], environ: Mapping[str, str]) -> None:
     if environ.get("PANTHER_PLUGINS") or cached(environ) == tuple(commands):
         return
     path = _path(environ)
-    temporary = path.with_name(f"{_FILE}.{os.getpid()}")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):  # a read-only home, a full disk: help is slower then, nothing else
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps({"installed": _installed(), "commands": commands}), encoding="utf-8")
@@ -52,18 +51,23 @@ def remember(commands: Sequence[Known], environ: Mapping[str, str]) -> None:
 
 
 def _path(environ: Mapping[str, str]) -> Path:
-    home = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME", "/nonexistent"), ".cache")  # noqa: PTH118 - Path.home() asks more
-    return Path(home) / "panther" / _FILE
+    """Return the list's place: one for each interpreter and search path, so that environments do not share it."""
+    cache = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME', '/nonexistent')}/.cache"
+    return Path(cache) / "panther" / f"commands-{zlib.crc32(os.pathsep.join(_places()).encode()):08x}.json"
 
 
-def _installed() -> list[list[object]]:
+def _places() -> list[str]:
+    """Return where distributions may be installed; the first entry of the path is the script's own folder."""
+    return [sys.executable, *filter(None, sys.path[1:]), str(Path(__file__).with_name("commands"))]
+
+
+def _installed() -> list[int]:
     """Return what changes when a distribution is installed, upgraded or removed."""
-    places = (sys.executable, *sys.path, str(Path(__file__).with_name("commands")))
-    return [[place, _modified(place)] for place in places if place]
+    return [_modified(place) for place in _places()]
 
 
 def _modified(place: str) -> int:
     try:
-        return os.stat(place).st_mtime_ns  # noqa: PTH116 - a string is at hand, and this runs for each entry of sys.path
+        return Path(place).stat().st_mtime_ns
     except OSError:
         return 0

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None, *, extra: Sequence[object] = ()) -> 
         code = _main(arguments, extra)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse has said what is wrong
-        return stop.code if isinstance(stop.code, int) else USAGE
+        return stop.code if isinstance(stop.code, int) else USAGE if stop.code else 0
     except BrokenPipeError:
         # Whoever read our output has enough (`panther show last | head`). Python flushes at exit once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,11 +49,13 @@ def _main(arguments: list[str], extra: Sequence[object]) -> int:
         _print_help(commands)
         return 0
     args = global_parser().parse_args(arguments)
-    from panther_core.cli.console import Console, ask_version  # noqa: PLC0415 - help must not pay for it
-
     if args.version:
+        from panther_core.cli.version import ask_version  # noqa: PLC0415 - help must not pay for it
+
         sys.stdout.write(f"panther {ask_version()}\n")
         return 0
+    from panther_core.cli.console import Console  # noqa: PLC0415 - help must not pay for it
+
     console = Console(
         config_file=args.config or "",
         block=_blocked(args.plugins),

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from panther_core.cli.progress import Finished, case_label, finished_lines
-from panther_core.cli.text import Style, clean, clip, columns, counted, duration, number, pad, plural
+from panther_core.cli.style import Style
+from panther_core.cli.text import clean, clip, columns, counted, duration, number, pad, plural
 from panther_hookspecs import RunView, Verdict
 
 _MOST_EXPLAINED = 20

@@ -10,7 +10,8 @@ from typing import Any
 
 import attrs
 
-from panther_core.cli.text import Style, clean, clip, counted, duration, pad, plural
+from panther_core.cli.style import Style
+from panther_core.cli.text import clean, clip, counted, duration, pad, plural
 from panther_hookspecs import BaseEvent, ExperimentEvent, TestEvent, Verdict
 
 VERDICT_CELLS = len("inconclusive")

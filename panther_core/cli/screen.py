@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TextIO
 
 from panther_core.cli.progress import Finished, Progress, finished_lines, running_lines
-from panther_core.cli.text import Style, clip, width
+from panther_core.cli.style import Style
+from panther_core.cli.text import clip, width
 from panther_hookspecs import BaseEvent, Observer
 
 HEARTBEAT = 30.0

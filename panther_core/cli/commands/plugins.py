@@ -28,7 +28,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         return _hooks(args, console)
     if args.events:
         return _events(args, console)
-    records = console.plugins.plugins
+    records = tuple(each for each in console.plugins.plugins if each.name != "builtin" or console.verbosity)
     if args.json:
         console.say(json.dumps([as_json(each) for each in records], indent=2))
     else:
@@ -54,8 +54,6 @@ def as_json(record: PluginRecord) -> Mapping[str, Any]:
 def _table(records: tuple[PluginRecord, ...], console: Console) -> None:
     style, rows = console.style, []
     for record in records:
-        if record.name == "builtin" and not console.verbosity:
-            continue
         brings = ", ".join(f"{each.KIND.replace('_', ' ')} {each.name}" for each in record.provides)
         rows.append((record.name, record.version, record.status, record.reason or brings))
     if not rows:

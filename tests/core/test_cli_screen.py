@@ -1,0 +1,240 @@
+"""The screens of a run, fed with events as the engine emits them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panther_core.cli.progress import Progress
+from panther_core.cli.screen import JsonScreen, LineScreen, LiveScreen, QuietScreen, Screen
+from panther_core.cli.style import Style
+from panther_core.cli.text import width
+from panther_hookspecs import BaseEvent, CommandExecutionEvent, ExperimentEvent, TestEvent
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def begun(total: int = 4, jobs: int = 2, run: str = "runs/r-1") -> ExperimentEvent:
+    return ExperimentEvent(
+        experiment_id="r", phase="test_execution", status="started", metadata={"total": total, "jobs": jobs, "run": run}
+    )
+
+
+def started(case: str, name: str = "") -> TestEvent:
+    return TestEvent(
+        test_case_id=case, action="started", metadata={"name": name or case, "cell": {}, "repetition": 1, "attempt": 1}
+    )
+
+
+def ended(case: str, verdict: str = "pass", action: str = "completed", **more: Any) -> TestEvent:
+    facts = {
+        "verdict": verdict,
+        "name": case,
+        "cell": {},
+        "repetition": 1,
+        "attempt": 1,
+        "final": action == "completed",
+        "expected": ["pass"],
+        "as_expected": verdict == "pass",
+        "why": f"because of {case}",
+        "seconds": 1.5,
+        "folder": f"cases/{case}/1",
+    }
+    return TestEvent(test_case_id=case, action=action, status=verdict, metadata={**facts, **more})
+
+
+def feed(screen: Screen, *events: BaseEvent) -> None:
+    for event in events:
+        assert screen.is_interested(event.name)
+        screen.handle_event(event)
+
+
+def test_screens_are_not_interested_in_events_that_change_nothing_on_them() -> None:
+    assert not QuietScreen(io.StringIO()).is_interested(CommandExecutionEvent(command="ls", exit_code=0).name)
+    assert not QuietScreen(io.StringIO()).is_interested("test.created")
+
+
+def test_progress_counts_cases_not_attempts() -> None:
+    progress = Progress()
+    for event in (
+        begun(),
+        started("a"),
+        ended("a", "fail", action="retried"),
+        started("a"),
+        ended("a", "flaky", attempt=2, as_expected=False),
+        started("b"),
+        ended("b"),
+        started("c"),
+    ):
+        progress.take(event)
+    assert (progress.done, progress.total, progress.unexpected) == (2, 4, 1)
+    assert progress.counted() == "1 pass, 1 flaky"
+    assert list(progress.running) == ["c"]
+
+
+def test_progress_guesses_the_remaining_time_only_when_it_has_something_to_go_by() -> None:
+    now = [0.0]
+    progress = Progress(clock=lambda: now[0])
+    progress.take(begun(total=10))
+    now[0] = 4.0
+    progress.take(ended("a"))
+    assert progress.left is None
+    progress.take(ended("b"))
+    progress.take(ended("c"))
+    progress.take(ended("d"))
+    assert progress.left == pytest.approx(6.0)
+
+
+def test_lines_say_one_line_for_a_pass_and_reason_and_folder_for_anything_unexpected() -> None:
+    stream = io.StringIO()
+    feed(LineScreen(stream), begun(), ended("good"), ended("bad", "fail", why="exit code 3"))
+    good, bad, why, folder = stream.getvalue().splitlines()
+    assert good.split() == ["pass", "good", "1.50", "s"]
+    assert bad.split() == ["!", "fail", "bad", "1.50", "s"]
+    assert why.strip() == "exit code 3"
+    assert folder.strip() == str(Path("runs/r-1/cases/bad/1"))
+
+
+def test_lines_have_no_escape_codes_even_if_a_program_under_test_chose_the_reason() -> None:
+    stream = io.StringIO()
+    feed(LineScreen(stream), ended("bad", "fail", why="\x1b]0;title\x07\x1b[2J", name="n\x1b[31m"))
+    assert "\x1b" not in stream.getvalue()
+    assert "\x07" not in stream.getvalue()
+
+
+def test_lines_name_cell_and_repetition_and_mark_an_attempt_that_is_tried_again() -> None:
+    stream = io.StringIO()
+    feed(LineScreen(stream), ended("a", "fail", action="retried", name="talk", cell={"server": "x"}, repetition=3))
+    assert "talk[server=x] #3" in stream.getvalue()
+    assert "attempt 1, is tried again: because of a" in stream.getvalue()
+
+
+def test_an_unexpected_pass_says_what_was_expected() -> None:
+    stream = io.StringIO()
+    feed(LineScreen(stream), ended("a", "pass", expected=["fail"], as_expected=False))
+    assert "! pass" in stream.getvalue()
+    assert "(expected fail)" in stream.getvalue()
+
+
+def test_lines_keep_within_eighty_columns_with_wide_names() -> None:
+    stream = io.StringIO()
+    feed(
+        LineScreen(stream, clipped=79),
+        ended("a", "inconclusive", name="測試" * 40, why="long reason " * 20, folder="c/a/1"),
+    )
+    assert max(width(line) for line in stream.getvalue().splitlines()) <= 79
+
+
+def test_a_heartbeat_comes_only_where_nothing_else_was_printed() -> None:
+    stream = io.StringIO()
+    screen = LineScreen(stream)
+    feed(screen, begun(), started("a", "slow case"), ended("b"))
+    screen.tick()
+    assert len(stream.getvalue().splitlines()) == 1
+    screen.tick()
+    last = stream.getvalue().splitlines()[-1]
+    assert last.startswith("... 1/4 done")
+    assert "longest: slow case" in last
+
+
+def test_json_prints_one_object_a_line_with_the_record_of_every_attempt() -> None:
+    stream = io.StringIO()
+    screen = JsonScreen(stream)
+    feed(screen, begun(), started("a"), ended("a", "fail", action="retried"), ended("a"))
+    screen.emit("summary", {"verdict": "pass"})
+    objects = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [each["event"] for each in objects] == ["phase", "started", "attempt", "attempt", "summary"]
+    assert [each["again"] for each in objects[2:4]] == [True, False]
+    assert objects[3]["case"] == "a"
+    assert objects[0]["total"] == 4
+
+
+def frame_of(stream: io.StringIO) -> list[str]:
+    """Return what stands on the terminal after everything that was written, by carrying out its few controls."""
+    screen: list[str] = []
+    row = 0
+    for piece in re.split(r"(\x1b\[\d*F|\x1b\[J|\n)", stream.getvalue()):
+        if piece.endswith("F") and piece.startswith("\x1b"):
+            row -= int(piece[2:-1] or 1)
+        elif piece == "\x1b[J":
+            del screen[row:]
+        elif piece == "\n":
+            row += 1
+        elif ESCAPE.sub("", piece):
+            screen[row : row + 1] = [ESCAPE.sub("", piece)]
+    return screen
+
+
+def test_live_shows_counts_and_the_longest_running_cases_and_caps_them() -> None:
+    stream = io.StringIO()
+    screen = LiveScreen(stream, size=lambda: (80, 24))
+    feed(screen, begun(total=300), *(started(f"case-{number:03}") for number in range(200)))
+    screen.tick()
+    frame = frame_of(stream)
+    assert frame[0].startswith("0/300 done  200 running")
+    assert "case-000" in frame[1]
+    assert frame[-1].strip() == "and 191 others"
+    assert len(frame) == 11
+
+
+def test_live_repaints_in_place_and_keeps_only_what_is_not_as_expected_above() -> None:
+    stream = io.StringIO()
+    screen = LiveScreen(stream, size=lambda: (80, 24))
+    feed(screen, begun(), started("a"), started("b"))
+    screen.tick()
+    feed(screen, ended("a"), ended("b", "fail", why="no answer"))
+    screen.tick()
+    screen.tick()
+    frame = frame_of(stream)
+    assert [line.split()[:3] for line in frame[:2]] == [["!", "fail", "b"], ["no", "answer"]]
+    assert frame[3].startswith("2/4 done  1 pass, 1 fail")
+    assert len(frame) == 4
+    screen.close()
+    assert len(frame_of(stream)) == 3
+    assert stream.getvalue().endswith("\x1b[?25h")
+
+
+def test_live_finds_its_first_line_again_after_the_terminal_became_narrow() -> None:
+    stream = io.StringIO()
+    size = [120]
+    screen = LiveScreen(stream, size=lambda: (size[0], 24))
+    feed(screen, begun(), started("a", "x" * 100))
+    screen.tick()
+    size[0] = 50
+    screen.tick()
+    assert "\x1b[4F" in stream.getvalue()
+
+
+def test_live_lines_never_reach_the_last_column() -> None:
+    stream = io.StringIO()
+    screen = LiveScreen(stream, style=Style(enabled=True), size=lambda: (40, 24))
+    feed(screen, begun(total=1000000), started("a", "測試" * 40))
+    screen.tick()
+    assert max(width(line) for line in frame_of(stream)) < 40
+
+
+def test_live_paints_by_itself_while_nothing_happens() -> None:
+    stream = io.StringIO()
+    with LiveScreen(stream, size=lambda: (80, 24)) as screen:
+        feed(screen, begun(), started("slow"))
+        deadline = time.monotonic() + 10
+        while stream.getvalue().count("slow") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert stream.getvalue().count("slow") >= 2
+
+
+def test_a_reader_who_goes_away_does_not_disturb_the_run() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    screen = LineScreen(Gone())
+    feed(screen, ended("a"), ended("b"))
+    assert screen.lost
+    assert screen.progress.done == 2
