@@ -42,12 +42,7 @@ def parse_text(text: str, source: Source, *, environ: Mapping[str, str], path: K
     return tree or Node(None, Mark(source), path)
 
 
-def scalar_of(text: str) -> object:
-    """Return the value that YAML gives to a plain scalar."""
-    return _plain_scalar(YAML(typ="safe", pure=True).resolver.resolve(ScalarNode, text, (True, False)), text)
-
-
-def _plain_scalar(tag: object, text: str) -> object:
+def scalar_value(tag: object, text: str) -> object:
     """Return the value of a scalar with a resolved tag; ValueError if it is no value of that tag."""
     kind = str(tag).removeprefix(_CORE)
     if kind == "int":
@@ -207,7 +202,7 @@ class _Builder:
             self._report(node, path, f"the tag {_shown(node.tag)} is not allowed (allowed: !include, !env)")
             return None
         try:
-            return _plain_scalar(tag, str(node.value))
+            return scalar_value(tag, str(node.value))
         except (ValueError, KeyError, OverflowError):
             self._report(node, path, f"{str(node.value)[:40]!r} is no {tag.removeprefix(_CORE)}")
             return None
@@ -220,9 +215,10 @@ class _Builder:
             return Node(None, mark, path)
         target = (self.source.folder / name).resolve()
         if Path(name).is_absolute() or not target.is_relative_to(root):
-            self._report(node, path, f"{name!r} is outside the experiment's folder: !include takes relative paths inside it")
+            self._report(node, path, f"{name!r} is outside the experiment's folder: only relative paths inside it work")
         elif target in self.files:
-            self._report(node, path, f"{name!r} includes itself: {' -> '.join(each.name for each in (*self.files, target))}")
+            circle = " -> ".join(each.name for each in (*self.files, target))
+            self._report(node, path, f"{name!r} includes itself: {circle}")
         elif not target.is_file():
             self._report(node, path, f"there is no file {name!r} (looked in {self.source.folder.name or '/'}/)")
         else:

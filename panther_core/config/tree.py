@@ -152,7 +152,10 @@ def _kinds_differ(base: Node, over: Node) -> bool:
 
 
 def merge(base: Node, over: Node) -> Node:
-    """Return ``base`` with ``over`` on top: mappings key by key, anything else replaced; an empty value removes a key."""
+    """Return ``base`` with ``over`` on top.
+
+    Mappings are merged key by key, anything else is replaced, and an empty value removes a key.
+    """
     if not (base.is_mapping and over.is_mapping) or _kinds_differ(base, over):
         return over
     entries: dict[str, Node] = dict(base.value)

@@ -1,0 +1,24 @@
+"""From a file to a checked experiment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from panther_core.config.document import load_document
+from panther_core.config.models import ExperimentConfig
+from panther_core.config.overrides import apply_overrides
+from panther_core.registry import Registry
+
+
+def load_experiment(path: Path | str, registry: Registry, *, sets: Iterable[str] = (),
+                    environ: Mapping[str, str] = os.environ) -> ExperimentConfig:
+    """Load an experiment file and check all of it; InvalidConfigurationError lists every error with its place.
+
+    ``sets`` are overrides from the command line, each ``path.to.key=value``.
+    """
+    from panther_core.plan.experiment import checked_experiment  # noqa: PLC0415 - planning is made of these models
+
+    tree = apply_overrides(load_document(path, environ=environ), sets, environ=environ)
+    return checked_experiment(tree, registry)

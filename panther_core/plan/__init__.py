@@ -1,0 +1,18 @@
+"""From an experiment to its cases: matrix, repetitions, identities, seeds, conflicts; pure, lazy and deterministic."""
+
+from __future__ import annotations
+
+from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService
+from panther_core.plan.experiment import check_experiment, count_cases, plan_cases
+from panther_core.plan.select import Selection, parse_selection
+
+__all__ = [
+    "PlannedCase",
+    "PlannedInstrument",
+    "PlannedService",
+    "Selection",
+    "check_experiment",
+    "count_cases",
+    "parse_selection",
+    "plan_cases",
+]

@@ -1,0 +1,235 @@
+"""Puts one cell together: resolved parts, their relations, and what cannot be combined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from panther_core.checks import Check
+from panther_core.config.diagnostics import Diagnostic, Findings, one_of
+from panther_core.config.models import ExecutionEnvironmentConfig, NetworkEnvironmentConfig, TestTypeConfig
+from panther_core.config.tree import Node
+from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService
+from panther_core.plan.cast import Casting, content_of
+from panther_core.plan.expect import expected
+from panther_core.plan.identity import digest, seed_of, slug
+from panther_core.plan.resolve import InstrumentSection, NetworkSection, Resolved, Resolver, TestTypeSection
+from panther_core.plan.template import View
+from panther_hookspecs import (
+    ExecutionEnvironmentDescriptor,
+    LinkSpec,
+    NetworkEnvironmentDescriptor,
+    ProtocolDescriptor,
+    TestTypeDescriptor,
+)
+
+_FUNCTIONAL = "functional"
+EVERY_LINK = "*"
+
+
+@attrs.frozen
+class Assembled:
+    """A cell: the case without its repetition, or what is wrong with it."""
+
+    case: PlannedCase | None
+    content: str
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def repetition(self, number: int, seed: int) -> PlannedCase:
+        """Return one repetition of the case, with its identity and its seed."""
+        assert self.case is not None  # whoever asks has looked at the diagnostics
+        case_id = f"{slug(self.case.name)}-{digest(self.content, str(number))}"
+        return attrs.evolve(self.case, case_id=case_id, repetition=number, seed=seed_of(seed, case_id))
+
+
+@attrs.define
+class Assembler:
+    """Puts cells together, one at a time."""
+
+    resolver: Resolver
+
+    def assemble(self, view: View) -> Assembled:
+        """Return the case of one cell, or everything that is wrong with it."""
+        return _Assembly(view, self.resolver).run()
+
+
+@attrs.define
+class _Assembly:
+    view: View
+    resolver: Resolver
+    findings: Findings = attrs.field(factory=Findings)
+
+    def run(self) -> Assembled:
+        view, findings = self.view, self.findings
+        simple = self._value(self.resolver.simple(view.simple()))
+        network = self._network()
+        test_type = self._test_type()
+        instruments = self._instruments()
+        protocol = self._protocol()
+        scenario = self._scenario(protocol)
+        casting = Casting(view, self.resolver, protocol, findings)
+        players = casting.players()
+        services = casting.services(players, scenario[0] if scenario else None, _dependencies(network))
+        if not players and not findings.found:
+            findings.add(view.template.node, "there is nobody to run: add services, or implementation")
+        checks = self.resolver.checks(view.get("checks"))
+        links = self.resolver.links(view.get("links"))
+        found_checks, found_links = self._value(checks) or (), self._value(links) or {}
+        names = tuple(players)
+        if not findings.found:
+            watched = tuple(self._watched(section, names) for section in instruments)
+            self._check_instruments(watched)
+            self._check_links(found_links, names)
+            self._check_services_of(found_checks, names)
+            self._check_capabilities(network, found_links, players)
+        if findings.found or simple is None or network is None or test_type is None:
+            return Assembled(None, "", tuple(findings.found))
+        cell = {change.axis: change.text for change in view.cell}
+        case = PlannedCase(
+            case_id="", name=view.template.name, cell=cell, protocol=protocol,
+            scenario=scenario[0] if scenario else None, parameters=scenario[1] if scenario else None,
+            services=services, network=network.descriptor, network_options=network.options, instruments=watched,
+            test_type=test_type.descriptor, test_type_options=test_type.options,
+            checks=tuple(check for check, _ in found_checks), expect=expected(view.template.rules, view.facts),
+            timeout=float(simple.config.timeout), retry_count=simple.config.retry_count,
+            exclusive=simple.config.exclusive or test_type.descriptor.exclusive, labels=frozenset(simple.config.labels),
+            links=found_links, capture=simple.config.capture, unsupported="; ".join(casting.unsupported))
+        return Assembled(case, self._content(case, [content_of(each, players[each.name]) for each in services]))
+
+    def _content(self, case: PlannedCase, services: list[str]) -> str:
+        """Return everything that decides what the case does, as text."""
+        view, resolver = self.view, self.resolver
+        parts: list[Resolved[Any]] = [resolver.simple(view.simple()), resolver.checks(view.get("checks")),
+                                      resolver.links(view.get("links"))]
+        sections = [*self._resolved("network_environment"), *self._resolved("type"),
+                    *self._resolved("execution_environments")]
+        if case.protocol:
+            parts.append(resolver.scenario(case.protocol, view.get("scenario"), view.get("parameters")))
+        texts = [each.content for each in (*parts, *sections)]
+        return "\n".join([case.name, repr(sorted(case.cell.items())), *texts, *sorted(services)])
+
+    def _value(self, resolved: Resolved[Any]) -> Any:
+        self.findings.add_all(resolved.diagnostics)
+        return resolved.value
+
+    def _resolved(self, key: str) -> Iterator[Resolved[Any]]:
+        node = self.view.get(key)
+        if node is None:
+            return
+        if key == "network_environment":
+            yield self.resolver.section(node, NetworkEnvironmentDescriptor, NetworkEnvironmentConfig)
+        elif key == "type":
+            yield self.resolver.section(node, TestTypeDescriptor, TestTypeConfig)
+        else:
+            for each in node.elements():
+                yield self.resolver.section(each, ExecutionEnvironmentDescriptor, ExecutionEnvironmentConfig)
+
+    def _network(self) -> NetworkSection | None:
+        found = [self._value(each) for each in self._resolved("network_environment")]
+        if not found:
+            names = self.resolver.registry.names(NetworkEnvironmentDescriptor)
+            self.findings.add(self.view.template.node, "the key 'network_environment' is missing"
+                                                       f" (installed: {', '.join(names) or 'none'})")
+        return found[0] if found else None
+
+    def _test_type(self) -> TestTypeSection | None:
+        if self.view.get("type") is None:
+            node = self.view.template.node
+            default = self.resolver.keep("type", lambda: Node(_FUNCTIONAL, node.mark, node.path), node)
+            return self._value(  # type: ignore[no-any-return]
+                self.resolver.section(default, TestTypeDescriptor, TestTypeConfig))
+        return next((self._value(each) for each in self._resolved("type")), None)
+
+    def _instruments(self) -> list[InstrumentSection]:
+        node = self.view.get("execution_environments")
+        if node is not None and not node.is_list:
+            self.findings.add(node, "expected execution environments: one or a list, each a name or a mapping")
+        found = [self._value(each) for each in self._resolved("execution_environments")]
+        return [each for each in found if each is not None]
+
+    def _protocol(self) -> ProtocolDescriptor | None:
+        node = self.view.get("protocol")
+        if node is None or node.value == "":
+            for key in ("scenario", "parameters", "implementation"):
+                if (found := self.view.get(key)) is not None:
+                    self.findings.add(found, f"{key} needs a protocol: add the key protocol")
+            return None
+        return self.resolver.named(node, ProtocolDescriptor, self.findings)
+
+    def _scenario(self, protocol: ProtocolDescriptor | None) -> Any:
+        if protocol is None:
+            return None
+        return self._value(self.resolver.scenario(protocol, self.view.get("scenario"), self.view.get("parameters")))
+
+    def _watched(self, section: InstrumentSection, names: tuple[str, ...]) -> PlannedInstrument:
+        given = tuple(getattr(section.options, "services", ()))
+        for each in given:
+            if each not in names:
+                at = section.node.get("services") or section.node
+                self.findings.add(at, f"no service {each!r}{one_of(each, names, 'there are')}")
+        return PlannedInstrument(descriptor=section.descriptor, options=section.options, services=given or names)
+
+    def _check_instruments(self, watched: tuple[PlannedInstrument, ...]) -> None:
+        node = self.view.get("execution_environments")
+        for index, one in enumerate(watched):
+            for other in watched[:index]:
+                shared = [name for name in one.services if name in other.services]
+                if shared and node is not None:
+                    reason = _conflict(one, other)
+                    if reason:
+                        self.findings.add(node.elements()[index], f"{one.descriptor.name} and {other.descriptor.name} "
+                                                                  f"cannot both watch {', '.join(shared)}: {reason}")
+
+    def _check_links(self, links: Mapping[str, LinkSpec], names: tuple[str, ...]) -> None:
+        node = self.view.get("links")
+        for link in links:
+            ends = [(one, other) for one in names for other in names if one != other and link == f"{one}-{other}"]
+            if link != EVERY_LINK and len(ends) != 1 and node is not None:
+                known = [*(f"{one}-{other}" for i, one in enumerate(names) for other in names[i + 1:]), EVERY_LINK]
+                what = "can be read in several ways" if ends else "does not join two services"
+                self.findings.add(node, f"the link {link!r} {what}{one_of(link, known, 'links')}", link)
+
+    def _check_services_of(self, checks: tuple[tuple[Check, Node], ...], names: tuple[str, ...]) -> None:
+        for check, node in checks:
+            service = getattr(check, "service", "")
+            if service and service not in names:
+                place, _ = node.find((next(iter(node.value)), "service"))
+                self.findings.add(place, f"no service {service!r}{one_of(service, names, 'there are')}")
+
+    def _check_capabilities(self, network: NetworkSection | None, links: Mapping[str, LinkSpec],
+                            players: Mapping[str, Any]) -> None:
+        if network is None:
+            return
+        can, name = network.descriptor.capabilities, network.descriptor.name
+        wanted: list[tuple[str, Node | None]] = []
+        links_node, capture = self.view.get("links"), self.view.get("capture")
+        for link, spec in links.items():
+            place = links_node.get(link) if links_node else None
+            wanted.extend((each, (place.get(each) if place else None) or place) for each in spec.used())
+        if capture is not None and capture.value is not False:
+            wanted.append(("capture", capture))
+        if getattr(network.options, "resource_limits", None):
+            wanted.append(("limits", network.node.get("resource_limits")))
+        wanted.extend(("ipv6", player.section.node) for player in players.values() if player.section.wants_ip6)
+        for capability, place in wanted:
+            if capability not in can:
+                others = [each.name for each in self.resolver.registry.all(NetworkEnvironmentDescriptor)
+                          if capability in each.capabilities]
+                self.findings.add(place or self.view.template.node, f"{name} cannot do {capability}"
+                                  f" (environments that can: {', '.join(others) or 'none installed'})")
+
+
+def _dependencies(network: NetworkSection | None) -> Mapping[str, tuple[str, ...]]:
+    return getattr(network.options, "service_dependencies", {}) if network else {}
+
+
+def _conflict(one: PlannedInstrument, other: PlannedInstrument) -> str:
+    """Return why two instruments cannot be on the same process, or nothing."""
+    if one.descriptor.name == other.descriptor.name:
+        return "it is the same instrument twice"
+    return one.descriptor.excludes.get(other.descriptor.name) or other.descriptor.excludes.get(one.descriptor.name, "")
+
+
+__all__ = ["Assembled", "Assembler", "PlannedService"]

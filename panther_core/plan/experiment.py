@@ -1,0 +1,157 @@
+"""A whole experiment ready to be planned: checked, counted, and walked lazily."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from panther_core.config.diagnostics import Diagnostic, Findings, InvalidConfigurationError
+from panther_core.config.models import SERVICE_NAME, ExperimentConfig, TestCaseConfig
+from panther_core.config.structure import fields_of, structure
+from panther_core.config.tree import Node
+from panther_core.plan.assemble import Assembler
+from panther_core.plan.cases import PlannedCase
+from panther_core.plan.resolve import Resolver
+from panther_core.plan.select import Selection, parse_selection
+from panther_core.plan.shape import shaped
+from panther_core.plan.template import Template, View, folder_of, make_template
+from panther_core.registry import Registry
+
+_MOST_CHECKED = 512
+"""Cells of one test case that are checked one by one before a run; of more, every value of every axis is."""
+
+
+@attrs.frozen
+class Experiment:
+    """The templates of an experiment and what puts their cells together."""
+
+    tree: Node
+    templates: tuple[Template, ...]
+    assembler: Assembler
+    seed: int
+
+    def problems(self) -> Iterator[Diagnostic]:
+        """Yield what is wrong with the cells: with all of them, or enough to see every value of every axis."""
+        for template in self.templates:
+            general: set[tuple[object, str]] = set()
+            for index, cell in enumerate(template.matrix.samples(_MOST_CHECKED)):
+                view = template.view(cell)
+                for each in self.assembler.assemble(view).diagnostics:
+                    if index == 0:
+                        general.add((each.mark, each.message))
+                    elif (each.mark, each.message) not in general:
+                        general.add((each.mark, each.message))
+                        yield attrs.evolve(each, message=f"{each.message} (with {view.where()})")
+                        continue
+                    else:
+                        continue
+                    yield each
+
+    def views(self, selection: Selection | None) -> Iterator[tuple[int, View]]:
+        """Yield repetition and cell: all cells of the first repetition, then of the second."""
+        for number in range(1, max((each.repeat for each in self.templates), default=0) + 1):
+            for template in self.templates:
+                if number > template.repeat:
+                    continue
+                for cell in template.matrix.cells():
+                    view = template.view(cell)
+                    if selection is None or selection.holds(view.facts):
+                        yield number, view
+
+    def cases(self, selection: Selection | None) -> Iterator[PlannedCase]:
+        """Yield the cases, each made when it is asked for."""
+        for number, view in self.views(selection):
+            assembled = self.assembler.assemble(view)
+            if assembled.diagnostics:
+                where = f" (with {view.where()})" if view.cell else ""
+                raise InvalidConfigurationError(
+                    attrs.evolve(each, message=each.message + where) for each in assembled.diagnostics)
+            yield assembled.repetition(number, self.seed)
+
+
+def make_experiment(tree: Node, registry: Registry, findings: Findings) -> Experiment:
+    """Return the experiment of a tree; what is wrong with its outer shape goes to ``findings``."""
+    shape = shaped(tree, findings)
+    templates = tuple(make_template(case, registry, findings) for case in shape.cases)
+    for template in templates:
+        _check_names(template, findings)
+    seed = shape.tree.get("seed")
+    return Experiment(shape.tree, templates, Assembler(Resolver(registry, folder_of(tree))),
+                      seed.value if seed is not None and type(seed.value) is int else 0)
+
+
+def _check_names(template: Template, findings: Findings) -> None:
+    services = template.node.get("services")
+    for name in template.services:
+        if not re.fullmatch(SERVICE_NAME, name):
+            message = f"{name!r} is no name for a service: letters, digits, - and _, a letter first"
+            known = services is not None and services.get(name) is not None
+            findings.add(services if known and services else template.node, message, name if known else None)
+
+
+def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
+    """Return the typed experiment of a tree; InvalidConfigurationError lists everything that is wrong with it."""
+    findings = Findings()
+    experiment = make_experiment(tree, registry, findings)
+    findings.add_all(experiment.problems())
+    config = _typed(experiment, findings)
+    findings.raise_if_any()
+    assert config is not None  # otherwise something was found
+    object.__setattr__(config, "tree", tree)
+    object.__setattr__(config, "registry", registry)
+    return config
+
+
+def _typed(experiment: Experiment, findings: Findings) -> ExperimentConfig | None:
+    tree = experiment.tree
+    if not tree.is_mapping:
+        return None
+    cases = [structure(template.node.only(frozenset(fields_of(TestCaseConfig))), TestCaseConfig, findings)
+             for template in experiment.templates]
+    outer = tree.only(frozenset(fields_of(ExperimentConfig)) - {"test_cases"})
+    if tree.get("execution_environments") is not None:
+        outer = outer.with_entry("execution_environment", tree.value["execution_environments"])
+    outer = outer.with_entry("test_cases", Node((), tree.mark, tree.path))
+    config = structure(outer, ExperimentConfig, findings) if outer.get("name") else None
+    if config is None or any(case is None for case in cases):
+        return None
+    return attrs.evolve(config, test_cases=tuple(case for case in cases if case is not None))
+
+
+def check_experiment(config: ExperimentConfig, registry: Registry) -> None:
+    """Raise InvalidConfigurationError, which lists every error, unless the experiment fits the plugins."""
+    checked_experiment(config.to_tree(), registry)
+
+
+def plan_cases(config: ExperimentConfig, registry: Registry, *, select: str = "") -> Iterator[PlannedCase]:
+    """Return the cases of an experiment, lazily and always in the same order; ``select`` chooses among them."""
+    experiment, selection = _ready(config, registry, select)
+    return experiment.cases(selection)
+
+
+def count_cases(config: ExperimentConfig, registry: Registry | None = None, *, select: str = "") -> int:
+    """Return how many cases there are, without making them; a selection has to look at every cell.
+
+    Without a registry, the plugins that the experiment was loaded with count.
+    """
+    experiment, selection = _ready(config, config.plugins() if registry is None else registry, select)
+    if selection is not None:
+        return sum(1 for _ in experiment.views(selection))
+    return sum(template.matrix.count() * template.repeat for template in experiment.templates)
+
+
+def _ready(config: ExperimentConfig, registry: Registry, select: str) -> tuple[Experiment, Selection | None]:
+    findings = Findings()
+    experiment = make_experiment(config.to_tree(), registry, findings)
+    findings.raise_if_any()
+    selection = parse_selection(select)
+    if selection is not None:
+        selection.check_names(_known(experiment.templates))
+    return experiment, selection
+
+
+def _known(templates: Iterable[Template]) -> Iterator[str]:
+    for template in templates:
+        yield from template.known_names()

@@ -1,0 +1,54 @@
+"""What makes a case the same case in another run: its content, as a short name and a seed."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+_DIGEST_BYTES = 6
+_LONGEST_SLUG = 40
+_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+def canonical(value: Any, root: Path | None = None) -> str:
+    """Return a text that is equal for equal values in any process; paths count from ``root``."""
+    if attrs.has(type(value)):
+        fields = ((each.name, getattr(value, each.name)) for each in attrs.fields(type(value)) if each.eq)
+        return f"{type(value).__name__}(" + ",".join(f"{name}={canonical(each, root)}" for name, each in fields) + ")"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(sorted(f"{canonical(k, root)}:{canonical(v, root)}" for k, v in value.items())) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(canonical(each, root) for each in value) + "]"
+    if isinstance(value, AbstractSet):
+        return "<" + ",".join(sorted(canonical(each, root) for each in value)) + ">"
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if isinstance(value, Path):
+        return repr(value.relative_to(root).as_posix() if root and value.is_relative_to(root) else value.as_posix())
+    if isinstance(value, float):
+        return float.__repr__(value)
+    return repr(value) if value is None or isinstance(value, bool | int | str | bytes) else type(value).__qualname__
+
+
+def digest(*parts: str) -> str:
+    """Return a short hexadecimal name for texts."""
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def slug(name: str) -> str:
+    """Return a name that is safe as a folder, a container and a host: lower-case letters, digits and dashes."""
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return _NOT_SLUG.sub("-", ascii_only).strip("-")[:_LONGEST_SLUG].rstrip("-") or "case"
+
+
+def seed_of(seed: int, case_id: str) -> int:
+    """Return the seed of one case: always the same for one seed and one case, below 2**31 for any program's sake."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{case_id}".encode(), digest_size=4).digest()) & 0x7FFF_FFFF
