@@ -23,6 +23,7 @@ import attrs
 import panther_hookspecs as contract
 from panther_core.plugin_manager import PluginManager
 
+ROOT = Path(__file__).parents[1]
 MADE = "<!-- made by docs/gen.py from the installed code -->\n\n"
 LISTED = {
     "protocol": "Protocols",
@@ -128,11 +129,10 @@ def _descriptor(descriptor: contract.Descriptor) -> str:
         )
         parts.append(f"Needs:\n\n{needed}\n")
     parts.append(_options(descriptor.options))
-    parts += [
-        f"Scenario `{scenario.name}`: {scenario.summary}\n\n{_options(scenario.parameters)}"
-        for scenario in getattr(descriptor, "scenarios", ())
-        if isinstance(scenario, contract.TestScenario)
-    ]
+    if isinstance(descriptor, contract.ProtocolDescriptor):
+        parts += [
+            f"Scenario `{each.name}`: {each.summary}\n\n{_options(each.parameters)}" for each in descriptor.scenarios
+        ]
     return "\n".join(parts)
 
 
@@ -198,16 +198,39 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+def _readmes() -> dict[str, Path]:
+    """Return the pages of the site that are read-me files of the repository, by their place in the site."""
+    plugins = {f"plugins/{path.parent.name}.md": path for path in sorted(ROOT.glob("plugins/*/README.md"))}
+    return {"reference/contract.md": ROOT / "hookspecs" / "README.md", **plugins}
+
+
+def on_config(config: Any) -> Any:
+    """Let the navigation of the site list the plugins of this repository."""
+    pages = [{Path(page).stem: page} for page in _readmes() if page.startswith("plugins/")]
+    config.nav.insert(-1, {"Plugins": pages})
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
-    """Add the generated pages and the colours of code to a site that MkDocs builds."""
+    """Add the generated pages, the read-me files and the colours of code to a site that MkDocs builds."""
     from mkdocs.structure.files import File  # noqa: PLC0415 - needed only while MkDocs runs
     from pygments.formatters import HtmlFormatter  # noqa: PLC0415
 
     for name, make in PAGES.items():
         files.append(File.generated(config, name, content=MADE + make()))
+    for name, path in _readmes().items():
+        files.append(File.generated(config, name, content=path.read_text(encoding="utf-8")))
     styles = HtmlFormatter(style="default").get_style_defs(".codehilite")
     files.append(File.generated(config, "code.css", content=styles))
     return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_rest: Any) -> str:
+    """Turn links that are right in the repository into links that are right in the site."""
+    up = "../" * page.file.src_uri.count("/")
+    text = re.sub(r"\]\((?:\.\./)*(plugins/[\w-]+)(?:/README\.md)?(#[\w-]+)?\)", rf"]({up}\1.md\2)", markdown)
+    text = re.sub(r"\]\((?:\.\./)*hookspecs/README\.md(#[\w-]+)?\)", rf"]({up}reference/contract.md\1)", text)
+    return re.sub(r"\]\((?:\.\./)+docs/", f"]({up}", text)
 
 
 def main(folder: Path) -> None:
