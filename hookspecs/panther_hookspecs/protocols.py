@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 from panther_hookspecs.plugins import Descriptor, IPlugin, NoOptions
-from panther_hookspecs.values import CheckResult, Evidence
+from panther_hookspecs.values import CheckResult, Evidence, Measurement
 
 
 @attrs.frozen(kw_only=True)
@@ -25,19 +25,6 @@ class Role:
 
 
 @attrs.frozen(kw_only=True)
-class TestScenario:
-    """One thing a protocol can be asked to do, and how to see afterwards that it was done."""
-
-    __test__: ClassVar[bool] = False
-
-    name: str
-    summary: str
-    check: Callable[[ScenarioEvidence], Iterable[CheckResult]]
-    parameters: type[Any] = NoOptions
-    """An attrs class: the scenario's parameters with their defaults."""
-
-
-@attrs.frozen(kw_only=True)
 class ScenarioEvidence:
     """What a scenario's check is given: the evidence, who played which role, and the parameters used."""
 
@@ -50,6 +37,21 @@ class ScenarioEvidence:
     def named(self, role: str) -> tuple[str, ...]:
         """Return the names of the services in ``role``."""
         return tuple(name for name, each in self.roles.items() if each == role)
+
+
+@attrs.frozen(kw_only=True)
+class TestScenario:
+    """One thing a protocol can be asked to do, and how to see afterwards that it was done."""
+
+    __test__: ClassVar[bool] = False
+
+    name: str
+    summary: str
+    check: Callable[[ScenarioEvidence], Iterable[CheckResult]]
+    parameters: type[Any] = NoOptions
+    """An attrs class: the scenario's parameters with their defaults."""
+    measure: Callable[[ScenarioEvidence], Iterable[Measurement]] | None = None
+    """Yields numbers from the evidence, for the checks and the reports to use."""
 
 
 class IProtocolPlugin(IPlugin):

@@ -321,10 +321,11 @@ def _judge(attempt: Attempt) -> tuple[Verdict, str]:
             folder=attempt.folder,
             exits={name: process.exit for name, process in attempt.processes.items() if process.exit is not None},
             folders={name: one.folder for name, one in attempt.prepared.items()},
-            measurements=tuple(attempt.measurements),
             findings=tuple(attempt.findings),
             artifacts=tuple(attempt.artifacts),
         )
+        attempt.measurements += evidence.measured(attempt.case, seen)
+        seen = attrs.evolve(seen, measurements=tuple(attempt.measurements))
         attempt.checks += evidence.check_all(attempt.case, seen)
         verdict, why = judge(attempt.checks)
     if attempt.problems and verdict is not Verdict.FAIL:

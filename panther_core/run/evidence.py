@@ -103,14 +103,24 @@ def capped(name: str, process: Process) -> Iterator[str]:
         yield f"{stream} of service {name} was cut off: it wrote {written} bytes; the end is in {stream}.tail"
 
 
+def _view(case: PlannedCase, seen: Evidence) -> ScenarioEvidence:
+    roles = {each.name: each.role for each in case.services}
+    return ScenarioEvidence(evidence=seen, roles=roles, parameters=case.parameters, seed=case.seed)
+
+
+def measured(case: PlannedCase, seen: Evidence) -> Iterator[Measurement]:
+    """Yield the numbers that the scenario finds in the evidence."""
+    if case.scenario is not None and case.scenario.measure is not None:
+        yield from case.scenario.measure(_view(case, seen))
+
+
 def check_all(case: PlannedCase, seen: Evidence) -> Iterator[CheckResult]:
     """Yield the results of the scenario's checks and of the case's own.
 
     Where a protocol says what an exchange is, only its scenario can show one. Without a protocol a program
     that ends by itself must end with 0, unless the case has checks of its own.
     """
-    roles = {each.name: each.role for each in case.services}
-    view = ScenarioEvidence(evidence=seen, roles=roles, parameters=case.parameters, seed=case.seed)
+    view = _view(case, seen)
     if case.scenario is not None and case.protocol is not None:
         try:
             yield from case.scenario.check(view)
