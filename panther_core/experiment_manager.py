@@ -28,6 +28,7 @@ from panther_core.run.record import is_retryable
 from panther_core.tally import Tally
 from panther_core.test_case import TestCase
 from panther_hookspecs import (
+    BaseEvent,
     ConfigurationException,
     ExperimentEvent,
     ExperimentInitializationError,
@@ -91,7 +92,9 @@ class ExperimentManager:
         self._plugins = plugins or PluginManager.load(extra=session.modules_of(plugin_dir))
         self._events = event_manager or EventManager(strict=self.settings.strict)
         self._owns_events = event_manager is None
-        self._observers: list[Observer] = []
+        self._early: list[BaseEvent] = []
+        """Events from before the run's own observers exist; they get them first, so that none is missing on disk."""
+        self._events.subscribe("*", self._early.append, name="early events")
         self._resume = resume
         self._stack = contextlib.ExitStack()
         self._directory: RunDirectory | None = None
@@ -126,7 +129,6 @@ class ExperimentManager:
 
     def add_observer(self, observer: Observer) -> None:
         """Let ``observer`` receive every event from now on."""
-        self._observers.append(observer)
         self._events.add_observer(observer)
 
     def initialize_experiments(self, experiment_config: ExperimentConfig) -> None:
@@ -205,8 +207,14 @@ class ExperimentManager:
         self._done = directory.finished() if self._resume else {}
         session.write_inputs(directory, experiment, self._plugins, self.settings.locked)
         for observer in session.observers(experiment, self._plugins.registry, directory, self.metrics_collector):
+            for event in self._early:
+                if observer.is_interested(event.name):
+                    observer.handle_event(event)
             self.add_observer(observer)
-            self._stack.callback(observer.close)
+            if not self._owns_events:
+                self._stack.callback(observer.close)
+        self._events.unsubscribe("*", self._early.append)
+        self._early.clear()
         listener = self._plugins.hooks.event_listener()
         if listener is not None:
             self._events.subscribe("*", listener, name="panther_on_event")

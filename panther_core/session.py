@@ -93,11 +93,10 @@ def observers(
     experiment: ExperimentConfig, registry: Registry, directory: RunDirectory, metrics: MetricsCollector
 ) -> Iterator[Observer]:
     """Make the observers of the run: those that always take part, and those that the experiment names."""
-    chosen = {each.name: None for each in registry.all(ObserverDescriptor) if each.default}
-    for name, options in {**chosen, **experiment.observers}.items():
-        descriptor = registry.get(ObserverDescriptor, name)
-        context = ObserverContext(run_folder=directory.folder, options=options or descriptor.options(), metrics=metrics)
-        yield descriptor.factory(context)
+    for descriptor in registry.all(ObserverDescriptor):
+        if descriptor.default:
+            options = descriptor.options()
+            yield descriptor.factory(ObserverContext(run_folder=directory.folder, options=options, metrics=metrics))
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ class RunDirectory:
     @classmethod
     def create(cls, base: Path, name: str, *, at: Path | None = None) -> Self:
         """Make a new folder ``<name>-<utc time>`` in ``base``, or exactly ``at``, which must be missing or empty."""
-        folder = at or base / f"{slug(name)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        folder = (at or base / f"{slug(name)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}").absolute()
         try:
             folder = _make(folder, exact=at is not None)
             (folder / "cases").mkdir()
@@ -63,7 +63,7 @@ class RunDirectory:
         """Take an existing run up again: an unfinished last line of its journal is cut off."""
         if not (folder / RESOLVED).is_file():
             raise RunDirectoryError(f"{folder} is no run directory: it has no {RESOLVED}")
-        run = cls._hold_it(folder)
+        run = cls._hold_it(folder.absolute())
         _cut_torn_line(folder / RESULTS)
         _cut_torn_line(folder / "events.jsonl")
         return run
