@@ -229,6 +229,7 @@ def on_page_markdown(markdown: str, page: Any, **_rest: Any) -> str:
     """Turn links that are right in the repository into links that are right in the site."""
     up = "../" * page.file.src_uri.count("/")
     text = re.sub(r"\]\((?:\.\./)*(plugins/[\w-]+)(?:/README\.md)?(#[\w-]+)?\)", rf"]({up}\1.md\2)", markdown)
+    text = re.sub(r"\]\(\.\./([\w-]+)/README\.md(#[\w-]+)?\)", r"](\1.md\2)", text)
     text = re.sub(r"\]\((?:\.\./)*hookspecs/README\.md(#[\w-]+)?\)", rf"]({up}reference/contract.md\1)", text)
     return re.sub(r"\]\((?:\.\./)+docs/", f"]({up}", text)
 

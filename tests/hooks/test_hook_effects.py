@@ -139,7 +139,7 @@ class _Counter(Observer):
         self.closed = True
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _ObserverPlugin:
     counter: _Counter = attrs.field(factory=_Counter)
 
