@@ -1,0 +1,1 @@
+"""MiniP: its roles, its scenarios, and how the transcripts of both sides become a verdict."""
