@@ -1,0 +1,1 @@
+"""Two independent implementations of MiniP, with variants that go wrong on purpose."""
