@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -85,6 +85,8 @@ def _files(log_dir: Path | None, name: str, stdin: bytes) -> Iterator[tuple[str,
 
 def _unused(folder: Path, name: str) -> tuple[Path, Path]:
     """Create and return the pair of files of the first free ``name``, ``name-2``, ..."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         stem = name if number == 1 else f"{name}-{number}"
         stdout = folder / f"{stem}.stdout"
@@ -93,7 +95,7 @@ def _unused(folder: Path, name: str) -> tuple[Path, Path]:
         except FileExistsError:
             continue
         except OSError:
-            break  # The supervisor will meet the same error and say which program could not start because of it.
+            break  # The supervisor meets the same error and says that because of it the program could not start.
         break
     return stdout, folder / f"{stem}.stderr"
 

@@ -109,8 +109,12 @@ def program_below(pid: int, forks: int, argv: list[bytes]) -> int:
     if not level:
         return 0
     # A wrapper may have helpers beside the program, a compressor for example: the command line tells them apart.
-    fitting = [each for each in level if _read(f"/proc/{each}/cmdline").split(b"\0")[:-1][-len(argv):] == argv]
+    fitting = [each for each in level if _arguments(each)[-len(argv):] == argv]
     return min(fitting or level)
+
+
+def _arguments(pid: int) -> list[bytes]:
+    return _read(f"/proc/{pid}/cmdline").split(b"\0")[:-1]
 
 
 def environment_of(pid: int) -> dict[bytes, bytes]:
@@ -307,10 +311,13 @@ class Worker:
             service = self.services.get(token)
             if service is None or not service.pid:
                 continue
-            pid = program_below(service.pid, service.forks, service.program) if service.forks else service.pid
-            if pid:
+            pid = program_below(service.pid, service.forks, service.program)
+            # A copy of the wrapper that is about to become the program would lose the signal.
+            begun = not service.forks or (pid and _arguments(pid) != _arguments(service.pid))
+            late = time.monotonic() >= until
+            if pid and (begun or late):
                 kill(pid, number)
-            elif time.monotonic() < until:
+            elif not late:
                 self.undelivered.append((until, token, number))
 
     def kill(self, token: int) -> None:
