@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from panther_core.cli.console import Console
+from panther_core.cli.text import clean, plural
 from panther_core.cli.version import ask_version
 from panther_hookspecs import PantherExperimentError, PluginValidationError
 
@@ -30,13 +31,22 @@ def explain(error: Exception, console: Console) -> int:
         console.stderr.write("".join(traceback.format_exception(error)))
     if isinstance(error, PantherExperimentError):
         _mention_broken(error, console)
-        console.complain(str(error) or type(error).__name__)
+        console.complain(_message(error, console))
         return error.exit_code
     if isinstance(error, OSError) and error.errno in _EXHAUSTED:
         console.complain(f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
         return CANNOT_RUN
     _confess(error, console)
     return BUG
+
+
+def _message(error: PantherExperimentError, console: Console) -> str:
+    """Return the message; where there are many places to name, print those first, as editors and CI logs link them."""
+    places = getattr(error, "diagnostics", ())
+    if not places:
+        return str(error) or type(error).__name__
+    console.stderr.writelines(f"{clean(line)}\n" for line in str(error).splitlines())
+    return f"{plural(len(places), 'error')} in {', '.join(sorted({each.file for each in places}))}"
 
 
 def _mention_broken(error: PantherExperimentError, console: Console) -> None:

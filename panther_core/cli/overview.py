@@ -9,7 +9,7 @@ from typing import Any
 
 from panther_core.cli.progress import Finished, case_label, finished_lines
 from panther_core.cli.style import Style
-from panther_core.cli.text import clean, clip, columns, counted, duration, number, pad, plural
+from panther_core.cli.text import clean, clip, columns, counted, duration, number, pad, plural, shown_path
 from panther_hookspecs import RunView, Verdict
 
 _MOST_EXPLAINED = 20
@@ -24,9 +24,9 @@ def run_lines(view: RunView, cases: Sequence[Mapping[str, Any]], style: Style, *
     counts = Counter(str(each["verdict"]) for each in cases)
     unfinished = sum(not each.get("final", True) for each in cases)
     lines = [
-        style(clean(view.folder), "bold"),
+        style(clean(shown_path(view.folder)), "bold"),
         f"{plural(len(cases), 'case')}: {_counted(counts) or 'nothing has finished'}"
-        + (f"; {unfinished} unfinished: panther resume {view.folder}" if unfinished else ""),
+        + (f"; {unfinished} unfinished: panther resume {shown_path(view.folder)}" if unfinished else ""),
     ]
     lines += ["", *_table(cases, style, limit)] if cases else []
     unexpected = [each for each in cases if not each["as_expected"]]
@@ -35,7 +35,9 @@ def run_lines(view: RunView, cases: Sequence[Mapping[str, Any]], style: Style, *
         for each in unexpected[:_MOST_EXPLAINED]:
             lines += finished_lines(Finished(record=each), style, folder=view.folder, limit=limit)
         if len(unexpected) > _MOST_EXPLAINED:
-            lines.append(f"  and {len(unexpected) - _MOST_EXPLAINED} more: panther show {view.folder} --json")
+            lines.append(
+                f"  and {len(unexpected) - _MOST_EXPLAINED} more: panther show {shown_path(view.folder)} --json"
+            )
     return lines + _findings(cases, style, limit)
 
 
@@ -48,7 +50,7 @@ def _table(cases: Iterable[Mapping[str, Any]], style: Style, limit: int) -> list
     widest = max(map(len, verdicts.values()))
     room = max(limit - widest - _BESIDE, _LABEL) if limit else 0
     lines = []
-    for label, records in cells.items():
+    for label, records in sorted(cells.items()):
         good = all(record["as_expected"] for record in records)
         verdict = style.verdict(str(records[-1]["verdict"]), pad(verdicts[label], widest), expected=good)
         seconds = sorted(float(record.get("seconds") or 0.0) for record in records)
@@ -99,7 +101,7 @@ def case_lines(case: Mapping[str, Any], folder: Path, style: Style) -> list[str]
         ("instruments", ", ".join(case.get("instruments") or ())),
         ("seed", case.get("seed")),
         ("time", ", ".join(f"{name} {duration(spent)}" for name, spent in (case.get("timings") or {}).items())),
-        ("evidence", folder / str(case.get("folder") or "")),
+        ("evidence", shown_path(folder / str(case.get("folder") or ""))),
     ]
     lines += columns([(name, str(value)) for name, value in facts if value not in ("", None)], indent="  ")
     for title, rows in (

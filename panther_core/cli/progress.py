@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from panther_core.cli.style import Style
-from panther_core.cli.text import clean, clip, counted, duration, pad, plural
+from panther_core.cli.text import clean, clip, counted, duration, pad, plural, shown_path, whole
 from panther_hookspecs import BaseEvent, ExperimentEvent, TestEvent, Verdict
 
 VERDICT_CELLS = len("inconclusive")
@@ -94,9 +94,9 @@ class Progress:
     def status(self) -> str:
         """Return all of this in one line."""
         of = f"/{self.total}" if self.total is not None else ""
-        parts = [f"{self.done}{of} done", self.counted(), f"{len(self.running)} running", duration(self.elapsed)]
+        parts = [f"{self.done}{of} done", self.counted(), f"{len(self.running)} running", whole(self.elapsed)]
         if self.left is not None:
-            parts.append(f"about {duration(self.left)} left")
+            parts.append(f"about {whole(self.left)} left")
         return "  ".join(part for part in parts if part)
 
 
@@ -119,14 +119,14 @@ def finished_lines(finished: Finished, style: Style, *, folder: Path | None, lim
     label = pad(clip(label, room) if limit else label, min(room, _NAME_CELLS))
     mark = " " if expected else style("!", "red", "bold")
     lines = [f"{mark} {verdict}  {label} {duration(float(record.get('seconds') or 0.0)):>{SECONDS_CELLS}}"]
-    if expected and record["verdict"] == Verdict.PASS.value:
+    if record["verdict"] == Verdict.CANCELLED.value or (expected and record["verdict"] == Verdict.PASS.value):
         return lines
     tries = f"attempt {record.get('attempt', 1)}, is tried again: " if finished.again else ""
     wanted = "" if expected else _wanted(record)
     why = f"{tries}{clean(record.get('why') or '')}{wanted}".strip()
     below = [why] if why else []
     if not expected:
-        below.append(str((folder or Path()) / str(record.get("folder") or "")))
+        below.append(shown_path((folder or Path()) / str(record.get("folder") or "")))
     return lines + [_INDENT + (clip(text, limit - len(_INDENT)) if limit and text is why else text) for text in below]
 
 

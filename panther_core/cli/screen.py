@@ -167,6 +167,8 @@ class LiveScreen(Screen):
     def finished(self, finished: Finished) -> None:
         """Keep the lines of an attempt that a person must see for the next frame."""
         record = finished.record
+        if record["verdict"] == "cancelled":
+            return
         if not record["as_expected"] or record["verdict"] not in ("pass", "unsupported"):
             limit = self._size()[0] - 1
             self._above += finished_lines(finished, self.style, folder=self.progress.folder, limit=limit)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from panther_core.cli.console import Console
 from panther_core.cli.screen import SCREENS, JsonScreen, LineScreen, LiveScreen, QuietScreen, Screen
-from panther_core.cli.text import counted, duration, plural
+from panther_core.cli.text import counted, duration, plural, shown_path
 from panther_hookspecs import PantherExperimentError, ReportDescriptor, Verdict
 
 if TYPE_CHECKING:  # names in signatures; the engine is imported by whoever has made one
@@ -105,11 +105,12 @@ def _conclude(summary: RunSummary, screen: Screen, console: Console) -> int:
     if isinstance(screen, JsonScreen):
         screen.emit("summary", _as_json(summary))
     elif not isinstance(screen, QuietScreen):
-        total = sum(summary.counts.values())
+        done = sum(summary.counts.values())
+        ran = plural(done, "case") if done >= summary.total else f"{done} of {plural(summary.total, 'case')}"
         verdicts = counted((each.value, summary.counts.get(each.value, 0)) for each in Verdict)
         screen.write(
-            f"{plural(total, 'case')} in {duration(screen.progress.elapsed)}: {verdicts or 'nothing ran'}"
-            + (f"  {summary.run}" if summary.run else "")
+            f"{ran} in {duration(screen.progress.elapsed)}: {verdicts or 'nothing ran'}"
+            + (f"  {shown_path(summary.run)}" if summary.run else "")
             + "\n"
         )
     cause = cause_of(summary)
@@ -122,13 +123,17 @@ def cause_of(summary: RunSummary) -> str:
     """Return why the exit code is not 0, in a few lines of which the last names the cause."""
     lines = list(summary.errors)
     if summary.interrupted:
-        lines.append(f"interrupted; to continue: panther resume {summary.run}")
+        lines.append(f"interrupted; to continue: panther resume {_name_of(summary)}")
     elif summary.unexpected:
         of = plural(sum(summary.counts.values()), "case")
-        lines.append(f"{summary.unexpected} of {of} not as expected; to see why: panther show {summary.run}")
+        lines.append(f"{summary.unexpected} of {of} not as expected; to see why: panther show {_name_of(summary)}")
     elif summary.exit_code and not lines:
         lines.append(f"the run ended with {summary.verdict}")
     return "\n".join(lines)
+
+
+def _name_of(summary: RunSummary) -> str:
+    return shown_path(summary.run) if summary.run else ""
 
 
 def _as_json(summary: RunSummary) -> dict[str, Any]:

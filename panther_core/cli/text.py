@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 _SHORT = 60.0
 _WHOLE = 1e15
@@ -79,6 +80,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def whole(seconds: float) -> str:
+    """Return a duration that changes at most once a second: ``12 s``, ``3:25``."""
+    return f"{round(seconds)} s" if seconds < _SHORT - 1 else duration(max(seconds, _SHORT))
+
+
 def number(value: float) -> str:
     """Return a measured value with as many digits as a person reads."""
     return f"{value:,.0f}" if value == int(value) and abs(value) < _WHOLE else f"{value:,.4g}"
@@ -87,6 +93,13 @@ def number(value: float) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """Return ``1 case``, ``2 cases``."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def shown_path(path: Path | str) -> str:
+    """Return a path as short as it can be typed from here: relative where it is below the current folder."""
+    absolute = Path(path).absolute()
+    here = Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
 
 
 def counted(counts: Iterable[tuple[str, int]]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from panther_core.cli.console import Console
 from panther_core.cli.session import write_report
-from panther_core.cli.text import columns
+from panther_core.cli.text import columns, shown_path
 from panther_hookspecs import CommandDescriptor, ReportDescriptor
 
 
@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
             content = write_report(descriptor, run, str(Path(folder) / descriptor.filename), console).read_bytes()
         _print(content, console)
         return 0
-    console.say(str(write_report(descriptor, run, args.output or "", console)))
+    console.say(shown_path(write_report(descriptor, run, args.output or "", console)))
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from panther_core.cli.console import Console
+from panther_core.cli.failures import explain
 from panther_core.cli.text import plural
 from panther_hookspecs import CommandDescriptor, PantherExperimentError
 
@@ -28,8 +29,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         try:
             count = _count(Path(name), args.sets, console)
         except PantherExperimentError as error:
-            worst = max(worst, error.exit_code)
-            console.complain(str(error))
+            worst = max(worst, explain(error, console))
         else:
             console.say(f"{name}: {plural(count, 'case')}")
     return worst
