@@ -124,6 +124,7 @@ if TYPE_CHECKING:
         ServicePlan,
     )
     from panther_hookspecs.specs import (
+        SPECIFICATIONS,
         CaseInfo,
         CaseSpecs,
         ChooseSpecs,
@@ -132,7 +133,6 @@ if TYPE_CHECKING:
         PhaseSpecs,
         RegisterSpecs,
         RunInfo,
-        SPECIFICATIONS,
     )
     from panther_hookspecs.states import (
         StateManager,
@@ -289,9 +289,7 @@ _NAMES_OF_MODULE = {
         "RunInfo",
         "SPECIFICATIONS",
     ),
-    "states": (
-        "StateManager",
-    ),
+    "states": ("StateManager",),
     "testtypes": (
         "CaseControl",
         "Stage",
@@ -323,6 +321,8 @@ _HOME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in 
 
 __all__ = [
     "API_VERSION",
+    "PROJECT",
+    "SPECIFICATIONS",
     "Artifact",
     "BaseEvent",
     "BaseNetworkEnvironment",
@@ -387,7 +387,6 @@ __all__ = [
     "ObserverContext",
     "ObserverDescriptor",
     "Output",
-    "PROJECT",
     "PantherExperimentError",
     "PhaseSpecs",
     "PluginValidationError",
@@ -406,7 +405,6 @@ __all__ = [
     "Role",
     "RunInfo",
     "RunView",
-    "SPECIFICATIONS",
     "ScenarioEvidence",
     "Seconds",
     "ServiceCommand",

@@ -44,8 +44,11 @@ class StateManager(Generic[StateT]):
 
 def _checked(states: type[StateT], table: Mapping[StateT, Iterable[StateT]]) -> dict[StateT, frozenset[StateT]]:
     """Return the table in a form that cannot change; name everything that is wrong with it in one error."""
-    problems = [f"{state.name} is missing (a state that nothing follows has an empty list)" for state in states
-                if state not in table]
+    problems = [
+        f"{state.name} is missing (a state that nothing follows has an empty list)"
+        for state in states
+        if state not in table
+    ]
     problems += [f"{key!r} is no state of {states.__name__}" for key in table if not isinstance(key, states)]
     checked: dict[StateT, frozenset[StateT]] = {}
     for state, after in table.items():
@@ -53,8 +56,11 @@ def _checked(states: type[StateT], table: Mapping[StateT, Iterable[StateT]]) -> 
             problems.append(f"what follows {state!r} must be a list of states, not {after!r}")
             continue
         checked[state] = frozenset(after)
-        problems += [f"{each!r} after {state!r} is no state of {states.__name__}"
-                     for each in sorted(checked[state], key=repr) if not isinstance(each, states)]
+        problems += [
+            f"{each!r} after {state!r} is no state of {states.__name__}"
+            for each in sorted(checked[state], key=repr)
+            if not isinstance(each, states)
+        ]
     if problems:
         raise ValueError(f"the transition table of {states.__name__} is wrong: {'; '.join(problems)}")
     return checked

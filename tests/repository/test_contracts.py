@@ -13,6 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
 def _imports(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -38,7 +42,7 @@ def test_every_plugin_takes_part_in_the_contracts() -> None:
     assert not packages or packages == set(forbidden[0]["source_modules"])
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/tests/*.py")), ids=lambda path: str(path.name))
+@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/tests/*.py")), ids=_name)
 def test_a_plugins_tests_use_the_author_kit_and_nothing_else_of_the_engine(path: Path) -> None:
     text = path.read_text()
     for node in ast.walk(ast.parse(text)):
@@ -48,11 +52,11 @@ def test_a_plugins_tests_use_the_author_kit_and_nothing_else_of_the_engine(path:
             assert not name.startswith("panther_core") or name.startswith("panther_core.testing"), name
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/src/**/*.py")), ids=lambda path: str(path.name))
+@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/src/**/*.py")), ids=_name)
 def test_a_plugin_does_not_import_the_engine(path: Path) -> None:
     assert "panther_core" not in _imports(path)
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("hookspecs/panther_hookspecs/*.py")), ids=lambda path: str(path.name))
+@pytest.mark.parametrize("path", sorted(ROOT.glob("hookspecs/panther_hookspecs/*.py")), ids=_name)
 def test_the_contract_needs_pluggy_and_attrs_only(path: Path) -> None:
     assert _imports(path) <= {"panther_hookspecs", "attrs", "pluggy", *sys.stdlib_module_names}
