@@ -56,7 +56,9 @@ def create(kind: str, name: str, target: Path) -> Path:
             _write(package, kind, words)
             package.rename(folder)
     except OSError as error:
-        raise ScaffoldError(f"cannot write {folder}\n  because {error}\n  try: a folder that you may write to") from error
+        raise ScaffoldError(
+            f"cannot write {folder}\n  because {error}\n  try: a folder that you may write to"
+        ) from error
     return folder
 
 
@@ -71,14 +73,18 @@ def _check_kind(kind: str) -> None:
 def _check_name(kind: str, name: str) -> None:
     prefix = re.fullmatch(r"(?:panther-)?(" + "|".join(KINDS) + r")-(.+)", name)
     if prefix and (prefix[1] == kind or name.startswith("panther-")):
-        raise ScaffoldError(f"the name {name!r} repeats what the package name says anyway\n"
-                            f"  try: {prefix[2]!r}, which gives panther-{kind}-{prefix[2]}")
+        raise ScaffoldError(
+            f"the name {name!r} repeats what the package name says anyway\n"
+            f"  try: {prefix[2]!r}, which gives panther-{kind}-{prefix[2]}"
+        )
     if _NAME.fullmatch(name) and len(name) <= _LONGEST_NAME:
         return
     proposal = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:_LONGEST_NAME].strip("-")
-    raise ScaffoldError(f"{name!r} cannot be the name of a plugin\n"
-                        f"  because a name is at most {_LONGEST_NAME} of a-z, 0-9 and single hyphens, and begins with a letter"
-                        + (f"\n  try: {proposal!r}" if proposal else ""))
+    raise ScaffoldError(
+        f"{name!r} cannot be the name of a plugin\n"
+        f"  because a name is at most {_LONGEST_NAME} of a-z, 0-9 and single hyphens, and begins with a letter"
+        + (f"\n  try: {proposal!r}" if proposal else "")
+    )
 
 
 def _words(kind: str, name: str) -> dict[str, str]:
@@ -103,7 +109,9 @@ def _templates() -> Traversable:
 def _write(package: Path, kind: str, words: Mapping[str, str]) -> None:
     for part in ("common", kind):
         for path, source in _files(_templates() / part, PurePosixPath()):
-            place = package / str(path).replace("__package__", words["package"]).replace("__ident__", words["ident"]).replace("__name__", words["name"])
+            place = package / str(path).replace("__package__", words["package"]).replace(
+                "__ident__", words["ident"]
+            ).replace("__name__", words["name"])
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(Template(source.read_text("utf-8")).substitute(words), "utf-8")
 
