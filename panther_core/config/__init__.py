@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from panther_core.config.diagnostics import Diagnostic, InvalidConfigurationError
 from panther_core.config.loading import load_experiment
 from panther_core.config.models import (
@@ -9,10 +11,21 @@ from panther_core.config.models import (
     ExperimentConfig,
     GlobalConfig,
     NetworkEnvironmentConfig,
+    ObserverConfig,
+    ProvisionerConfig,
     ServiceConfig,
     TestCaseConfig,
     TestTypeConfig,
 )
+from panther_core.registry import Registry
+
+
+def experiment_schema(registry: Registry) -> dict[str, Any]:
+    """Return the JSON schema (2020-12) of experiment files for the plugins of ``registry``."""
+    from panther_core.config import schema  # noqa: PLC0415 - only `panther schema` needs it
+
+    return schema.experiment_schema(registry)
+
 
 __all__ = [
     "Diagnostic",
@@ -21,8 +34,11 @@ __all__ = [
     "GlobalConfig",
     "InvalidConfigurationError",
     "NetworkEnvironmentConfig",
+    "ObserverConfig",
+    "ProvisionerConfig",
     "ServiceConfig",
     "TestCaseConfig",
     "TestTypeConfig",
+    "experiment_schema",
     "load_experiment",
 ]

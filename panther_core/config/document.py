@@ -23,11 +23,15 @@ _CORE = "tag:yaml.org,2002:"
 _WORDS: Mapping[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
-def load_document(path: Path | str, *, environ: Mapping[str, str]) -> Node:
-    """Read a YAML file; InvalidConfigurationError lists everything that is wrong with it."""
+def load_document(path: Path | str, *, environ: Mapping[str, str], folder: Path | None = None) -> Node:
+    """Read a YAML file; InvalidConfigurationError lists everything that is wrong with it.
+
+    Relative paths in it count from ``folder``, or from the file's own folder.
+    """
     path = Path(path)
-    reader = _Reader(root=path.parent.resolve(), environ=environ)
-    tree = reader.read(path, str(path), ())
+    root = (path.parent if folder is None else folder).resolve()
+    reader = _Reader(root=root, environ=environ)
+    tree = reader.read(path, str(path), (), folder=root)
     reader.findings.raise_if_any()
     if tree is None:
         raise failure(str(path), "the file is empty")
@@ -75,7 +79,8 @@ class _Reader:
     _count: int = 0
     _bytes: int = 0
 
-    def read(self, path: Path, name: str, including: tuple[Path, ...], at: KeyPath = ()) -> Node | None:
+    def read(self, path: Path, name: str, including: tuple[Path, ...], at: KeyPath = (), *,
+             folder: Path) -> Node | None:
         """Return the tree of a file, or None if there is none to return."""
         try:
             data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else None
@@ -89,7 +94,6 @@ class _Reader:
         except UnicodeDecodeError as error:
             line = data[:error.start].count(b"\n") + 1
             raise failure(f"{name}:{line}", "is not UTF-8 text") from error
-        folder = path.parent.resolve()
         return self.parse(text, Source(name, text.splitlines(), folder), at, (*including, path.resolve()))
 
     def parse(self, text: str, source: Source, at: KeyPath = (), files: tuple[Path, ...] = ()) -> Node | None:
@@ -223,7 +227,7 @@ class _Builder:
             self._report(node, path, f"there is no file {name!r} (looked in {self.source.folder.name or '/'}/)")
         else:
             shown = str(Path(self.source.name).parent / name)
-            return self.reader.read(target, shown, self.files, path) or Node(None, mark, path)
+            return self.reader.read(target, shown, self.files, path, folder=target.parent) or Node(None, mark, path)
         return Node(None, mark, path)
 
     def _variable(self, node: Any, path: KeyPath, above: tuple[int, ...]) -> Node:

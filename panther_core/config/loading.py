@@ -13,12 +13,13 @@ from panther_core.registry import Registry
 
 
 def load_experiment(path: Path | str, registry: Registry, *, sets: Iterable[str] = (),
-                    environ: Mapping[str, str] = os.environ) -> ExperimentConfig:
+                    environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> ExperimentConfig:
     """Load an experiment file and check all of it; InvalidConfigurationError lists every error with its place.
 
-    ``sets`` are overrides from the command line, each ``path.to.key=value``.
+    ``sets`` are overrides from the command line, each ``path.to.key=value``. Relative paths in the file count from
+    ``folder``, or from the file's own folder.
     """
     from panther_core.plan.experiment import checked_experiment  # noqa: PLC0415 - planning is made of these models
 
-    tree = apply_overrides(load_document(path, environ=environ), sets, environ=environ)
+    tree = apply_overrides(load_document(path, environ=environ, folder=folder), sets, environ=environ)
     return checked_experiment(tree, registry)

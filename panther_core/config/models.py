@@ -73,6 +73,32 @@ class TestTypeConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ObserverConfig:
+    """Which observer takes part, or does not, with its own options."""
+
+    type: str = attrs.field(metadata={"help": "Name of the observer.", SHORT: True})
+    enabled: bool = option(True, help="Whether it takes part; false switches off one that does by default.")
+    options: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "Keys of that observer.", REST: True})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a file would say."""
+        return {"type": self.type, **({} if self.enabled else {"enabled": False}), **self.options}
+
+
+@attrs.frozen(kw_only=True)
+class ProvisionerConfig:
+    """Which provisioner supplies systems, how many, with its own options."""
+
+    type: str = attrs.field(metadata={"help": "Name of the provisioner.", SHORT: True})
+    max_workers: int = option(1, validator=_at_least_1, help="Most of its systems that are used at a time.")
+    options: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "Keys of that provisioner.", REST: True})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a file would say."""
+        return {"type": self.type, "max_workers": self.max_workers, **self.options}
+
+
+@attrs.frozen(kw_only=True)
 class ServiceConfig:
     """One participant; what is not named here are the options of its implementation."""
 
@@ -103,6 +129,14 @@ def _network(value: object) -> Any:
 def _instruments(value: object) -> Any:
     many = value if isinstance(value, list | tuple) else () if value is None else (value,)
     return tuple(_section(each, ExecutionEnvironmentConfig) for each in many)
+
+
+def _observers(value: Iterable[object]) -> Any:
+    return tuple(_section(each, ObserverConfig) for each in value)
+
+
+def _provisioners(value: Iterable[object]) -> Any:
+    return tuple(_section(each, ProvisionerConfig) for each in value)
 
 
 def _test_type(value: object) -> Any:
@@ -190,6 +224,10 @@ class ExperimentConfig:
         None, converter=_network, help="Network environment of all test cases that name none.")
     execution_environment: tuple[ExecutionEnvironmentConfig, ...] = option(
         (), converter=_instruments, help="Execution environments of all test cases that name none.")
+    observers: tuple[ObserverConfig, ...] = option(
+        (), converter=_observers, help="Observers besides those that always take part: names or mappings.")
+    provisioners: tuple[ProvisionerConfig, ...] = option(
+        (), converter=_provisioners, help="Where the systems come from; this machine if left out.")
     seed: int = option(0, validator=_at_least_0, help="The one number from which every random choice comes.")
     tree: Node | None = attrs.field(default=None, init=False, eq=False, repr=False)
     """The file with its positions, defaults not yet merged; None for an experiment made in Python."""
@@ -212,7 +250,7 @@ class ExperimentConfig:
         """Return True if everything in it fits the installed plugins; ConfigurationException lists every error."""
         from panther_core.plan import check_experiment  # noqa: PLC0415 - planning is made of these models
 
-        check_experiment(self, registry or self.plugins())
+        check_experiment(self, self.plugins() if registry is None else registry)
         return True
 
     def plugins(self) -> Registry:
@@ -226,6 +264,12 @@ class ExperimentConfig:
             return found
         return _given(self, without=("tree", "registry"))
 
+    def resolved(self, registry: Registry | None = None) -> dict[str, Any]:
+        """Return what a file would say with every default filled in, those of the plugins too; it loads again."""
+        from panther_core.plan import resolved_experiment  # noqa: PLC0415 - planning is made of these models
+
+        return resolved_experiment(self, self.plugins() if registry is None else registry)
+
     def to_tree(self) -> Node:
         """Return the tree to plan from."""
         return self.tree or from_plain(self.to_dict(), Mark(Source(f"ExperimentConfig({self.name!r})")))
@@ -238,9 +282,13 @@ def installed() -> Registry:
     return PluginManager.load().registry
 
 
+_SECTIONS = (NetworkEnvironmentConfig, ExecutionEnvironmentConfig, TestTypeConfig, ServiceConfig, ObserverConfig,
+             ProvisionerConfig)
+
+
 def _written(value: Any) -> Any:
     """Return typed values as what a file would say."""
-    if isinstance(value, NetworkEnvironmentConfig | ExecutionEnvironmentConfig | TestTypeConfig | ServiceConfig):
+    if isinstance(value, _SECTIONS):
         return _written(value.to_dict())
     if attrs.has(type(value)):
         return {field.alias: _written(getattr(value, field.name)) for field in attrs.fields(type(value)) if field.init}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService
+from panther_core.plan.chosen import chosen_observers, chosen_provisioners
 from panther_core.plan.experiment import check_experiment, count_cases, plan_cases
+from panther_core.plan.resolved import resolved_experiment
 from panther_core.plan.select import Selection, parse_selection
 
 __all__ = [
@@ -12,7 +14,10 @@ __all__ = [
     "PlannedService",
     "Selection",
     "check_experiment",
+    "chosen_observers",
+    "chosen_provisioners",
     "count_cases",
     "parse_selection",
     "plan_cases",
+    "resolved_experiment",
 ]

@@ -8,19 +8,27 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from panther_core.config.diagnostics import Diagnostic, Findings, InvalidConfigurationError
-from panther_core.config.models import SERVICE_NAME, ExperimentConfig, TestCaseConfig
+from panther_core.config.models import (
+    SERVICE_NAME,
+    ExperimentConfig,
+    ObserverConfig,
+    ProvisionerConfig,
+    TestCaseConfig,
+)
 from panther_core.config.structure import fields_of, structure
 from panther_core.config.tree import Node
 from panther_core.plan.assemble import Assembler
 from panther_core.plan.cases import PlannedCase
+from panther_core.plan.chosen import sections
 from panther_core.plan.resolve import Resolver
 from panther_core.plan.select import Selection, parse_selection
 from panther_core.plan.shape import shaped
 from panther_core.plan.template import Template, View, folder_of, make_template
 from panther_core.registry import Registry
+from panther_hookspecs import ObserverDescriptor, ProvisionerDescriptor
 
-_MOST_CHECKED = 512
-"""Cells of one test case that are checked one by one before a run; of more, every value of every axis is."""
+_MOST_CHECKED = 1024
+"""Cells that are checked one by one before a run; where there are more, every value of every axis is."""
 
 
 @attrs.frozen
@@ -34,9 +42,10 @@ class Experiment:
 
     def problems(self) -> Iterator[Diagnostic]:
         """Yield what is wrong with the cells: with all of them, or enough to see every value of every axis."""
+        most = max(1, _MOST_CHECKED // max(1, len(self.templates)))
         for template in self.templates:
             general: set[tuple[object, str]] = set()
-            for index, cell in enumerate(template.matrix.samples(_MOST_CHECKED)):
+            for index, cell in enumerate(template.matrix.samples(most)):
                 view = template.view(cell)
                 for each in self.assembler.assemble(view).diagnostics:
                     if index == 0:
@@ -96,6 +105,9 @@ def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
     findings = Findings()
     experiment = make_experiment(tree, registry, findings)
     findings.add_all(experiment.problems())
+    resolver = experiment.assembler.resolver
+    sections(tree, "observers", ObserverDescriptor, ObserverConfig, resolver, findings)
+    sections(tree, "provisioners", ProvisionerDescriptor, ProvisionerConfig, resolver, findings)
     config = _typed(experiment, findings)
     findings.raise_if_any()
     assert config is not None  # otherwise something was found
