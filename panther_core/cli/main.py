@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,6 +30,7 @@ def main(argv: Sequence[str] | None = None, *, extra: Sequence[object] = ()) -> 
     """Run one command of the console and return its exit code; ``extra`` are plugins that are not installed."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _survive_any_encoding()
+    _end_on_sigterm_as_on_ctrl_c()
     try:
         code = _main(arguments, extra)
         sys.stdout.flush()
@@ -41,6 +44,17 @@ def main(argv: Sequence[str] | None = None, *, extra: Sequence[object] = ()) -> 
         sys.stderr.write("panther: interrupted\n")
         return INTERRUPTED
     return code
+
+
+def _end_on_sigterm_as_on_ctrl_c() -> None:
+    """Let SIGTERM cancel a run cleanly too; a second one ends the process as ever."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def _main(arguments: list[str], extra: Sequence[object]) -> int:

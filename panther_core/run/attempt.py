@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -261,6 +262,11 @@ def _stop(attempt: Attempt, control: Control) -> None:
                 attempt.engine.emit(MonitoringStopEvent(environment_name=planned.descriptor.name, target_process=name))
             status = process.stop(signal=one.launch.stop_signal, grace=one.launch.stop_grace)
             attempt.engine.forget(process)
+            if status.reason == "stopped" and status.signal == signal.SIGKILL:
+                attempt.problems.append(
+                    f"service {name} did not end within {one.launch.stop_grace:g} s of signal "
+                    f"{one.launch.stop_signal} and was killed: what it wrote may be incomplete"
+                )
             attempt.engine.emit(
                 ServiceEvent(
                     service_name=name,
@@ -293,9 +299,9 @@ def _collect(attempt: Attempt, network: NetworkEnvironmentInterface) -> None:
                 data = tool.get_monitoring_data()
                 attempt.measurements += data.measurements
                 attempt.findings += data.findings
-                attempt.artifacts += data.artifacts
+                attempt.artifacts += evidence.placed(data.artifacts, tool.context.folder, attempt.folder)
                 attempt.problems += [f"{planned.descriptor.name} on {name}: {problem}" for problem in data.problems]
-        attempt.artifacts += network.collect()
+        attempt.artifacts += evidence.placed(network.collect(), network.context.folder, attempt.folder)
 
 
 def _tear_down(attempt: Attempt, network: NetworkEnvironmentInterface) -> None:

@@ -11,7 +11,8 @@ import attrs
 
 from panther_hookspecs import Endpoint, PluginValidationError, ShellCommand
 
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][\w.:-]*)\}")
+"""Braces around anything but a name are left alone: they belong to JSON or to a script."""
 
 
 def placeholders_of(service: str, endpoints: Mapping[str, Endpoint], extra: Mapping[str, str]) -> dict[str, str]:
