@@ -15,6 +15,8 @@ from panther_core.process.supervisor import environment_of, parent_of
 from panther_hookspecs import Leftover
 
 _PATIENCE = 5.0
+_MARKS = {b"PANTHER_RUN", b"PANTHER_SERVICE", b"PANTHER_PROCESS"}
+"""All of them together: one alone may be a variable that a person has set."""
 
 
 @attrs.frozen
@@ -59,9 +61,8 @@ def _marked() -> Iterator[_Marked]:
     above_us = _ancestors()
     for pid in _all_pids():
         env = environment_of(pid)
-        run = env.get(b"PANTHER_RUN")
-        if run is not None and pid not in above_us:
-            yield _Marked(pid, os.fsdecode(run), os.fsdecode(env.get(b"PANTHER_SERVICE", b"")), _birth(pid))
+        if env.keys() >= _MARKS and pid not in above_us:
+            yield _Marked(pid, os.fsdecode(env[b"PANTHER_RUN"]), os.fsdecode(env[b"PANTHER_SERVICE"]), _birth(pid))
 
 
 def _ancestors() -> frozenset[int]:

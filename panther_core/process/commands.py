@@ -46,10 +46,12 @@ class LocalCommandProcessor(CommandProcessor):
         with _files(log_dir, label, stdin) as (source, stdout, stderr):
             process = self.launcher.launch(ServiceCommand(program=command), name=label, cwd=Path.cwd(), stdin=source,
                                            stdout=stdout, stderr=stderr)
-            status = process.wait(command.timeout)
-            if status is None:
-                status = process.end("timeout", f"ran longer than {command.timeout:g} s")
-            process.kill()
+            try:
+                status = process.wait(command.timeout)
+                if status is None:
+                    status = process.end("timeout", f"ran longer than {command.timeout:g} s")
+            finally:
+                process.kill()
             duration = time.monotonic() - began
             kept = log_dir is not None
             result = CommandResult(

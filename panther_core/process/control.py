@@ -118,11 +118,18 @@ class Supervisor:
     def _read(self) -> None:
         """Carry every notice to the process it is about, until there will be no more."""
         buffer = bytearray()
-        while data := self._receive():
-            buffer += data
-            for kind, *rest in unframe(buffer):
-                self._dispatch(kind, rest)
-        self._over()
+        try:
+            while data := self._receive():
+                buffer += data
+                for kind, *rest in unframe(buffer):
+                    self._dispatch(kind, rest)
+        except BaseException as error:
+            self._crash = f"its notices could not be read: {error!r}"
+            raise
+        finally:
+            with contextlib.suppress(OSError):
+                self._link.shutdown(socket.SHUT_RDWR)
+            self._over()
 
     def _receive(self) -> bytes:
         try:

@@ -7,6 +7,7 @@ import queue
 import signal as signals
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,12 +20,19 @@ from panther_hookspecs import ExitStatus, Launcher, Process, ServiceCommand, Usa
 
 KILL_PATIENCE = 10.0
 """Seconds to wait for a killed tree to vanish before it is called unkillable."""
-_UNFIT = frozenset({"PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PANTHER_SUPERVISOR"})
+_UNFIT = (b"PYTHONHOME", b"PYTHONSTARTUP", b"PYTHONINSPECT", b"PANTHER_SUPERVISOR")
 
 
-def inherited_environment() -> dict[str, str]:
+def _inherited() -> dict[bytes, bytes]:
     """Return the environment that programs inherit: ours, without what would change any Python among them."""
-    return {key: value for key, value in os.environ.items() if key not in _UNFIT}
+    variables = dict(os.environb)
+    for name in _UNFIT:
+        variables.pop(name, None)
+    return variables
+
+
+def _bytes(variables: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(key): os.fsencode(value) for key, value in variables.items()}
 
 
 @attrs.frozen
@@ -53,14 +61,15 @@ class LocalProcess(Process):
     started: float = attrs.field(factory=time.monotonic)
     samples: list[Sample] = attrs.field(factory=list)
     """Looks at the whole tree over time, thinned out when there are many."""
-    floor: int = 0
+    floor: Callable[[], int] = attrs.field(kw_only=True)
+    """How large every program looks at least, because it is started from a process of that size."""
     _began: queue.SimpleQueue[bool] = attrs.field(factory=queue.SimpleQueue)
     _ended: threading.Event = attrs.field(factory=threading.Event)
     _exit: ExitStatus | None = None
     _usage: Usage = Usage()
     _asked: _Asked | None = None
     _daemons: set[int] = attrs.field(factory=set)
-    _gone: list[queue.SimpleQueue[bool]] = attrs.field(factory=list)
+    _gone: deque[queue.SimpleQueue[bool]] = attrs.field(factory=deque)
 
     @property
     def program_pid(self) -> int:
@@ -172,7 +181,7 @@ class LocalProcess(Process):
         peak = max((sample.rss_bytes for sample in self.samples), default=0)
         seen = attrs.evolve(self._usage, max_rss_bytes=max(peak, self._usage.max_rss_bytes),
                             source="rusage+proc" if peak else "rusage")
-        self._usage = added(seen, figures, self.floor)
+        self._usage = added(seen, figures, self.floor())
         self._exit = _status(code, self._asked)
         self._ended.set()
 
@@ -182,16 +191,17 @@ class LocalProcess(Process):
 
     def on_cost(self, pid: int, figures: Sequence[float]) -> None:
         """Notice: a process that had left the tree has ended."""
-        self._usage = added(self._usage, figures, self.floor)
+        self._usage = added(self._usage, figures, self.floor())
         self._daemons.discard(pid)
+        if not self.roots():
+            self._finish_streams()
 
     def on_gone(self) -> None:
         """Notice: nothing of it is left."""
         self._daemons.clear()
         self._finish_streams()
-        waiting, self._gone = self._gone, []
-        for reply in waiting:
-            reply.put(True)
+        while self._gone:
+            self._gone.popleft().put(True)
 
     def on_lost(self, detail: str) -> None:
         """Notice: the supervisor has gone, and everything below it was killed."""
@@ -256,11 +266,10 @@ class LocalLauncher(Launcher):
         streams = tuple(StreamCap(Path(path), limit) for path in paths[1:])
         process = self.enroll(lambda token: LocalProcess(
             name=name, command=command, cwd=folder, paths=paths, streams=streams, token=token, send=self.send,
-            ask_pids=self.ask_pids, floor=self.floor()))
-        variables = {**(inherited_environment() if env is None else env), **command.program.env,
-                     "PANTHER_RUN": self.run_id, "PANTHER_SERVICE": name, "PANTHER_PROCESS": str(process.token)}
-        encoded = {os.fsencode(key): os.fsencode(value) for key, value in variables.items()}
-        self.send("spawn", process.token, _encoded(command.argv), encoded, os.fsencode(folder), _encoded(paths),
+            ask_pids=self.ask_pids, floor=self.floor))
+        marks = {"PANTHER_RUN": self.run_id, "PANTHER_SERVICE": name, "PANTHER_PROCESS": str(process.token)}
+        variables = (_inherited() if env is None else _bytes(env)) | _bytes({**command.program.env, **marks})
+        self.send("spawn", process.token, _encoded(command.argv), variables, os.fsencode(folder), _encoded(paths),
                   command.forks, _encoded(command.program.argv))
         process.begin()
         if process.pid:

@@ -188,18 +188,21 @@ class Worker:
             data, self.outbox = b"".join(self.outbox), []
             self.link.sendall(data)
 
-    def run(self, wake: int) -> None:
-        """Serve until the engine closes its end or has gone."""
+    def run(self, wake: int, engine: int) -> None:
+        """Serve until the engine closes its end or has gone.
+
+        ``engine`` is its pidfd: a process that the engine has forked may hold the socket open when the engine has gone.
+        """
         poll = select.poll()
-        poll.register(self.link, select.POLLIN)
-        poll.register(wake, select.POLLIN)
+        for fd in (self.link.fileno(), wake, engine):
+            poll.register(fd, select.POLLIN)
         while True:
             busy = self.killing or self.undelivered
             ready = {number for number, _ in poll.poll(TICK * 1000 if busy else None)}
             if wake in ready:
                 os.read(wake, 4096)
                 self.reap()
-            if self.link.fileno() in ready and not self.receive():
+            if engine in ready or (self.link.fileno() in ready and not self.receive()):
                 return
             if busy or self.killing:
                 self.deliver()
@@ -383,8 +386,8 @@ def prepare(libc: ctypes.CDLL) -> None:
         raise OSError("PR_SET_CHILD_SUBREAPER is refused")
 
 
-def work(link: socket.socket) -> None:
-    """Be the worker until the engine has gone."""
+def work(link: socket.socket, engine: int) -> None:
+    """Be the worker until the engine, a process id, has gone."""
     wake, notify = os.pipe()
     for fd in (wake, notify):
         os.set_blocking(fd, False)
@@ -393,8 +396,8 @@ def work(link: socket.socket) -> None:
     worker.tell("ready", os.getpid(), int(_read("/proc/self/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     try:
         worker.flush()
-        worker.run(wake)
-    except (BrokenPipeError, ConnectionResetError):
+        worker.run(wake, os.pidfd_open(engine))
+    except (BrokenPipeError, ConnectionResetError, ProcessLookupError):
         return
     except Exception:
         worker.tell("crashed", traceback.format_exc())
@@ -419,6 +422,7 @@ def guard(worker: int) -> None:
 
 def main() -> None:
     """Split into guard and worker."""
+    engine = os.getppid()
     libc = ctypes.CDLL(None)
     prepare(libc)
     link = socket.socket(fileno=int(sys.argv[1]))
@@ -429,7 +433,7 @@ def main() -> None:
         guard(pid)
         return
     prepare(libc)
-    work(link)
+    work(link, engine)
 
 
 if __name__ == "__main__":

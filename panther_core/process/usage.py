@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -47,6 +48,7 @@ class StreamCap:
     """Bytes in the file when it was last looked at."""
     dropped: int = 0
     _latest: bytes = b""
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @property
     def written(self) -> int:
@@ -55,13 +57,9 @@ class StreamCap:
 
     def check(self) -> None:
         """Cut the file back if it has grown too long, remembering the latest part of what is cut."""
-        try:
+        with self._lock, contextlib.suppress(OSError):
             size = self.path.stat().st_size
-            if size > self.limit:
-                size = self._cut(size)
-        except OSError:
-            return
-        self.kept = size
+            self.kept = size if size <= self.limit else self._cut(size)
 
     def _cut(self, size: int) -> int:
         with self.path.open("r+b") as file:
@@ -74,8 +72,9 @@ class StreamCap:
     def finish(self) -> None:
         """Look for the last time, and write the latest output to ``<stream>.tail`` if any was cut."""
         self.check()
-        if self.dropped and self.path.parent != Path(f"/proc/{os.getpid()}/fd"):
-            self.path.with_name(f"{self.path.name}.tail").write_bytes(self._latest)
+        if self.dropped and not self.path.is_relative_to("/proc"):
+            with contextlib.suppress(OSError):  # Where the disk is full the tail is missing; how much was cut is known.
+                self.path.with_name(f"{self.path.name}.tail").write_bytes(self._latest)
 
 
 class Watched(Protocol):
@@ -175,15 +174,14 @@ def take_sample(roots: Iterable[int], at: float) -> Sample:
     pids = descendants(roots)
     cpu = rss = read = written = 0
     for pid in pids:
-        try:
+        # A process may vanish meanwhile, and one with other rights than ours hides its io.
+        with contextlib.suppress(OSError):
             stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            cpu += sum(map(int, stat[11:15]))
+            rss += int(stat[21]) * _PAGE
             io = dict(line.split(b": ") for line in Path(f"/proc/{pid}/io").read_bytes().splitlines())
-        except OSError:
-            continue
-        cpu += sum(map(int, stat[11:15]))
-        rss += int(stat[21]) * _PAGE
-        read += int(io[b"read_bytes"])
-        written += int(io[b"write_bytes"])
+            read += int(io[b"read_bytes"])
+            written += int(io[b"write_bytes"])
     return Sample(at, cpu / _TICKS, rss, read, written, len(pids))
 
 

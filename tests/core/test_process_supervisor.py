@@ -69,6 +69,18 @@ def test_nothing_is_left_a_second_after_panther_was_killed(tmp_path: Path, run_i
     owner.wait()
 
 
+def test_a_fork_of_panther_does_not_keep_its_programs_alive(tmp_path: Path, run_id: str) -> None:
+    (tmp_path / "owner.py").write_text(OWNER.replace("print(", "import os\nif not os.fork(): time.sleep(5)\nprint("))
+    owner = subprocess.Popen([sys.executable, "-W", "ignore", str(tmp_path / "owner.py"), run_id, str(tmp_path)],
+                             stdout=subprocess.PIPE)
+    assert owner.stdout is not None
+    with owner.stdout:
+        assert owner.stdout.readline() == b"started\n"
+        owner.kill()
+        eventually(lambda: not marked(run_id), "the end of everything", 1.0)
+    owner.wait()
+
+
 def test_a_killed_supervisor_is_noticed_and_its_programs_end(tmp_path: Path, run_id: str) -> None:
     with Supervisor.start(run_id=run_id) as supervisor:
         script = "(setsid sleep 600 &); sleep 600 & wait"
@@ -120,8 +132,9 @@ def test_processes_of_a_living_run_are_no_leftovers(tmp_path: Path, run_id: str)
 
 
 def test_a_leftover_of_a_dead_run_is_found_and_removed_and_nothing_else_is(run_id: str) -> None:
-    ours = subprocess.Popen(["sleep", "600"], env={**os.environ, "PANTHER_RUN": run_id, "PANTHER_SERVICE": "server"})
-    other = subprocess.Popen(["sleep", "600"])
+    marks = {"PANTHER_RUN": run_id, "PANTHER_SERVICE": "server", "PANTHER_PROCESS": "1"}
+    ours = subprocess.Popen(["sleep", "600"], env={**os.environ, **marks})
+    other = subprocess.Popen(["sleep", "600"], env={**os.environ, "PANTHER_RUN": run_id})
     try:
         eventually(lambda: Path(f"/proc/{ours.pid}/cmdline").read_bytes().startswith(b"sleep"), "the program's start")
         found = [each for each in leftovers() if each.run_id == run_id]
