@@ -84,7 +84,7 @@ class Orchestrator:
     _stopped: bool = False
     _exhausted: bool = False
     _failure: BaseException | None = None
-    _threads: list[threading.Thread] = attrs.field(factory=list)
+    _serving: int = 0
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
 
     def add_provisioner(self, provisioner: Provisioner, max_workers: int = 1) -> None:
@@ -94,12 +94,13 @@ class Orchestrator:
     def run(self, works: Iterator[Work]) -> None:
         """Run all works; return when the last is done, or raise what ended the run early."""
         self._source = works
-        self._threads += [
+        threads = [
             threading.Thread(target=self._serve, args=(provisioner,), name=f"slot-{number}", daemon=True)
             for provisioner, workers in self._provisioners
             for number in range(1, workers + 1)
         ]
-        for thread in self._threads:
+        self._serving = len(threads)
+        for thread in threads:
             thread.start()
         try:
             self.wait()
@@ -111,9 +112,12 @@ class Orchestrator:
         self.unplaced += [work for _, _, work in self._waiting] if not self._stopped else []
 
     def wait(self) -> None:
-        """Return when every worker has ended."""
-        for thread in self._threads:
-            thread.join()
+        """Return when every worker has ended.
+
+        Not with Thread.join: in Python 3.11 an interrupt there marks a thread as ended that still runs.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._serving)
 
     def stop(self) -> None:
         """Hand out no more work; what runs is left to whoever runs it."""
@@ -143,6 +147,9 @@ class Orchestrator:
         finally:
             if system is not None:
                 provisioner.release(system)
+            with self._changed:
+                self._serving -= 1
+                self._changed.notify_all()
 
     def _next(self, system: System) -> Work | None:
         """Wait for work that applies to ``system``; None when there will be none."""
