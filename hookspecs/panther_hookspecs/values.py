@@ -128,7 +128,7 @@ class Finding:
 
 @attrs.frozen(kw_only=True)
 class Artifact:
-    """A file of evidence, its path relative to the attempt's folder."""
+    """A file of evidence. A plugin names it relative to its own folder; in results it is relative to the attempt's."""
 
     path: str
     kind: str

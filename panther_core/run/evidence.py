@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -85,6 +85,14 @@ def outputs_of(name: str, one: Prepared, folder: Path) -> tuple[list[CheckResult
                 )
             )
     return checks, artifacts
+
+
+def placed(artifacts: Iterable[Artifact], own: Path, attempt: Path) -> Iterator[Artifact]:
+    """Yield a plugin's artifacts, whose paths are relative to its own folder, relative to the attempt's folder."""
+    for artifact in artifacts:
+        path = own / artifact.path
+        inside = path.is_relative_to(attempt)
+        yield attrs.evolve(artifact, path=str(path.relative_to(attempt))) if inside else artifact
 
 
 def usage_of(name: str, process: Process) -> Iterator[Measurement]:

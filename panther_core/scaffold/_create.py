@@ -28,7 +28,7 @@ KINDS: Final[Mapping[str, str]] = {
 """The kinds of plugin, as they stand in a package's name, each with what it brings."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_LONGEST_NAME: Final = 40
+_LONGEST_NAME: Final = 30
 _SUFFIX: Final = ".tmpl"
 
 

@@ -43,14 +43,12 @@ class HookRecorder:
                         setattr(self, name, self._recording(name, function))
 
     def _recording(self, name: str, specified: Any) -> Any:
-        signature = inspect.signature(specified)
-        named = [each for each in signature.parameters.values() if each.name != "self"]
+        named = [each for each in inspect.signature(specified).parameters if each != "self"]
 
         def record(*values: object) -> None:
-            arguments = {each.name: value for each, value in zip(named, values, strict=True)}
-            self.calls.append(HookCall(hook=name, arguments=arguments))
+            self.calls.append(HookCall(hook=name, arguments=dict(zip(named, values, strict=True))))
 
-        record.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined] # pluggy passes what this names
+        record.__wrapped__ = specified  # type: ignore[attr-defined] # where pluggy looks for the names of the arguments
         return hookimpl(record)
 
     @contextlib.contextmanager

@@ -69,12 +69,8 @@ class Watched:
 
     def missing_or_empty(self, data: MonitoringData) -> list[str]:
         """Return the promised files that are not there or have nothing in them."""
-        bad = []
-        for each in data.artifacts:
-            places = (self.context.attempt / each.path, self.context.folder / each.path)
-            if not any(place.is_file() and place.stat().st_size for place in places):
-                bad.append(each.path)
-        return bad
+        places = {each.path: self.context.folder / each.path for each in data.artifacts}
+        return [path for path, place in places.items() if not (place.is_file() and place.stat().st_size)]
 
 
 class ExecutionEnvironmentConformance(PluginConformance):
