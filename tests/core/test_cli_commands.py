@@ -1,0 +1,380 @@
+"""The commands, run as a user runs them, on experiments whose services are real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from panther_core.testing import MakeProject, PantherProject
+from panther_core.testing.dummy import DummyNetwork, DummyPlugin
+from panther_hookspecs import (
+    Leftover,
+    Need,
+    NetworkEnvironmentDescriptor,
+    hookimpl,
+)
+
+pytest_plugins = ["panther_core.testing.plugin"]
+
+HEAD = "protocol: dummy\nnetwork_environment: dummy\n"
+GOOD = f"name: good\n{HEAD}test_cases:\n  - {{name: talk, implementation: dummy}}\n"
+MIXED = f"""\
+name: mixed
+{HEAD}repeat: 2
+test_cases:
+  - {{name: talk, implementation: dummy}}
+  - name: mute
+    services: {{server: dummy, client: {{implementation: dummy, argv: [echo, nothing]}}}}
+  - name: known
+    expect: fail
+    services: {{server: dummy, client: {{implementation: dummy, argv: [echo, nothing]}}}}
+"""
+SLOW = f"""\
+name: slow
+{HEAD}test_cases:
+  - name: wait
+    services: {{server: dummy, client: {{implementation: dummy, argv: [sleep, "600"]}}}}
+"""
+
+
+@pytest.fixture
+def project(panther_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> PantherProject:
+    monkeypatch.setenv("PANTHER_PLUGINS", "-")
+    files = {
+        "good.yaml": GOOD,
+        "mixed.yaml": MIXED,
+        "slow.yaml": SLOW,
+        "bad.yaml": GOOD.replace("talk", "talk, sceanrio: x"),
+    }
+    return panther_project(files, plugins=[DummyPlugin()])
+
+
+def test_run_ends_with_zero_and_says_nothing_on_standard_error_if_all_is_as_expected(project: PantherProject) -> None:
+    done = project.run("run good.yaml")
+    done.assert_ok()
+    assert done.stderr == ""
+    line, last = done.stdout.splitlines()
+    assert line.split()[:2] == ["pass", "talk"]
+    assert last.startswith("1 case in ")
+    assert last.endswith(f"1 pass  runs/{done.run.name}")
+
+
+def test_run_ends_with_one_and_names_the_cause_in_the_last_line(project: PantherProject) -> None:
+    done = project.run("run mixed.yaml")
+    done.assert_exit(1, "! fail")
+    assert done.stderr == f"panther: 2 of 6 cases not as expected; to see why: panther show runs/{done.run.name}\n"
+    assert "\x1b" not in done.stdout
+
+
+def test_run_ends_with_two_before_anything_starts_if_the_file_is_wrong(project: PantherProject) -> None:
+    done = project.run("run bad.yaml")
+    done.assert_exit(2, "bad.yaml:5:18: error", "did you mean 'scenario'?")
+    assert done.stderr.splitlines()[-1] == "panther: 1 error in bad.yaml"
+    assert done.runs == ()
+
+
+def test_run_ends_with_three_if_the_machine_differs_from_the_lock(project: PantherProject) -> None:
+    first = project.run("run good.yaml")
+    lock = first.run / "panther.lock.json"
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "python": "CPython 2.7.18"}))
+    project.run("run good.yaml --locked", first.run.name).assert_exit(3, "2.7.18")
+
+
+def test_json_ends_with_the_summary(project: PantherProject) -> None:
+    done = project.run("run mixed.yaml --ui json")
+    objects = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {"verdict": "fail", "counts": {"pass": 2, "fail": 4}, "unexpected": 2, "exit_code": 1}.items() <= objects[
+        -1
+    ].items()
+    assert objects[-1]["event"] == "summary"
+    assert objects[-1]["run"] == str(done.run)
+    assert [each["verdict"] for each in objects if each["event"] == "attempt"].count("pass") == 2
+
+
+def test_json_has_a_summary_even_if_nothing_could_run(project: PantherProject) -> None:
+    done = project.run("run bad.yaml --ui json")
+    (summary,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (summary["verdict"], summary["run"], summary["exit_code"]) == ("error", None, 2)
+    assert "sceanrio" in summary["errors"][0]
+
+
+def test_quiet_prints_nothing_but_the_cause(project: PantherProject) -> None:
+    assert project.run("run good.yaml --ui quiet").stdout == ""
+    done = project.run("run mixed.yaml --ui quiet")
+    assert done.stdout == ""
+    assert "2 of 6 cases" in done.stderr
+
+
+def test_select_and_set_reach_the_plan(project: PantherProject) -> None:
+    done = project.run(["run", "mixed.yaml", "--select", "name=talk", "--set", "repeat=3"])
+    done.assert_ok()
+    done.assert_verdicts({"talk": ["pass"] * 3})
+
+
+def test_a_dry_run_shows_the_commands_and_starts_nothing(project: PantherProject) -> None:
+    done = project.run("run good.yaml --dry-run")
+    done.assert_ok()
+    assert re.search(r"server +run +sleep 3600\n +client +run +echo talked\n1 case, nothing was started\n", done.stdout)
+    assert done.runs == ()
+
+
+def test_plan_as_json_is_a_list_of_cases(project: PantherProject) -> None:
+    cases = json.loads(project.run("plan mixed.yaml --json --commands").stdout)
+    assert [(each["name"], each["repetition"]) for each in cases[:3]] == [("talk", 1), ("mute", 1), ("known", 1)]
+    assert cases[2]["expected"] == ["fail"]
+    assert {"service": "client", "phase": "run", "command": "echo talked"} in cases[0]["commands"]
+
+
+def test_a_plan_without_cases_is_an_error(project: PantherProject) -> None:
+    project.run(["plan", "mixed.yaml", "-k", "name=talk and name=mute"]).assert_exit(2, "no case matches")
+
+
+def test_validate_looks_at_every_file(project: PantherProject) -> None:
+    done = project.run("validate good.yaml bad.yaml mixed.yaml")
+    done.assert_exit(2, "bad.yaml:5:18")
+    assert done.stdout == "good.yaml: 1 case\nmixed.yaml: 6 cases\n"
+
+
+def test_reports_are_written_after_the_run_where_they_are_asked_for(project: PantherProject) -> None:
+    done = project.run("run good.yaml --report junit --report json=out/result.json")
+    assert (done.run / "junit.xml").read_text().startswith("<?xml")
+    assert json.loads((project.folder / "out/result.json").read_text())["counts"] == {"pass": 1}
+
+
+def test_an_unknown_report_is_refused_before_the_run(project: PantherProject) -> None:
+    done = project.run("run good.yaml --report junti")
+    done.assert_exit(2, "did you mean 'junit'?")
+    assert done.runs == ()
+
+
+def test_report_lists_writes_and_prints(project: PantherProject) -> None:
+    run = project.run("run good.yaml").run
+    assert project.run("report").stdout.splitlines()[0].split()[:2] == ["csv", "report.csv"]
+    assert project.run(f"report {run.name} --format junit").stdout == f"runs/{run.name}/junit.xml\n"
+    assert project.run("report last --format markdown --output -").stdout.startswith("## good: all 1 as expected")
+    project.run("report last --format json --output", "/proc/nowhere/x").assert_exit(1, "cannot write the report")
+
+
+def test_show_tells_cells_counts_reasons_and_where_the_evidence_is(project: PantherProject) -> None:
+    run = project.run("run mixed.yaml").run
+    shown = project.run("show").stdout
+    assert shown.startswith(f"runs/{run.name}\n6 cases: 2 pass, 4 fail\n")
+    assert re.search(r"^  2 pass +\S+ s  talk$", shown, re.MULTILINE)
+    assert re.search(r"^! 2 fail +\S+ s  mute$", shown, re.MULTILINE)
+    assert re.search(r"^  2 fail +\S+ s  known$", shown, re.MULTILINE)
+    assert shown.count("0 words, wanted 1") == 2
+    assert all(Path(project.folder, line.strip()).is_dir() for line in shown.splitlines() if "/cases/" in line)
+
+
+def test_show_tells_everything_about_one_case(project: PantherProject) -> None:
+    project.run("run mixed.yaml")
+    shown = project.run("show last --case known").stdout
+    for word in (
+        "expected  fail",
+        "services",
+        "checks",
+        "measurements",
+        "cpu_seconds",
+        "services/client/stdout",
+        "seed",
+    ):
+        assert word in shown
+    project.run("show last --case nobody").assert_exit(2, "no case of")
+
+
+def test_show_as_json_holds_the_records(project: PantherProject) -> None:
+    run = project.run("run mixed.yaml").run
+    document = json.loads(project.run("show --json --case mute").stdout)
+    assert [each["name"] for each in document["cases"]] == ["mute", "mute"]
+    assert Path(document["run"]).name == run.name
+
+
+def test_resume_runs_what_was_not_as_expected_again(project: PantherProject) -> None:
+    first = project.run("run mixed.yaml")
+    again = project.run("resume", first.run.name)
+    again.assert_exit(1, "mute", "2 of 6 cases")
+    assert "pass" not in again.stdout.rpartition("6 cases")[0]
+    missing = project.run("resume last --only-missing")
+    assert "mute" not in missing.stdout
+
+
+def test_plugins_as_json_say_what_each_brings(project: PantherProject) -> None:
+    found = {each["name"]: each for each in json.loads(project.run("plugins --json").stdout)}
+    assert found["DummyPlugin"]["status"] == "active"
+    assert {"kind": "protocol", "name": "dummy", "summary": "A client says words to itself"} in found["DummyPlugin"][
+        "provides"
+    ]
+    assert "panther_register_services" in found["DummyPlugin"]["hooks"]
+    assert set(found["DummyPlugin"]) == {
+        "name",
+        "kind",
+        "distribution",
+        "version",
+        "status",
+        "reason",
+        "hooks",
+        "file",
+        "provides",
+    }
+
+
+def test_plugins_show_hooks_and_events(project: PantherProject) -> None:
+    hooks = json.loads(project.run("plugins --hooks --json").stdout)
+    assert hooks["panther_register_services"] == ["DummyPlugin"]
+    events = {each["class"]: each["fields"] for each in json.loads(project.run("plugins --events --json").stdout)}
+    assert events["ServiceReadyEvent"] == ["service_name", "environment_name"]
+
+
+def test_no_plugin_at_all_is_said_with_the_way_out(panther_project: MakeProject) -> None:
+    done = panther_project({}).run("plugins", environ={"PANTHER_PLUGINS": "-"})
+    assert done.exit_code == 0
+
+
+def needing(*needs: Need, leftovers: Any = None) -> object:
+    @hookimpl
+    def panther_register_network_environments() -> Iterator[NetworkEnvironmentDescriptor]:
+        yield NetworkEnvironmentDescriptor(
+            name="needy", summary="Needs things", needs=needs, factory=DummyNetwork, leftovers=leftovers
+        )
+
+    plugin = ModuleType("needy")
+    plugin.panther_register_network_environments = panther_register_network_environments  # type: ignore[attr-defined]
+    return plugin
+
+
+def test_doctor_tells_what_is_there_and_how_to_get_the_rest(panther_project: MakeProject) -> None:
+    plugin = needing(Need("tool", "sh"), Need("tool", "no-such-tool", package="nothing"), Need("python", "attrs"))
+    project = panther_project({}, plugins=[plugin])
+    shown = project.run("doctor").stdout
+    assert re.search(r"tool +sh +found", shown)
+    assert re.search(r"tool +no-such-tool +missing +apt install nothing +needy", shown)
+    assert "not ready  network environment needy: no-such-tool (apt install nothing)" in shown
+    project.run("doctor needy").assert_exit(3, "not ready on this machine: needy")
+    project.run("doctor nedy").assert_exit(2, "did you mean 'needy'?")
+    found = json.loads(project.run("doctor needy --json").stdout)
+    assert [each["state"] for each in found["needs"]] == ["found", "missing", "found"]
+    assert found["capabilities"] == [
+        {"kind": "network_environment", "name": "needy", "ready": False, "missing": ["no-such-tool"]}
+    ]
+
+
+def test_clean_lists_and_removes_what_dead_runs_have_left(panther_project: MakeProject) -> None:
+    there = ["veth-7"]
+    plugin = needing(
+        leftovers=lambda: [
+            Leftover(what=each, run_id="old-run", remove=lambda: there.remove("veth-7")) for each in there
+        ]
+    )
+    project = panther_project({}, plugins=[plugin])
+    assert "old-run  veth-7" in project.run("clean --dry-run").stdout
+    assert there == ["veth-7"]
+    project.run("clean").assert_ok()
+    assert there == []
+
+
+def test_clean_goes_on_where_one_thing_cannot_be_removed(panther_project: MakeProject) -> None:
+    def refuse() -> None:
+        raise PermissionError("not yours")
+
+    plugin = needing(leftovers=lambda: [Leftover(what="bridge", run_id="old-run", remove=refuse)])
+    panther_project({}, plugins=[plugin]).run("clean").assert_exit(1, "bridge could not be removed: not yours")
+
+
+def test_new_makes_a_plugin_and_refuses_to_overwrite_it(panther_project: MakeProject) -> None:
+    project = panther_project({})
+    project.run("new plugin report glow").assert_ok()
+    assert (project.folder / "panther-report-glow/pyproject.toml").is_file()
+    project.run("new plugin report glow").assert_exit(2)
+    project.run("new plugin reprot glow").assert_exit(2, "did you mean 'report'?")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command_and_option(shell: str, project: PantherProject) -> None:
+    script = project.run("completion", shell).stdout
+    for word in ("validate", "resume", "fail-fast", "locked", "live"):
+        assert word in script
+
+
+def test_bash_completes_commands_options_values_and_file_names_with_spaces(project: PantherProject) -> None:
+    (project.folder / "run.sh").write_text(project.run("completion bash").stdout)
+    (project.folder / "my file.yaml").write_text("")
+    asking = (
+        "source ./run.sh\n"
+        'ask() { COMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 )); _panther; printf "%s|" "${COMPREPLY[@]}"; echo; }\n'
+        "ask panther va\nask panther run --fail\nask panther run --ui l\n"
+        "ask panther run my\nask panther --strict completion z\n"
+    )
+    done = subprocess.run(["bash", "-c", asking], cwd=project.folder, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["validate|", "--fail-fast|", "live|lines|", "my file.yaml|", "zsh|"]
+
+
+def test_schema_is_json_and_can_be_written_to_a_file(project: PantherProject) -> None:
+    printed = json.loads(project.run("schema").stdout)
+    project.run("schema --output s.json").assert_ok()
+    assert json.loads((project.folder / "s.json").read_text()) == printed
+
+
+PROGRAM = (
+    "import sys; from panther_core.cli.main import main; from panther_core.testing.dummy import DummyPlugin\n"
+    "sys.exit(main(sys.argv[1:], extra=[DummyPlugin()]))"
+)
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened for a minute"
+        time.sleep(0.01)
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(project: PantherProject) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "run", "slow.yaml"],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: list(project.folder.glob("runs/*/cases/*/1/services/client/stdout")))
+    program.send_signal(signal.SIGINT)
+    stdout, stderr = program.communicate(timeout=60)
+    assert program.returncode == 130
+    (run,) = project.folder.glob("runs/slow-*")
+    assert stderr == f"panther: interrupted; to continue: panther resume runs/{run.name}\n"
+    assert "cancelled" in stdout
+
+
+def test_a_terminal_gets_the_live_screen_and_its_cursor_back(project: PantherProject) -> None:
+    ours, theirs = pty.openpty()
+    environ = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")} | {"TERM": "xterm"}
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "run", "mixed.yaml"],
+        cwd=project.folder,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=environ,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            seen += chunk
+    except OSError:
+        pass  # Linux reports the end of a terminal as an error
+    os.close(ours)
+    assert program.wait(timeout=60) == 1
+    assert seen.count(b"\x1b[?25l") > 0
+    assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
+    assert b"6 cases in" in seen
