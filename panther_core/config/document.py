@@ -18,8 +18,10 @@ from panther_core.config.tree import KeyPath, Mark, Node, Source
 
 MOST_BYTES = 1 << 20
 MOST_NODES = 200_000
+MOST_FILES = 100
 _MOST_DEPTH = 60
 _CORE = "tag:yaml.org,2002:"
+_SCALAR_TAGS = frozenset({"str", "int", "float", "bool", "null", "timestamp", "value", "merge"})
 _WORDS: Mapping[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -78,10 +80,14 @@ class _Reader:
     findings: Findings = attrs.field(factory=Findings)
     _count: int = 0
     _bytes: int = 0
+    _files: int = 0
 
     def read(self, path: Path, name: str, including: tuple[Path, ...], at: KeyPath = (), *,
              folder: Path) -> Node | None:
         """Return the tree of a file, or None if there is none to return."""
+        self._files += 1
+        if self._files > MOST_FILES:
+            raise failure(name, f"more than {MOST_FILES} files are included")
         try:
             data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else None
         except (OSError, ValueError) as error:
@@ -122,7 +128,7 @@ def _syntax_error(error: Exception, text: str, source: Source) -> Diagnostic:
     if isinstance(error, ReaderError):
         before = text[:error.position]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        return Diagnostic(f"the character {error.character!r} is not allowed in YAML", Mark(source, line, column))
+        return Diagnostic(f"the character U+{_code(error):04X} is not allowed in YAML", Mark(source, line, column))
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     place = Mark(source, mark.line + 1, mark.column + 1) if mark else Mark(source)
     message = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -131,6 +137,11 @@ def _syntax_error(error: Exception, text: str, source: Source) -> Diagnostic:
     if "\\t" in message:
         message = "a tab cannot indent YAML: use spaces"
     return Diagnostic(f"not valid YAML: {message}" if "tab" not in message else message, place)
+
+
+def _code(error: ReaderError) -> int:
+    """Return the number of the character that a reader has refused."""
+    return error.character if isinstance(error.character, int) else ord(str(error.character)[:1] or "\0")
 
 
 @attrs.define
@@ -153,7 +164,7 @@ class _Builder:
             return self._include(node, path) if str(node.tag) == "!include" else self._variable(node, path, above)
         if isinstance(node, ScalarNode):
             return Node(self._scalar(node, path), mark, path)
-        if not str(node.tag).startswith((_CORE + "map", _CORE + "seq")):
+        if str(node.tag) not in (_CORE + "map", _CORE + "seq"):
             self._report(node, path, f"the tag {_shown(node.tag)} is not allowed (allowed: !include, !env)")
         if isinstance(node, SequenceNode):
             elements = (self.build(each, (*path, index), above) for index, each in enumerate(node.value))
@@ -202,7 +213,7 @@ class _Builder:
 
     def _scalar(self, node: ScalarNode, path: KeyPath) -> object:
         tag = str(node.tag)
-        if not tag.startswith(_CORE) or tag.removeprefix(_CORE) in ("binary", "set", "omap", "pairs", "map", "seq"):
+        if tag.removeprefix(_CORE) not in _SCALAR_TAGS:
             self._report(node, path, f"the tag {_shown(node.tag)} is not allowed (allowed: !include, !env)")
             return None
         try:

@@ -39,9 +39,10 @@ def _split(text: str, source: Source) -> tuple[list[str], str]:
     while match := _STEP.match(text, position):
         steps.append(next(group for group in match.groups() if group is not None).strip())
         position = match.end()
-        if text[position:position + 1] != ".":
+        if text[position:position + 1] == ".":
+            position += 1
+        elif text[position:position + 1] != "[":
             break
-        position += 1
     if not steps or text[position:position + 1] != "=":
         raise _refused("write it as path.to.key=value (a step with dots in it is quoted)", source, ())
     return steps, text[position + 1:]

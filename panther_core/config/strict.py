@@ -99,12 +99,15 @@ def read_int(value: Any, _: Any) -> int:
 def read_float(value: Any, _: Any) -> float:
     """Read a finite number."""
     found = loosened(value)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+    if isinstance(found, bool) or not isinstance(found, int | float):
         raise wrong("a number", value)
     try:
-        return float(found)
+        number = float(found)
     except OverflowError:
         raise wrong("a number", value, " (too large)") from None
+    if not math.isfinite(number):
+        raise wrong("a number", value)
+    return number
 
 
 def read_str(value: Any, _: Any) -> str:
