@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from panther_core.cli.text import clean
 from panther_hookspecs import RunView
 
 FORMAT = 1
@@ -90,5 +91,8 @@ def _rows(case: Mapping[str, Any], axes: list[str]) -> Iterator[list[Any]]:
 
 
 def _safe(value: Any) -> Any:
-    """Return a cell that a spreadsheet shows as text even if a program under test chose how it begins."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    """Return a cell without control characters that no spreadsheet takes for a formula."""
+    if not isinstance(value, str):
+        return value
+    text = clean(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

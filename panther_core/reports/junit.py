@@ -55,12 +55,13 @@ def clean(text: object) -> str:
 
 
 def _with_attempts(run: RunView) -> Iterator[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
-    """Yield every case with the attempts before its last one."""
+    """Yield every case with those attempts before its last one that its verdict is taken over."""
     attempts: dict[str, list[Mapping[str, Any]]] = {}
     for each in run.attempts():
         attempts.setdefault(str(each["case"]), []).append(each)
     for case in run.cases():
-        yield case, attempts.get(str(case["case"]), [])[:-1]
+        count = int(case.get("attempts", 1))
+        yield case, attempts[str(case["case"])][-count:-1]
 
 
 def _seconds(attempts: Sequence[Mapping[str, Any]]) -> float:

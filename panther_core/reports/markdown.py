@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from panther_core.cli.text import clean
 from panther_hookspecs import RunView, Verdict
 
 _MOST = 50
@@ -49,7 +50,7 @@ def _table(title: str, cases: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _escaped(text: object) -> str:
     """Return text as Markdown shows it literally, in one line."""
-    line = "".join(each if each.isprintable() else " " for each in str(text))
+    line = clean(text)
     return _SPECIAL.sub(r"\\\1", line[:_LONGEST] + ("..." if len(line) > _LONGEST else ""))
 
 
