@@ -16,6 +16,9 @@ _BLOCKS = 255 * 256
 """127.1.0.0/24 to 127.255.255.0/24; 127.0.x.x is left to the machine."""
 _FIRST_BLOCK = int(ipaddress.ip_address("127.1.0.0"))
 _PER_BLOCK = 254
+_TRIES = 64
+"""Blocks to look at before the ports themselves are the problem."""
+_KINDS = {"tcp": (socket.SOCK_STREAM,), "udp": (socket.SOCK_DGRAM,)}
 
 
 def claim(name: str) -> socket.socket | None:
@@ -49,6 +52,21 @@ def _texts(spec: ServiceSpec) -> list[str]:
     return texts + [content.decode("utf-8", "replace") for content in plan.files.values()]
 
 
+def _free(spec: ServiceSpec, address: str) -> bool:
+    """Return whether a service can take its ports at ``address``."""
+    kinds = _KINDS.get(spec.transport, tuple(each for pair in _KINDS.values() for each in pair))
+    return all(_can_bind(kind, address, port) for kind in kinds for port in spec.ports.values())
+
+
+def _can_bind(kind: socket.SocketKind, address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
 @attrs.define
 class Reservations:
     """What one case holds. The names stay until the end; the sockets on the ports only until their service starts."""
@@ -58,23 +76,33 @@ class Reservations:
     _ports: dict[str, list[socket.socket]] = attrs.field(factory=dict)
 
     def own_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
-        """Give every service an address of its own, and the ports that the protocol knows."""
-        endpoints: dict[str, Endpoint] = {}
-        base = 0
-        for number, spec in enumerate(services):
-            if number % _PER_BLOCK == 0:
-                base = self._block()
-            address = str(ipaddress.ip_address(base + 1 + number % _PER_BLOCK))
-            endpoints[spec.name] = Endpoint(name=spec.name, ip=address, hostname=address, ports=spec.ports)
-        return endpoints
+        """Give every service an address of its own, and the ports that the protocol knows.
 
-    def _block(self) -> int:
+        Nothing is returned if these ports cannot be had: they need a privilege, or somebody has them on all addresses.
+        """
+        endpoints: dict[str, Endpoint] = {}
+        for first in range(0, len(services), _PER_BLOCK):
+            endpoints |= self._block(services[first:first + _PER_BLOCK])
+        return endpoints if len(endpoints) == len(services) else {}
+
+    def _block(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
+        """Return endpoints in a block that nobody holds, and on which no closed connection lingers."""
         start = _start(self.key, _BLOCKS)
+        tries = _TRIES
         for number in range(_BLOCKS):
             block = (start + number) % _BLOCKS
-            if self._hold(f"block-{block}"):
-                return _FIRST_BLOCK + block * _BLOCK
-        raise ResourceExhaustionException("all loopback address blocks are in use\n  try: end other runs of panther")
+            if not self._hold(f"block-{block}"):
+                continue
+            first = _FIRST_BLOCK + block * _BLOCK + 1
+            addresses = [str(ipaddress.ip_address(first + each)) for each in range(len(services))]
+            if all(map(_free, services, addresses)):
+                return {spec.name: Endpoint(name=spec.name, ip=address, hostname=address, ports=spec.ports)
+                        for spec, address in zip(services, addresses, strict=True)}
+            self._names.pop().close()
+            tries -= 1
+            if not tries:
+                break
+        return {}
 
     def shared_address(self, services: Sequence[ServiceSpec], ports: range, *, ipv6: bool) -> Mapping[str, Endpoint]:
         """Give every service 127.0.0.1, ::1 if wanted, and ports that no other service has."""

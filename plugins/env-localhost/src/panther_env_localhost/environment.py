@@ -68,9 +68,12 @@ class LocalhostEnvironment(NetworkEnvironmentInterface):
         """Reserve an address for every service, or ports of a shared one where that is asked for or IPv6 is needed."""
         self._reserved = Reservations(self.context.case_id)
         ipv6 = needs_ipv6(services)
+        endpoints: Mapping[str, Endpoint] = {}
         if self.options.addresses == "loopback" and not ipv6:
             endpoints = self._reserved.own_addresses(services)
-        else:
+            if services and not endpoints:
+                self._note("info", "the protocol's own ports are taken or need a privilege: other ports are used")
+        if not endpoints:
             ports = range(self.options.first_port, self.options.last_port + 1)
             endpoints = self._reserved.shared_address(services, ports, ipv6=ipv6 or _has_ipv6())
         for each in endpoints.values():

@@ -1,0 +1,14 @@
+"""The environment keeps what every network environment must keep, with either kind of addresses."""
+
+from __future__ import annotations
+
+from panther_core.testing.conformance import NetworkEnvironmentConformance
+
+
+class TestOwnAddresses(NetworkEnvironmentConformance):
+    plugin = "panther_env_localhost.plugin"
+
+
+class TestSharedAddress(NetworkEnvironmentConformance):
+    plugin = "panther_env_localhost.plugin"
+    options = {"addresses": "ports"}  # noqa: RUF012 - the suite's own way to name options
