@@ -207,10 +207,7 @@ class ExperimentManager:
         self._done = directory.finished() if self._resume else {}
         session.write_inputs(directory, experiment, self._plugins, self.settings.locked)
         for observer in session.observers(experiment, self._plugins.registry, directory, self.metrics_collector):
-            for event in self._early:
-                if observer.is_interested(event.name):
-                    observer.handle_event(event)
-            self.add_observer(observer)
+            self._events.add_observer(observer, missed=tuple(self._early))
             if not self._owns_events:
                 self._stack.callback(observer.close)
         self._events.unsubscribe("*", self._early.append)

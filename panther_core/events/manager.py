@@ -7,7 +7,7 @@ import threading
 import traceback
 import uuid as uuids
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -166,12 +166,21 @@ class EventManager:
             self._subscriptions = tuple(each for each in self._subscriptions if each.active)
             self._routes = {}
 
-    def add_observer(self, observer: Observer) -> None:
-        """Hand all events that interest ``observer`` to it, and close it at the end; twice the same counts once."""
+    def add_observer(self, observer: Observer, *, missed: Iterable[BaseEvent] = ()) -> None:
+        """Hand all events that interest ``observer`` to it, and close it at the end; twice the same counts once.
+
+        ``missed`` are events from before it existed, which it gets first.
+        """
         with self._lock:
-            if not any(each.observer is observer for each in self._subscriptions):
-                self._add(_Subscription(wanted=EVERYTHING, handler=observer.handle_event, observer=observer,
-                                        name=_described(type(observer))))
+            if any(each.observer is observer for each in self._subscriptions):
+                return
+            new = _Subscription(wanted=EVERYTHING, handler=observer.handle_event, observer=observer,
+                                name=_described(type(observer)))
+            self._add(new)
+            for event in missed:
+                self._note(new, f"is_interested({event.name!r})", new.ask(event.name))
+                if new.interest[event.name]:
+                    self._note(new, event.name, new.deliver(event))
 
     @property
     def errors(self) -> tuple[HandlerError, ...]:
