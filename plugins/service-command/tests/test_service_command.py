@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import attrs
 import pytest
+from panther_service_command.manager import CommandManager, CommandOptions
 
 from panther_core.testing.conformance import ServiceConformance
 from panther_hookspecs import Seconds, ServiceContext, ServicePlan
-from panther_service_command.manager import CommandManager, CommandOptions
 
 
 class TestConformance(ServiceConformance):
     """What every implementation must keep."""
 
     plugin = "panther_service_command.plugin"
-    options = {"argv": ("sleep", "1")}
+    options: ClassVar[Mapping[str, Any]] = {"argv": ("sleep", "1")}
 
 
 def _plan(role: str = "", **options: Any) -> ServicePlan:
@@ -34,7 +35,9 @@ def test_the_arguments_reach_the_program_one_by_one_with_their_placeholders() ->
     ("role", "said", "ends"),
     [("", None, True), ("client", None, True), ("server", None, False), ("server", True, True), ("", False, False)],
 )
-def test_only_a_server_is_stopped_unless_the_experiment_says_otherwise(role: str, said: bool | None, ends: bool) -> None:
+def test_only_a_server_is_stopped_unless_the_experiment_says_otherwise(
+    role: str, said: bool | None, ends: bool
+) -> None:
     assert _plan(role, ends_by_itself=said).ends_by_itself is ends
 
 
@@ -48,7 +51,9 @@ def test_an_unknown_signal_is_refused_with_an_example() -> None:
         CommandOptions(argv=("true",), stop_signal="SIGNOTHING")
 
 
-@pytest.mark.parametrize("options", [{"argv": ()}, {"argv": ("true",), "pre_run": ((),)}, {"argv": ("true",), "runtime": "java"}])
+@pytest.mark.parametrize(
+    "options", [{"argv": ()}, {"argv": ("true",), "pre_run": ((),)}, {"argv": ("true",), "runtime": "java"}]
+)
 def test_what_cannot_be_run_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the wording is that of attrs
         CommandOptions(**options)
