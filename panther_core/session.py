@@ -31,7 +31,11 @@ from panther_hookspecs import (
     ObserverContext,
     ObserverDescriptor,
     PluginValidationError,
+    RunInfo,
 )
+
+DEFAULT_PORTS = (20000, 29999)
+"""Below the range from which the kernel gives out ports by itself."""
 
 
 def modules_of(folder: Path | None) -> Sequence[object]:
@@ -59,7 +63,7 @@ def modules_of(folder: Path | None) -> Sequence[object]:
 def write_inputs(
     directory: RunDirectory, experiment: ExperimentConfig, plugins: PluginManager, locked: Mapping[str, Any] | None
 ) -> None:
-    """Write the experiment as written and as understood, and the lock; refuse a machine that the given lock excludes."""
+    """Write the experiment as written and as understood, and the lock; refuse what a given lock excludes."""
     resolved = _as_yaml(experiment.to_dict())
     digest = hashlib.sha256(resolved.encode()).hexdigest()
     lock = lock_of(plugins.plugins, seed=experiment.seed, experiment_hash=digest)
@@ -111,6 +115,7 @@ def engine(
     """Start what runs processes; on the way out nothing of it is left."""
     with Supervisor.start(run_id=directory.run_id) as supervisor:
         programs = Programs(directory, (locked or {}).get("programs", {}))
+        info = RunInfo(run_id=directory.run_id, name=directory.run_id, folder=directory.folder)
         yield Engine(
             run=directory,
             hooks=hooks,
@@ -120,6 +125,7 @@ def engine(
             emit=emit,
             builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands),
             program_seen=programs.seen,
+            port_range=hooks.choose_port_range(info) or DEFAULT_PORTS,
         )
         programs.write()
 

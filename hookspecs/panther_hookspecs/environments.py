@@ -47,6 +47,8 @@ class Context:
     emit: Callable[[BaseEvent], None]
     note: Callable[[str], None]
     """Adds a line to the log of the case."""
+    port_range: tuple[int, int] = (20000, 29999)
+    """First and last port that an environment of the host may choose from."""
     cancelled: Callable[[], bool] = lambda: False
     """Whether the user has asked to stop; long waits look at it."""
 

@@ -32,6 +32,7 @@ class Engine:
     builds: BuildCache
     metrics: MetricsCollector
     emit: Callable[[BaseEvent], None]
+    port_range: tuple[int, int]
     output_limit: int = 16 << 20
     program_seen: Callable[[str], None] = lambda _program: None
     """Told the program of every started service, for the record of what the run depends on."""
@@ -53,6 +54,7 @@ class Engine:
             emit=self.emit,
             note=note,
             cancelled=self.cancelled,
+            port_range=self.port_range,
         )
 
     def follow(self, process: Process) -> None:

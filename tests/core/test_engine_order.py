@@ -1,0 +1,88 @@
+"""The engine asks in one order, and whatever fails in between, what was set up is taken down."""
+
+from __future__ import annotations
+
+import pytest
+
+from panther_core.testing import MakeProject, Outcome
+from panther_core.testing.dummy import DummyPlugin
+
+EXPERIMENT = """
+name: order
+protocol: dummy
+network_environment: {{type: dummy{network}}}
+execution_environments: [{{type: dummy, services: [server]{instrument}}}]
+test_cases:
+  - name: talk
+    services:
+      server: {{implementation: dummy}}
+      client: {{implementation: dummy}}
+"""
+
+
+def run(make: MakeProject, *, network: str = "", instrument: str = "") -> tuple[Outcome, list[str]]:
+    dummy = DummyPlugin()
+    text = EXPERIMENT.format(network=network and f", {network}", instrument=instrument and f", {instrument}")
+    outcome = make({"order.yaml": text}, plugins=[dummy]).run("run order.yaml")
+    return outcome, dummy.calls.methods()
+
+
+def test_a_case_goes_through_its_steps_in_one_order(panther_project: MakeProject) -> None:
+    outcome, calls = run(panther_project)
+    outcome.assert_ok()
+    assert calls == [
+        "plan", "plan", "preflight", "plan_addresses", "check", "wrap", "setup_environment",
+        "start_service", "start_monitoring", "wait_for_service_ready", "start_service", "wait_for_service_ready",
+        "stop_monitoring", "get_monitoring_data", "collect", "teardown_environment", "verify_clean",
+    ]
+    assert outcome.measurements()["server.dummy.calls"] == 5
+
+
+@pytest.mark.parametrize("step", ["plan_addresses", "setup_environment", "start_service", "wait_for_service_ready", "collect"])
+def test_an_environment_that_fails_in_any_step_is_taken_down(panther_project: MakeProject, step: str) -> None:
+    outcome, calls = run(panther_project, network=f"fail_in: {step}")
+    outcome.assert_exit(1)
+    outcome.assert_verdicts({"talk": "error"})
+    assert calls[-2:] == ["teardown_environment", "verify_clean"]
+    assert f"network.{step} was told to fail" in outcome.cases()[0]["why"]
+
+
+def test_an_unexpected_exception_of_a_plugin_leaves_its_traceback_as_evidence(panther_project: MakeProject) -> None:
+    outcome, _ = run(panther_project, network="fail_in: setup_environment")
+    assert "DummyError" in outcome.text("traceback.txt")
+
+
+@pytest.mark.parametrize("step", ["check", "wrap", "start_monitoring", "stop_monitoring", "get_monitoring_data"])
+def test_an_instrument_that_fails_makes_the_case_an_error_never_a_run_without_it(
+        panther_project: MakeProject, step: str) -> None:
+    outcome, calls = run(panther_project, instrument=f"fail_in: {step}")
+    outcome.assert_verdicts({"talk": "error"})
+    assert f"instrument.{step} was told to fail" in outcome.cases()[0]["why"]
+    assert calls[-2:] == ["teardown_environment", "verify_clean"]
+
+
+def test_a_result_that_an_instrument_could_not_deliver_is_an_error(panther_project: MakeProject) -> None:
+    outcome, _ = run(panther_project, instrument="missing: the profile is empty")
+    outcome.assert_verdicts({"talk": "error"})
+    assert outcome.cases()[0]["why"] == "dummy on server: the profile is empty"
+
+
+def test_what_an_environment_or_instrument_refuses_starts_nothing(panther_project: MakeProject) -> None:
+    for option in ({"network": "refuse: no kernel module"}, {"instrument": "refuse: the program is static"}):
+        outcome, calls = run(panther_project, **option)
+        outcome.assert_verdicts({"talk": "error"})
+        assert "start_service" not in calls
+        assert next(iter(option.values())).partition(": ")[2] in outcome.cases()[0]["why"]
+
+
+def test_what_an_environment_leaves_behind_is_an_error_that_names_it(panther_project: MakeProject) -> None:
+    outcome, _ = run(panther_project, network="leftovers: [veth0]")
+    outcome.assert_verdicts({"talk": "error"})
+    assert outcome.cases()[0]["why"] == "dummy left behind: veth0"
+
+
+def test_an_error_while_taking_down_does_not_hide_the_first_one(panther_project: MakeProject) -> None:
+    outcome, _ = run(panther_project, network="fail_in: teardown_environment", instrument="fail_in: start_monitoring")
+    (case,) = outcome.cases()
+    assert "start_monitoring" in case["why"]
+    assert any("teardown_environment" in problem for problem in case["problems"])
