@@ -117,6 +117,15 @@ def _texts(node: Node | None) -> tuple[str, ...]:
     return tuple(str(each.value) for each in names if isinstance(each.value, str))
 
 
+def _count(node: Node | None) -> int:
+    """Return the number of repetitions; what is no number is reported where the test case is structured."""
+    if node is None:
+        return 1
+    if node.loose and isinstance(node.value, str) and node.value.isdecimal():
+        return int(node.value)
+    return node.value if type(node.value) is int else 1
+
+
 def make_template(node: Node, registry: Registry, findings: Findings) -> Template:
     """Return the template of a complete test case."""
     reader = MatrixReader(node, registry, findings)
@@ -130,7 +139,7 @@ def make_template(node: Node, registry: Registry, findings: Findings) -> Templat
     names += [str(path[1]) for path in changed if path[0] == "services"]
     template = Template(
         node, str(name.value) if name else "", matrix,
-        repeat.value if repeat is not None and type(repeat.value) is int else 1, (), tuple(dict.fromkeys(names)))
+        _count(repeat), (), tuple(dict.fromkeys(names)))
     template.rules = read_rules(node.get("expect"), template.known_names(), findings)
     return template
 
