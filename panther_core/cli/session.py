@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from panther_core.cli.console import Console
@@ -15,6 +19,8 @@ from panther_hookspecs import PantherExperimentError, ReportDescriptor, Verdict
 
 if TYPE_CHECKING:  # names in signatures; the engine is imported by whoever has made one
     from panther_core.app import RunSummary
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 Conduct = Callable[[Screen], "RunSummary"]
 
@@ -51,7 +57,7 @@ def conduct(args: argparse.Namespace, console: Console, action: Conduct) -> int:
     reports = [_report(each, console) for each in args.report]
     screen = make_screen(args.ui, console)
     try:
-        with screen:
+        with screen, signals_interrupt():
             summary = action(screen)
     except PantherExperimentError as error:
         if isinstance(screen, JsonScreen):
@@ -71,6 +77,27 @@ def conduct(args: argparse.Namespace, console: Console, action: Conduct) -> int:
         for descriptor, target in reports:
             write_report(descriptor, summary.run, target, console)
     return _conclude(summary, screen, console)
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Let the signals that end a job, of a CI server or a closed terminal, do what Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in _ENDING}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(each, interrupt)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def make_screen(name: str | None, console: Console) -> Screen:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from panther_core.reports.documents import write_csv, write_json
-from panther_core.reports.junit import write_junit
-from panther_core.reports.markdown import write_markdown
-from panther_hookspecs import ReportDescriptor
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from panther_hookspecs import ReportDescriptor, RunView
+
+
+def _writer(module: str, function: str) -> Callable[[RunView, Path, Any], None]:
+    """Return a function that imports the real one when it is called, not at every start of the console."""
+
+    def write(run: RunView, target: Path, options: Any) -> None:
+        getattr(importlib.import_module(f"panther_core.reports.{module}"), function)(run, target, options)
+
+    return write
+
+
+_REPORTS = (
+    ("junit", "junit.xml", "JUnit XML, as CI servers show it", _writer("junit", "write_junit")),
+    ("json", "report.json", "The whole run as one JSON document", _writer("documents", "write_json")),
+    ("csv", "report.csv", "One line for each case and measurement", _writer("documents", "write_csv")),
+    ("markdown", "report.md", "A short summary for pull requests and job pages", _writer("markdown", "write_markdown")),
+)
 
 
 def descriptors() -> tuple[ReportDescriptor, ...]:
     """Return the built-in reports."""
-    return (
-        ReportDescriptor(
-            name="junit", summary="JUnit XML, as CI servers show it", filename="junit.xml", write=write_junit
-        ),
-        ReportDescriptor(
-            name="json", summary="The whole run as one JSON document", filename="report.json", write=write_json
-        ),
-        ReportDescriptor(
-            name="csv", summary="One line for each case and measurement", filename="report.csv", write=write_csv
-        ),
-        ReportDescriptor(
-            name="markdown",
-            summary="A short summary for pull requests and job pages",
-            filename="report.md",
-            write=write_markdown,
-        ),
+    return tuple(
+        ReportDescriptor(name=name, filename=filename, summary=summary, write=write)
+        for name, filename, summary, write in _REPORTS
     )

@@ -339,7 +339,8 @@ def wait_for(condition: Any) -> None:
         time.sleep(0.01)
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(project: PantherProject) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_ends_with_130_and_says_how_to_go_on(project: PantherProject, number: signal.Signals) -> None:
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "run", "slow.yaml"],
         cwd=project.folder,
@@ -348,7 +349,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(project: PantherProject) -> 
         text=True,
     )
     wait_for(lambda: list(project.folder.glob("runs/*/cases/*/1/services/client/stdout")))
-    program.send_signal(signal.SIGINT)
+    program.send_signal(number)
     stdout, stderr = program.communicate(timeout=60)
     assert program.returncode == 130
     (run,) = project.folder.glob("runs/slow-*")
