@@ -147,6 +147,13 @@ def test_every_block_of_a_page_works(page: Path, tmp_path: Path, monkeypatch: py
             _run(block, tmp_path, names)
 
 
+@pytest.mark.parametrize("example", sorted(ROOT.glob("docs/examples/*.yaml")), ids=lambda path: str(path.name))
+def test_every_example_is_understood(example: Path) -> None:
+    command = [str(Path(sys.executable).with_name("panther")), "validate", str(example)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIME_LIMIT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def _links(page: Path) -> Iterator[str]:
     text = FENCE.sub("", page.read_text())
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", text):

@@ -203,7 +203,7 @@ def test_no_package_registry_is_named() -> None:
 
 
 def test_no_path_of_a_developers_machine_is_kept() -> None:
-    private = re.compile(r"(?<![\w.])/(?:home|Users|work)/[\w.-]+")
+    private = re.compile(r"(?<![\w.])/(?:home/(?!me/)|Users/|work/)[\w.-]+")
     for path in _files("*"):
         if path.suffix in (".py", ".md", ".toml", ".yaml", ".yml"):
             assert not private.search(path.read_text()), _name(path)
