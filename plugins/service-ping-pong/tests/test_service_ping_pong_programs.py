@@ -234,7 +234,7 @@ def test_a_version_that_the_server_does_not_speak_is_refused_and_nobody_falls_ba
     play: Play, server: str, client: str
 ) -> None:
     bad = _bad(play(server, client, versions=("1", "2")))
-    assert bad["greeting"] == "client got no WELCOME for HELLO"
+    assert bad["greeting"] == "server refused the HELLO: version"
     assert bad["ends"] == "client ended with exit code 4"
 
 

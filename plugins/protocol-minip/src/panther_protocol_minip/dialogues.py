@@ -45,6 +45,11 @@ class Dialogue:
             return Exchange(doubt=f"{self.server} never received the {what} that {self.client} says it sent")
         if not any(one.same_message(other) for one in asked for other in heard):
             return Exchange(doubt=f"{self.server} received another {what} than {self.client} sent")
+        refused = self.near.find("received", "REFUSE", self.session)
+        if not got and refused:
+            return Exchange(
+                doubt=f"{self.server} refused the {what}: {refused[0].fields.get('reason', 'no reason given')}"
+            )
         if not got:
             return Exchange(doubt=f"{self.client} got no {reply} for {what}")
         if not any(got[0].same_message(each) for each in said):

@@ -80,15 +80,15 @@ class PingPongManager(ServiceManager):
                 *(() if serves else self._of_client(context)),
             )
         )
-        output = Output(
-            pattern="received-*.bin" if serves else "sent.bin",
-            kind="download" if serves else "upload",
-            required=context.scenario == "transfer" and not serves,
+        file = ("received-*.bin", "download") if serves else ("sent.bin", "upload")
+        outputs = (
+            Output(pattern="transcript.jsonl", kind="transcript"),
+            Output(pattern=file[0], kind=file[1], required=False),
         )
         return attrs.evolve(
             plan,
             ends_by_itself=not serves,
-            outputs=(Output(pattern="transcript.jsonl", kind="transcript"), output),
+            outputs=outputs,
             ready=Readiness(kind="log", pattern="listening on ") if serves else Readiness(),
         )
 
