@@ -13,7 +13,7 @@ import uuid as uuids
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, dataclass_transform
 
 from panther_hookspecs._content import ATOMIC, canonical, freeze, text_uuid
 
@@ -61,6 +61,7 @@ def _seal(event: BaseEvent) -> None:
                 object.__setattr__(event, name, frozen)
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BaseEvent:
     """Base of all events: who it is about, what happened, when. The time of creation is not part of its identity.

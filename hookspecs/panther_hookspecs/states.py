@@ -52,7 +52,7 @@ def _checked(states: type[StateT], table: Mapping[StateT, Iterable[StateT]]) -> 
     problems += [f"{key!r} is no state of {states.__name__}" for key in table if not isinstance(key, states)]
     checked: dict[StateT, frozenset[StateT]] = {}
     for state, after in table.items():
-        if isinstance(after, (str, enum.Enum)):
+        if isinstance(after, (str, enum.Enum)) or not hasattr(after, "__iter__"):
             problems.append(f"what follows {state!r} must be a list of states, not {after!r}")
             continue
         checked[state] = frozenset(after)
