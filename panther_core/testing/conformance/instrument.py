@@ -179,7 +179,8 @@ class ExecutionEnvironmentConformance(PluginConformance):
         context.launcher.start(ServiceCommand(program=plain), name="plain", folder=folder).wait(_LONG)
         watched = self.watch(context, plain)
         watched.finish(watched.start())
-        assert (watched.folder / "stdout").read_bytes() == (folder / "stdout").read_bytes()
+        own, seen = (folder / "stdout").read_bytes(), (watched.folder / "stdout").read_bytes()
+        assert seen == own, f"the program writes {own!r}, under the instrument it wrote {seen!r}"
 
     def test_a_result_that_is_missing_is_a_problem(self, context: RecordingContext, tmp_path: Path) -> None:
         """If what the wrapper wrote is gone, the instrument says so; a result is never silently missing."""

@@ -79,9 +79,9 @@ class NetworkEnvironmentConformance(PluginConformance):
         """Addresses are valid, have every port asked for, and no two services share one."""
         wanted = [Wanted(name=name, argv=("true",), ports={"port": 4433, "control": 80}) for name in ("a", "b", "c")]
         endpoints = bench.addresses(wanted)
-        assert set(endpoints) == {"a", "b", "c"}
+        assert set(endpoints) == {"a", "b", "c"}, f"planned a, b and c, got {sorted(endpoints)}"
         for name, endpoint in endpoints.items():
-            assert endpoint.name == name
+            assert endpoint.name == name, f"the endpoint of {name} is called {endpoint.name!r}"
             ipaddress.ip_address(endpoint.ip)
             assert set(endpoint.ports) == {"port", "control"}, f"{name} lacks a port: {dict(endpoint.ports)}"
             assert all(0 < port < 65536 for port in endpoint.ports.values()), f"{name}: no such port: {endpoint.ports}"
@@ -109,13 +109,14 @@ class NetworkEnvironmentConformance(PluginConformance):
         status = bench.run(*self.sh("kill -SEGV $$"), ends_by_itself=True).wait(_SOON)
         assert status is not None, "the end of a program was not seen"
         assert status.signal == signal.SIGSEGV, f"death by signal 11 was reported as {status}"
-        assert not status.ok
+        assert not status.ok, f"death by signal 11 counts as a good end: {status}"
 
     def test_output_streams_are_kept_apart(self, bench: Bench) -> None:
         """Standard output and standard error are two files, complete when the program has ended."""
-        assert bench.run(*self.sh("echo out; echo err >&2"), ends_by_itself=True).wait(_SOON) is not None
-        assert bench.output("one", "stdout") == "out\n"
-        assert bench.output("one", "stderr") == "err\n"
+        status = bench.run(*self.sh("echo out; echo err >&2"), ends_by_itself=True).wait(_SOON)
+        assert status is not None, "the end of a program was not seen"
+        streams = (bench.output("one", "stdout"), bench.output("one", "stderr"))
+        assert streams == ("out\n", "err\n"), f"the program wrote out and err, the files have {streams}"
 
     def test_much_output_neither_fills_the_disk_nor_blocks(self, bench: Bench) -> None:
         """A program that writes far more than the limit runs to its end, and the file stays small."""
@@ -144,7 +145,8 @@ class NetworkEnvironmentConformance(PluginConformance):
         """Waiting for a line in the log returns when the line is there, not before."""
         bench.run(*self.sh("sleep 0.3; echo now ready; sleep 3600"), ready=Readiness(kind="log", pattern="now ready"))
         bench.environment.wait_for_service_ready("one", _SOON)
-        assert "now ready" in bench.output("one")
+        seen = bench.output("one")
+        assert "now ready" in seen, f"waiting ended before the program wrote 'now ready': {seen!r}"
 
     def test_an_early_end_is_not_waited_for(self, bench: Bench) -> None:
         """A service that dies before it is ready is reported at once, with its name."""
@@ -188,12 +190,9 @@ class NetworkEnvironmentConformance(PluginConformance):
             for each in bench.context.events
             if isinstance(each, (ServiceDeploymentEvent, ServiceReadyEvent))
         ]
-        assert told == [
-            (ServiceDeploymentEvent, "a"),
-            (ServiceReadyEvent, "a"),
-            (ServiceDeploymentEvent, "b"),
-            (ServiceReadyEvent, "b"),
-        ]
+        order = [(ServiceDeploymentEvent, "a"), (ServiceReadyEvent, "a")]
+        order += [(ServiceDeploymentEvent, "b"), (ServiceReadyEvent, "b")]
+        assert told == order, f"events came as {told}"
 
     def test_a_stop_signal_reaches_the_program(self, bench: Bench) -> None:
         """A program that handles SIGTERM ends the way it wants to."""
@@ -218,7 +217,7 @@ class NetworkEnvironmentConformance(PluginConformance):
         process = bench.run(
             *self.sh(f"setsid sleep {mark} </dev/null >/dev/null 2>&1 & echo started"), ends_by_itself=True
         )
-        assert process.wait(_SOON) is not None
+        assert process.wait(_SOON) is not None, "the program that started a daemon never ended"
         eventually(lambda: bool(running(mark)), "the daemon's start")
         bench.tear_down()
         eventually(lambda: not running(mark), "the daemon's end")
@@ -255,7 +254,8 @@ class NetworkEnvironmentConformance(PluginConformance):
             second = other.run("sleep", "3600", ports={"port": 4433})
             assert second.exit is None, f"the second environment's service ended: {second.exit}"
         assert first.exit is None, f"taking down another environment ended this one's service: {first.exit}"
-        assert first.stop(signal=signal.SIGTERM, grace=_SOON).code == 5
+        status = first.stop(signal=signal.SIGTERM, grace=_SOON)
+        assert status.code == 5, f"the program exits with 5 on SIGTERM, reported was {status}"
 
     @pytest.mark.parametrize("transport", ["tcp", "udp"])
     def test_services_reach_each_other(self, bench: Bench, transport: str) -> None:
@@ -283,4 +283,4 @@ class NetworkEnvironmentConformance(PluginConformance):
         assert status.ok, (
             f"client: {status}: {bench.output('client', 'stderr')}; server: {bench.output('server', 'stderr')}"
         )
-        assert bench.output("client") == "marco\n"
+        assert bench.output("client") == "marco\n", f"the client got {bench.output('client')!r}"

@@ -90,9 +90,11 @@ class ProtocolConformance(PluginConformance):
     def test_scenarios_are_found_by_name(self) -> None:
         """The first scenario is the default; an unknown one is an error that lists what exists."""
         protocol = self.found(ProtocolDescriptor)
-        assert protocol.create_test_scenario({}) is protocol.scenarios[0]
+        default = protocol.create_test_scenario({})
+        assert default is protocol.scenarios[0], f"the default scenario is {default.name}, not the first"
         for each in protocol.scenarios:
-            assert protocol.create_test_scenario({"scenario": each.name}) is each
+            found = protocol.create_test_scenario({"scenario": each.name})
+            assert found is each, f"asked for {each.name}, got {found.name}"
         with pytest.raises(KeyError, match=protocol.scenarios[0].name):
             protocol.create_test_scenario({"scenario": "no such scenario"})
 

@@ -156,7 +156,8 @@ class TestTypeConformance(PluginConformance):
         results = self.go_through(case)
         bad = {name: result.error for name, result in results.items() if result.status is not Verdict.PASS}
         assert not bad, f"stages of a healthy case went wrong: {bad}"
-        assert list(results) == [stage.name for stage in self.found(TestTypeDescriptor).stages]
+        names = [stage.name for stage in self.found(TestTypeDescriptor).stages]
+        assert list(results) == names, f"the stages are {names}, gone through were {list(results)}"
 
     def test_measurements_have_names(self, context: RecordingContext, tmp_path: Path) -> None:
         """What the stages measure and find can be named in checks and reports."""
