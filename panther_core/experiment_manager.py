@@ -22,7 +22,8 @@ from panther_core.plan import PlannedCase, count_cases, plan_cases
 from panther_core.plugin_manager import PluginManager
 from panther_core.results import RunDirectory
 from panther_core.results.durations import Durations
-from panther_core.run import Engine, carry_out
+from panther_core.run.attempt import carry_out
+from panther_core.run.engine import Engine
 from panther_core.run.fastfail import FastFail
 from panther_core.run.record import is_retryable
 from panther_core.tally import Tally

@@ -22,8 +22,8 @@ from panther_core.registry import Registry
 from panther_core.results import RunDirectory
 from panther_core.results.directory import AS_WRITTEN, LOCK, RESOLVED
 from panther_core.results.provenance import differences, lock_of, program_hash
-from panther_core.run import Engine
 from panther_core.run.build import BuildCache
+from panther_core.run.engine import Engine
 from panther_hookspecs import (
     BaseEvent,
     EnvironmentUnavailableError,
