@@ -471,7 +471,7 @@ def test_loss_duplicates_damage_and_reordering_are_survived(
             between=lambda port: stack.enter_context(_bad_network((play.ip, port))),
         )
     assert _bad(results) == {}
-    assert re.search(r" [1-9]\d* retransmissions", results[again].evidence)
+    assert re.search(r" [1-9]\d* sent again", results[again].evidence)
 
 
 @programs

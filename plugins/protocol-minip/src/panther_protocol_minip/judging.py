@@ -111,7 +111,7 @@ def _pongs(dialogue: Dialogue, count: int, size: int) -> CheckResult:
 
 def _timing(dialogue: Dialogue) -> str:
     trips, again = round_trips(dialogue), dialogue.near.repeated
-    tail = f"; {again} retransmissions" if again else ""
+    tail = f"; {again} sent again" if again else ""
     if not trips:
         return tail
     median, late = 1e3 * statistics.median(trips), 1e3 * percentile(trips, SHARE)
@@ -154,7 +154,7 @@ def _transfer(dialogue: Dialogue, seen: ScenarioEvidence) -> Iterable[CheckResul
         seconds = transfer_seconds(dialogue)
         rate = f"; {8e-6 * size / seconds:.3g} Mbit/s" if seconds > 0 else ""
         yield _passed(
-            "file", f"{size} bytes arrived unchanged{rate}; {dialogue.near.repeated} retransmissions", proves=size > 0
+            "file", f"{size} bytes arrived unchanged{rate}; {dialogue.near.repeated} sent again", proves=size > 0
         )
     yield _goodbye(dialogue)
 

@@ -13,6 +13,16 @@ import attrs
 NAME = "transcript.jsonl"
 BULK = frozenset({"DATA", "ACK"})
 """Types that are counted only: a transfer has as many as its file has kilobytes."""
+_TYPES: tuple[tuple[str, type | tuple[type, ...], object], ...] = (
+    ("t", (int, float), None),
+    ("event", str, None),
+    ("type", str, ""),
+    ("version", str, ""),
+    ("bytes", int, 0),
+    ("tries", int, 1),
+    ("fields", dict, {}),
+)
+"""Keys of a line with their types; those with None cannot be left out."""
 
 
 @attrs.frozen(kw_only=True)
@@ -75,32 +85,38 @@ def read(folder: Path) -> Transcript:
     repeated, broken, flaw = 0, 0, ""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            entry = _entry(line)
-            if broken and (entry is None or entry.event != "start"):
+            given = _given(line)
+            if broken and (given is None or given["event"] != "start"):
                 flaw = flaw or f"line {broken} of the transcript cannot be read"
-            broken = 0 if entry else number
-            if entry is None:
+            broken = 0 if given else number
+            if given is None:
                 continue
-            key = (entry.event, entry.type)
+            key = (given["event"], given.get("type", ""))
             counts[key] += 1
-            first.setdefault(key, entry.time)
-            repeated += entry.event == "sent" and entry.tries > 1
-            if entry.type not in BULK:
-                entries.append(entry)
+            first.setdefault(key, given["t"])
+            repeated += given["event"] == "sent" and given.get("tries", 1) > 1
+            if key[1] not in BULK:
+                entries.append(_entry(given))
     return Transcript(entries=tuple(entries), counts=counts, first=first, repeated=repeated, flaw=flaw)
 
 
-def _entry(line: bytes) -> Entry | None:
+def _given(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says, or None if it is not what a transcript can hold."""
     try:
-        given: dict[str, Any] = json.loads(line)
-        return Entry(
-            time=float(given["t"]),
-            event=str(given["event"]),
-            type=str(given.get("type", "")),
-            version=str(given.get("version", "")),
-            size=int(given.get("bytes", 0)),
-            tries=int(given.get("tries", 1)),
-            fields={str(key): str(value) for key, value in given.get("fields", {}).items()},
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
+        given = json.loads(line)
+    except ValueError:
         return None
+    fits = isinstance(given, dict) and all(isinstance(given.get(key, default), type_) for key, type_, default in _TYPES)
+    return given if fits else None
+
+
+def _entry(given: dict[str, Any]) -> Entry:
+    return Entry(
+        time=float(given["t"]),
+        event=given["event"],
+        type=given.get("type", ""),
+        version=given.get("version", ""),
+        size=given.get("bytes", 0),
+        tries=given.get("tries", 1),
+        fields={key: str(value) for key, value in given.get("fields", {}).items()},
+    )
