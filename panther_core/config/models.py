@@ -102,7 +102,8 @@ class ProvisionerConfig:
 class ServiceConfig:
     """One participant; what is not named here are the options of its implementation."""
 
-    implementation: str = attrs.field(metadata={"help": "Name of the implementation.", SHORT: True})
+    implementation: str = attrs.field(default="", metadata={
+        "help": "Name of the implementation; that of the test case if left out.", SHORT: True})
     role: str = option("", help="Role in the protocol; the service's own name if the protocol has such a role.")
     version: str = option("", help="Version of the implementation; the first one that it knows if left out.")
     target: str = option("", help="The service it talks to; the only one of the right role if left out.")
@@ -129,6 +130,10 @@ def _network(value: object) -> Any:
 def _instruments(value: object) -> Any:
     many = value if isinstance(value, list | tuple) else () if value is None else (value,)
     return tuple(_section(each, ExecutionEnvironmentConfig) for each in many)
+
+
+def _test_cases(value: Iterable[object]) -> Any:
+    return tuple(TestCaseConfig(**each) if isinstance(each, Mapping) else each for each in value)
 
 
 def _observers(value: Iterable[object]) -> Any:
@@ -219,7 +224,7 @@ class ExperimentConfig:
     name: str = option(help="Name of the experiment.", validator=_printable)
     description: str = option("", help="What it is about, for reports.")
     protocol: str = option("", help="Protocol of all test cases that name none.")
-    test_cases: tuple[TestCaseConfig, ...] = option(converter=_as_tuple, help="What to show, one by one.")
+    test_cases: tuple[TestCaseConfig, ...] = option(converter=_test_cases, help="What to show, one by one.")
     network_environment: NetworkEnvironmentConfig | None = option(
         None, converter=_network, help="Network environment of all test cases that name none.")
     execution_environment: tuple[ExecutionEnvironmentConfig, ...] = option(

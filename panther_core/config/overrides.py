@@ -68,6 +68,9 @@ def _put(node: Node, steps: list[str], path: KeyPath, value: Node) -> Node:
         elements = list(node.value)
         elements[index] = _put(elements[index], rest, (*path, index), value)
         return attrs.evolve(node, value=tuple(elements))
+    short_for = _short_for(path)
+    if isinstance(node.value, str) and short_for:
+        node = Node({short_for: node}, node.mark, path)
     if not isinstance(node.value, dict) and node.value is not None:
         raise _refused(f"there is nothing below it, it is {node.value!r}", value.mark.source, path)
     if node.value is None:
@@ -75,6 +78,15 @@ def _put(node: Node, steps: list[str], path: KeyPath, value: Node) -> Node:
     below = node.get(step) or Node(None, value.mark, (*path, step))
     mark = None if step in node.value else value.mark
     return node.with_entry(step, _put(below, rest, (*path, step), value), mark)
+
+
+def _short_for(path: KeyPath) -> str:
+    """Return the key that a plain text at this path stands for, or nothing."""
+    last, before = (path[-1] if path else ""), (path[-2] if len(path) > 1 else "")
+    if before == "services":
+        return "implementation"
+    lists = ("execution_environments", "execution_environment", "observers", "provisioners")
+    return "type" if last in ("network_environment", "type", *lists) or before in lists else ""
 
 
 def _index(node: Node, step: str, path: KeyPath, value: Node) -> int:

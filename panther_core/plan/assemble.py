@@ -16,7 +16,7 @@ from panther_core.plan.cast import Casting, content_of
 from panther_core.plan.expect import expected
 from panther_core.plan.identity import digest, seed_of, slug
 from panther_core.plan.resolve import InstrumentSection, NetworkSection, Resolved, Resolver, TestTypeSection
-from panther_core.plan.template import View
+from panther_core.plan.template import FUNCTIONAL, View
 from panther_hookspecs import (
     ExecutionEnvironmentDescriptor,
     LinkSpec,
@@ -25,7 +25,6 @@ from panther_hookspecs import (
     TestTypeDescriptor,
 )
 
-_FUNCTIONAL = "functional"
 EVERY_LINK = "*"
 
 
@@ -72,7 +71,8 @@ class _Assembly:
         casting = Casting(view, self.resolver, protocol, findings)
         players = casting.players()
         services = casting.services(players, scenario[0] if scenario else None, _dependencies(network))
-        if not players and not findings.found:
+        written = view.template.node.get("services")
+        if not players and not findings.found and (written is None or written.is_mapping):
             findings.add(view.template.node, "there is nobody to run: add services, or implementation")
         checks = self.resolver.checks(view.get("checks"))
         links = self.resolver.links(view.get("links"))
@@ -137,7 +137,7 @@ class _Assembly:
     def _test_type(self) -> TestTypeSection | None:
         if self.view.get("type") is None:
             node = self.view.template.node
-            default = self.resolver.keep("type", lambda: Node(_FUNCTIONAL, node.mark, node.path), node)
+            default = self.resolver.keep("type", lambda: Node(FUNCTIONAL, node.mark, node.path), node)
             return self._value(  # type: ignore[no-any-return]
                 self.resolver.section(default, TestTypeDescriptor, TestTypeConfig))
         return next((self._value(each) for each in self._resolved("type")), None)
@@ -187,9 +187,9 @@ class _Assembly:
         for link in links:
             ends = [(one, other) for one in names for other in names if one != other and link == f"{one}-{other}"]
             if link != EVERY_LINK and len(ends) != 1 and node is not None:
-                known = [*(f"{one}-{other}" for i, one in enumerate(names) for other in names[i + 1:]), EVERY_LINK]
+                known = [f"{one}-{other}" for one in names for other in names if one != other]
                 what = "can be read in several ways" if ends else "does not join two services"
-                self.findings.add(node, f"the link {link!r} {what}{one_of(link, known, 'links')}", link)
+                self.findings.add(node, f"the link {link!r} {what}{one_of(link, [*known, EVERY_LINK], 'links')}", link)
 
     def _check_services_of(self, checks: tuple[tuple[Check, Node], ...], names: tuple[str, ...]) -> None:
         for check, node in checks:
@@ -208,7 +208,8 @@ class _Assembly:
         for link, spec in links.items():
             place = links_node.get(link) if links_node else None
             wanted.extend((each, (place.get(each) if place else None) or place) for each in spec.used())
-        if capture is not None and capture.value is not False:
+        simple = self.resolver.simple(self.view.simple()).value
+        if simple is not None and simple.config.capture:
             wanted.append(("capture", capture))
         if getattr(network.options, "resource_limits", None):
             wanted.append(("limits", network.node.get("resource_limits")))

@@ -78,10 +78,11 @@ class MatrixReader:
     def _services(self) -> list[str]:
         services = self.case.get("services")
         names = [name for name, _ in services.items()] if services else []
-        protocol = self._protocol()
+        protocol = self.protocol()
         return list(dict.fromkeys([*names, *(role.name for role in (protocol.roles if protocol else ()))]))
 
-    def _protocol(self) -> ProtocolDescriptor | None:
+    def protocol(self) -> ProtocolDescriptor | None:
+        """Return the protocol of the test case, if there is one of that name."""
         node = self.case.get("protocol")
         name = node.value if node is not None else None
         return next((each for each in self.registry.all(ProtocolDescriptor) if each.name == name), None)
@@ -99,8 +100,7 @@ class MatrixReader:
         for value in nodes:
             text = _text(value)
             if text in changes:
-                same = _same(changes[text].node, value)
-                if same:
+                if _same(changes[text].node, shaped_value(path, value)):
                     self.findings.add(value, f"the value {text} is already on this axis")
                     continue
                 text = f"{text}#{len(changes) + 1}"
@@ -112,7 +112,7 @@ class MatrixReader:
         if value.value != EVERY:
             yield value
             return
-        protocol = self._protocol()
+        protocol = self.protocol()
         names: list[str] = []
         if path == ("scenario",) and protocol:
             names = [each.name for each in protocol.scenarios]

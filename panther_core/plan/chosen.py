@@ -20,8 +20,6 @@ def sections(tree: Node, key: str, kind: type[DescriptorT], config: type[ConfigT
     node = tree.get(key)
     if node is None:
         return ()
-    if not node.is_list:
-        findings.add(node, f"expected a list of {key}, each a name or a mapping")
     found = [resolver.section(each, kind, config) for each in node.elements()]
     for each in found:
         findings.add_all(each.diagnostics)

@@ -23,7 +23,7 @@ from panther_core.plan.chosen import sections
 from panther_core.plan.resolve import Resolver
 from panther_core.plan.select import Selection, parse_selection
 from panther_core.plan.shape import shaped
-from panther_core.plan.template import Template, View, folder_of, make_template
+from panther_core.plan.template import Template, View, folder_of, make_template, whole_number
 from panther_core.registry import Registry
 from panther_hookspecs import ObserverDescriptor, ProvisionerDescriptor
 
@@ -86,9 +86,8 @@ def make_experiment(tree: Node, registry: Registry, findings: Findings) -> Exper
     templates = tuple(make_template(case, registry, findings) for case in shape.cases)
     for template in templates:
         _check_names(template, findings)
-    seed = shape.tree.get("seed")
     return Experiment(shape.tree, templates, Assembler(Resolver(registry, folder_of(tree))),
-                      seed.value if seed is not None and type(seed.value) is int else 0)
+                      whole_number(shape.tree.get("seed"), 0))
 
 
 def _check_names(template: Template, findings: Findings) -> None:
@@ -108,7 +107,10 @@ def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
     resolver = experiment.assembler.resolver
     sections(tree, "observers", ObserverDescriptor, ObserverConfig, resolver, findings)
     sections(tree, "provisioners", ProvisionerDescriptor, ProvisionerConfig, resolver, findings)
-    config = _typed(experiment, findings)
+    again = Findings()
+    config = _typed(experiment, again)
+    known = {each.mark for each in findings.found}
+    findings.add_all(each for each in again.found if each.mark not in known)
     findings.raise_if_any()
     assert config is not None  # otherwise something was found
     object.__setattr__(config, "tree", tree)

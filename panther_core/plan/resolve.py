@@ -134,9 +134,15 @@ class Resolver:
         name_key = next(key for key, field in own.items() if field.metadata.get(SHORT))
         if isinstance(node.value, str):
             node = Node({name_key: node}, node.mark, node.path)
+        if not node.is_mapping:
+            structure(node, config, findings)
+            return Resolved(None, tuple(findings.found))
         name = node.get(name_key)
         descriptor = self.named(name, kind, findings) if name else None
-        base = structure(node.only(frozenset(own)), config, findings) if node.is_mapping or name is None else None
+        base = structure(node.only(frozenset(own)), config, findings)
+        if name is None and not findings.found:
+            about = f"name of the {kind.KIND.replace('_', ' ')}" if kind is not ServiceDescriptor else "its name"
+            findings.add(node, f"the key {name_key!r} is missing ({about})")
         if descriptor is None:
             if findings.found and name is not None:
                 findings.found = _once(findings.found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
 
 from panther_core.config.diagnostics import Findings
+from panther_core.config.structure import structure
 from panther_core.config.tree import KeyPath, Node, put
 from panther_core.plan.axes import MatrixReader
 from panther_core.plan.expect import Rule, read_rules
@@ -16,6 +17,8 @@ from panther_core.plan.resolve import SIMPLE
 from panther_core.registry import Registry
 
 FACTS = ("name", "protocol", "scenario", "network_environment", "execution_environments", "type")
+FUNCTIONAL = "functional"
+"""The test type where none is named."""
 _MOST_KEPT = 20_000
 _SIMPLE_GROUP: KeyPath = ("",)
 
@@ -31,6 +34,8 @@ class Template:
     rules: tuple[Rule, ...]
     services: tuple[str, ...]
     """Names of all services that any cell may have."""
+    defaults: Mapping[str, str]
+    """What a selection sees where the test case says nothing."""
     _kept: dict[tuple[object, ...], Node | None] = attrs.field(factory=dict)
 
     def view(self, cell: Cell) -> View:
@@ -99,7 +104,9 @@ class View:
         if found or name == "name":
             return found or (self.template.name,)
         if name in FACTS:
-            return _texts(self.get(name))
+            node = self.get(name)
+            return _texts(node) if node is not None or name not in self.template.defaults else (
+                self.template.defaults[name],)
         node = self.service(name) if name in self.template.services else None
         implementation = (node.get("implementation") if node else None) or self.get("implementation")
         return _texts(implementation) if name in self.template.services else None
@@ -117,13 +124,10 @@ def _texts(node: Node | None) -> tuple[str, ...]:
     return tuple(str(each.value) for each in names if isinstance(each.value, str))
 
 
-def _count(node: Node | None) -> int:
-    """Return the number of repetitions; what is no number is reported where the test case is structured."""
-    if node is None:
-        return 1
-    if node.loose and isinstance(node.value, str) and node.value.isdecimal():
-        return int(node.value)
-    return node.value if type(node.value) is int else 1
+def whole_number(node: Node | None, default: int) -> int:
+    """Return a number that planning needs early; what is none is reported where the whole is structured."""
+    found = structure(node, int, Findings()) if node is not None else None
+    return default if found is None else found
 
 
 def make_template(node: Node, registry: Registry, findings: Findings) -> Template:
@@ -137,9 +141,14 @@ def make_template(node: Node, registry: Registry, findings: Findings) -> Templat
     changed += [change.path for cell in matrix.includes for change in cell]
     names = [key for key, _ in services.items()] if services else []
     names += [str(path[1]) for path in changed if path[0] == "services"]
-    template = Template(
-        node, str(name.value) if name else "", matrix,
-        _count(repeat), (), tuple(dict.fromkeys(names)))
+    protocol = reader.protocol()
+    if node.get("implementation") is not None or ("implementation",) in changed:
+        names += [role.name for role in protocol.roles] if protocol else []
+    defaults = {"type": FUNCTIONAL}
+    if protocol is not None and protocol.scenarios and ("protocol",) not in changed:
+        defaults["scenario"] = protocol.scenarios[0].name
+    template = Template(node, str(name.value) if name else "", matrix, whole_number(repeat, 1), (),
+                        tuple(dict.fromkeys(names)), defaults)
     template.rules = read_rules(node.get("expect"), template.known_names(), findings)
     return template
 
