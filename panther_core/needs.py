@@ -15,7 +15,7 @@ from pathlib import Path
 
 import attrs
 
-from panther_hookspecs import Need
+from panther_hookspecs import Descriptor, EnvironmentUnavailableError, Need
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
 _PATIENCE = 5.0
@@ -53,6 +53,22 @@ def look_for(need: Need, *, version: bool = False) -> Found:
 def missing(needs: Iterable[Need]) -> tuple[Found, ...]:
     """Return the needs that are certainly not met."""
     return tuple(found for found in map(look_for, needs) if found.ok is False)
+
+
+def require(descriptors: Iterable[Descriptor]) -> None:
+    """Raise EnvironmentUnavailableError if this machine lacks what any of these needs; the message lists all of it."""
+    wanted: dict[Need, list[str]] = {}
+    for descriptor in descriptors:
+        for need in descriptor.needs:
+            if descriptor.name not in wanted.setdefault(need, []):
+                wanted[need].append(descriptor.name)
+    lines = [
+        f"  {found.need.kind} {found.need.name}, for {', '.join(wanted[found.need])}"
+        + (f": {found.advice}" if found.advice else "")
+        for found in missing(wanted)
+    ]
+    if lines:
+        raise EnvironmentUnavailableError("\n".join(["this machine lacks what the experiment needs:", *lines]))
 
 
 def tool_version(path: str) -> str:

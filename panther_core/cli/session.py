@@ -36,6 +36,9 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
         help="cases at the same time (default: one for each processor)",
     )
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first case that is not as expected")
+    parser.add_argument(
+        "--no-fast-fail", action="store_true", help="go on where every later case would end in the same error"
+    )
     parser.add_argument("--ui", choices=SCREENS, help="what to show (default: live on a terminal, else lines)")
     parser.add_argument(
         "--report",

@@ -20,7 +20,11 @@ def _run(args: argparse.Namespace, console: Console) -> int:
 
     folder = console.run_folder(args.run)
     options = RunOptions(
-        jobs=args.jobs, fail_fast=args.fail_fast, strict=console.strict, only_missing=args.only_missing
+        jobs=args.jobs,
+        fail_fast=args.fail_fast,
+        fast_fail=not args.no_fast_fail,
+        strict=console.strict,
+        only_missing=args.only_missing,
     )
     return conduct(args, console, lambda screen: console.panther.resume(folder, options, [screen]))
 

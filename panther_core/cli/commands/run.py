@@ -33,6 +33,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         output=Path(args.output) if args.output else None,
         locked=Path(args.locked) if args.locked else None,
         fail_fast=args.fail_fast,
+        fast_fail=not args.no_fast_fail,
         strict=console.strict,
     )
     return conduct(args, console, lambda screen: console.panther.run(Path(args.file), options, [screen]))
