@@ -18,6 +18,7 @@ from panther_core.events import EventManager
 from panther_core.hooks import listed
 from panther_core.metrics import MetricsCollector
 from panther_core.orchestrator import LocalSlots, Orchestrator, Work
+from panther_core.outcome import Ending
 from panther_core.plan import PlannedCase, count_cases, plan_cases
 from panther_core.plugin_manager import PluginManager
 from panther_core.results import RunDirectory
@@ -31,6 +32,7 @@ from panther_core.test_case import TestCase
 from panther_hookspecs import (
     BaseEvent,
     ConfigurationException,
+    EnvironmentUnavailableError,
     ExperimentEvent,
     ExperimentInitializationError,
     ExperimentPhase,
@@ -44,6 +46,8 @@ from panther_hookspecs import (
     TestExecutionError,
     Verdict,
 )
+
+_NO_EXPERIMENT = "no experiment was given: call initialize_experiments first"
 
 ExperimentResult = dict[str, Any]
 """What run_tests returns: verdict, success_rate, counts, the run's folder, one entry per test case."""
@@ -156,7 +160,9 @@ class ExperimentManager:
 
     def run_tests(self) -> ExperimentResult:
         """Run every case; return verdict, counts and where the evidence is."""
-        experiment = self._configured()
+        experiment = self._experiment
+        if experiment is None:
+            return self._result(total=0, error=ExperimentInitializationError(_NO_EXPERIMENT))
         if self.dry_run:
             return self._result(total=sum(1 for _ in self.planned()))
         total = count_cases(experiment) if not self.settings.select else sum(1 for _ in self.planned())
@@ -300,7 +306,8 @@ class ExperimentManager:
         if again:
             return attrs.evolve(work, attempt=work.attempt + 1)
         del self._tries[case.case_id]
-        self._tally.ended(case.name, overall, expected=record["as_expected"])
+        unavailable = isinstance(error, EnvironmentUnavailableError)
+        self._tally.ended(case.name, overall, expected=record["as_expected"], unavailable=unavailable)
         if self.settings.fail_fast and not record["as_expected"] and self._orchestrator is not None:
             self._orchestrator.stop()
         return None
@@ -330,31 +337,18 @@ class ExperimentManager:
         )
 
     def _result(self, *, total: int, error: PantherExperimentError | None = None) -> ExperimentResult:
-        counts, unexpected = self._tally.counts, self._tally.unexpected
-        done = sum(counts.values())
         failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors))
-        verdict = (
-            "cancelled"
-            if self._cancelled
-            else "error"
-            if error
-            else "pass"
-            if not unexpected and (done or self.dry_run)
-            else "fail"
+        ending = Ending(
+            tally=self._tally,
+            total=total,
+            dry_run=self.dry_run,
+            cancelled=self._cancelled,
+            error=error,
+            failures=failures,
+            strict=self.settings.strict,
         )
-        return {
-            "verdict": verdict,
-            "success_rate": (done - unexpected) / done if done else 0.0,
-            "total": total,
-            "counts": counts,
-            "unexpected": unexpected,
-            "interrupted": self._cancelled,
-            "run": str(self._directory.folder) if self._directory else None,
-            "test_cases": self._tally.by_test_case,
-            "errors": [*([str(error)] if error else []), *failures],
-            "exit_code": _exit_code(verdict, error, strict=self.settings.strict and bool(failures)),
-            "metrics": self.metrics_collector.get_metrics(),
-        }
+        run = str(self._directory.folder) if self._directory else None
+        return {**ending.result(), "run": run, "metrics": self.metrics_collector.get_metrics()}
 
     @contextlib.contextmanager
     def _phase(self, phase: ExperimentPhase, **metadata: object) -> Iterator[None]:
@@ -385,7 +379,7 @@ class ExperimentManager:
 
     def _configured(self) -> ExperimentConfig:
         if self._experiment is None:
-            raise ExperimentInitializationError("no experiment was given: call initialize_experiments first")
+            raise ExperimentInitializationError(_NO_EXPERIMENT)
         return self._experiment
 
     def _run_directory(self) -> RunDirectory:
@@ -400,11 +394,3 @@ class ExperimentManager:
             )
             self._stack.callback(self._directory.close)
         return self._directory
-
-
-def _exit_code(verdict: str, error: PantherExperimentError | None, *, strict: bool) -> int:
-    if verdict == "cancelled":
-        return 130
-    if error is not None:
-        return error.exit_code
-    return 0 if verdict == "pass" and not strict else 1

@@ -12,6 +12,8 @@ from panther_core.test_case import TestCase, TestCaseState
 from panther_hookspecs import Verdict
 
 _UNEXPECTED = "unexpected"
+_UNAVAILABLE = "unavailable"
+_NO_VERDICTS = frozenset({_UNEXPECTED, _UNAVAILABLE})
 
 
 @attrs.define
@@ -29,12 +31,13 @@ class Tally:
                 if case.state is TestCaseState.PENDING:
                     case.transition_to(TestCaseState.RUNNING)
 
-    def ended(self, name: str, verdict: Verdict, *, expected: bool) -> None:
-        """Count a case that is over."""
+    def ended(self, name: str, verdict: Verdict, *, expected: bool, unavailable: bool = False) -> None:
+        """Count a case that is over; ``unavailable`` says that this machine lacks something that it needs."""
         with self._lock:
             counts = self._by_name.setdefault(name, Counter())
             counts[verdict.value] += 1
             counts[_UNEXPECTED] += not expected
+            counts[_UNAVAILABLE] += unavailable and not expected
 
     def finish(self, *, cancelled: bool) -> None:
         """Bring every test case into its last state."""
@@ -50,12 +53,17 @@ class Tally:
     @property
     def counts(self) -> dict[str, int]:
         """Cases by verdict."""
-        return {name: count for name, count in self._sum().items() if name != _UNEXPECTED and count}
+        return {name: count for name, count in self._sum().items() if count and name not in _NO_VERDICTS}
 
     @property
     def unexpected(self) -> int:
         """Cases that did not come out as expected."""
         return self._sum()[_UNEXPECTED]
+
+    @property
+    def unavailable(self) -> int:
+        """Those among them that could not run because this machine lacks something."""
+        return self._sum()[_UNAVAILABLE]
 
     @property
     def by_test_case(self) -> dict[str, dict[str, int]]:
