@@ -17,7 +17,8 @@ from panther_hookspecs import Usage
 
 TAIL = 64 << 10
 """Bytes of the latest output that are kept beside a capped file."""
-_FIRST_LOOK = 0.05
+_FIRST_CHECK = 0.02
+_FIRST_SAMPLE = 0.05
 _SHORTEST = 0.005
 _HEADROOM = 4 << 20
 _MOST_SAMPLES = 512
@@ -117,9 +118,9 @@ class Sampler:
 
     def watch(self, process: Watched) -> None:
         """Begin to look at ``process``; nothing happens to one that ends at once."""
-        first = time.monotonic() + _FIRST_LOOK
+        now = time.monotonic()
         with self._lock:
-            self._new.append(_Watch(process, first, first))
+            self._new.append(_Watch(process, now + _FIRST_SAMPLE, now + _FIRST_CHECK))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="panther-sampler", daemon=True)
                 self._thread.start()
@@ -137,7 +138,7 @@ class Sampler:
         while not self._closed.is_set():
             if not watches:
                 self._wake.wait()
-                self._closed.wait(_FIRST_LOOK)
+                self._closed.wait(_FIRST_CHECK)
             self._wake.clear()
             with self._lock:
                 watches += self._new
@@ -145,7 +146,7 @@ class Sampler:
             watches = [watch for watch in watches if self._look(watch, time.monotonic())]
             due = min((min(watch.sample_at, watch.check_at) for watch in watches), default=0.0)
             if watches:
-                self._closed.wait(min(max(due - time.monotonic(), _SHORTEST), _FIRST_LOOK))
+                self._closed.wait(min(max(due - time.monotonic(), _SHORTEST), _FIRST_CHECK))
 
     def _look(self, watch: _Watch, now: float) -> bool:
         """Do what is due for one process; False when it need not be watched any more."""
@@ -164,7 +165,7 @@ class Sampler:
         for stream in watch.process.streams:
             stream.check()
         written = sum(stream.written for stream in watch.process.streams)
-        rate = (written - watch.written) / (now - watch.checked) if watch.checked else written / _FIRST_LOOK
+        rate = (written - watch.written) / (now - watch.checked) if watch.checked else written / _FIRST_CHECK
         watch.written, watch.checked = written, now
         return min(max(_HEADROOM / rate, _SHORTEST), self.interval) if rate > 0 else self.interval
 

@@ -29,6 +29,14 @@ for name, program in (("a", ShellCommand("sh", ("-c", script))), ("b", ShellComm
 print("started", flush=True)
 time.sleep(600)
 """
+FORK = """
+import os
+child = os.fork()
+if not child:
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+"""
 
 
 def eventually(true: Callable[[], object], what: str, patience: float = SOON) -> None:
@@ -70,15 +78,19 @@ def test_nothing_is_left_a_second_after_panther_was_killed(tmp_path: Path, run_i
 
 
 def test_a_fork_of_panther_does_not_keep_its_programs_alive(tmp_path: Path, run_id: str) -> None:
-    (tmp_path / "owner.py").write_text(OWNER.replace("print(", "import os\nif not os.fork(): time.sleep(5)\nprint("))
+    (tmp_path / "owner.py").write_text(OWNER.replace("print(", FORK + "\nprint("))
     owner = subprocess.Popen([sys.executable, "-W", "ignore", str(tmp_path / "owner.py"), run_id, str(tmp_path)],
                              stdout=subprocess.PIPE)
     assert owner.stdout is not None
     with owner.stdout:
-        assert owner.stdout.readline() == b"started\n"
+        fork = int(owner.stdout.readline())
         owner.kill()
-        eventually(lambda: not marked(run_id), "the end of everything", 1.0)
-    owner.wait()
+        owner.wait()
+        try:
+            eventually(lambda: not marked(run_id), "the end of everything", 1.0)
+            assert Path(f"/proc/{fork}").exists(), "the fork has ended, so it showed nothing"
+        finally:
+            os.kill(fork, signal.SIGKILL)
 
 
 def test_a_killed_supervisor_is_noticed_and_its_programs_end(tmp_path: Path, run_id: str) -> None:

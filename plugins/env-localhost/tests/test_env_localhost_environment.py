@@ -36,6 +36,8 @@ from panther_hookspecs import (
 )
 
 SOON = 20.0
+PORT = 10000 + os.getpid() % 10000
+"""A port on all addresses belongs to one test at a time."""
 BIND = """
 import socket, sys, time
 time.sleep(0.1)
@@ -64,7 +66,7 @@ class World:
     endpoints: dict[str, Endpoint] = attrs.field(factory=dict)
 
     def plan(self, *names: str, **more: Any) -> Mapping[str, Endpoint]:
-        specs = [ServiceSpec(name=name, role=name, ports={"port": 4433},
+        specs = [ServiceSpec(name=name, role=name, ports={"port": PORT},
                              plan=ServicePlan(run=ShellCommand("program"), **more)) for name in names]
         assert [str(problem) for problem in self.environment.preflight(specs)] == []
         self.endpoints = dict(self.environment.plan_addresses(specs))
@@ -120,7 +122,7 @@ def test_a_service_is_ready_when_it_has_a_socket_on_its_port(world: World, kind:
     endpoint = world.plan("one")["one"]
     where = endpoint.ip if place == "own" else place
     began = time.monotonic()
-    world.python(BIND, kind, where, 4433, ready=Readiness(kind=transport))
+    world.python(BIND, kind, where, PORT, ready=Readiness(kind=transport))
     world.environment.wait_for_service_ready("one", SOON)
     assert time.monotonic() - began >= 0.1
 
@@ -139,7 +141,7 @@ def test_a_socket_of_somebody_else_makes_nobody_ready(world: World) -> None:
 
 def test_a_socket_of_a_child_counts(world: World) -> None:
     ip = world.plan("one")["one"].ip
-    world.start("sh", "-c", '"$@" & wait', "sh", sys.executable, "-I", "-c", BIND, "SOCK_DGRAM", ip, 4433,
+    world.start("sh", "-c", '"$@" & wait', "sh", sys.executable, "-I", "-c", BIND, "SOCK_DGRAM", ip, PORT,
                 ready=Readiness(kind="udp"))
     world.environment.wait_for_service_ready("one", SOON)
 
@@ -195,7 +197,7 @@ def test_an_early_end_is_told_with_probe_time_status_and_last_words(world: World
     said = world.refusal(600)
     assert time.monotonic() - began < SOON
     pattern = (r"service one ended before it was ready, after \d\.\d\d s: exit code 3 "
-               r"\(no udp socket at 127[0-9.]+:4433\)\n  stderr ends with: line 2 \| line 3 \| line 4")
+               r"\(no udp socket at 127[0-9.]+:\d+\)\n  stderr ends with: line 2 \| line 3 \| line 4")
     assert re.fullmatch(pattern, said), said
 
 
