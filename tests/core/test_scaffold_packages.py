@@ -93,6 +93,16 @@ def test_the_generated_tests_pass(author: Author, kind: str) -> None:
     assert " skipped" not in done.stdout
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("protocol", "report", "command")])
+def test_the_example_runs(author: Author, kind: str) -> None:
+    for plugin in ("panther_protocol_minip", "panther_service_ping_pong", "panther_env_localhost"):
+        pytest.importorskip(plugin, reason=f"needs {plugin}")
+    (example,) = (author.package(kind) / "examples").iterdir()
+    done = author.run("-m", "panther_core", "run", example)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 pass" in done.stdout
+
+
 def test_the_generated_code_is_clean(author: Author) -> None:
     packages = [author.package(kind) for kind in KINDS]
     checks = (("ruff", "check"), ("ruff", "format", "--check"))
