@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -183,16 +184,26 @@ def test_later_changes_of_the_table_have_no_effect() -> None:
     assert not light.transition_to(Light.RED)
 
 
+class Yielding(Enum):
+    """Lets other threads in whenever a state is looked up in the table."""
+
+    OPEN = "open"
+    TAKEN = "taken"
+
+    def __hash__(self) -> int:
+        time.sleep(0)
+        return hash(self.value)
+
+
 def test_of_competing_transitions_exactly_one_wins() -> None:
+    def compete(door: StateManager[Yielding], won: list[bool], begin: threading.Barrier) -> None:
+        begin.wait()
+        won.append(door.transition_to(Yielding.TAKEN))
+
     for _ in range(50):
-        light, won = StateManager(Light.RED, {**TABLE, Light.GREEN: []}), list[bool]()
+        door, won = StateManager(Yielding.OPEN, {Yielding.OPEN: [Yielding.TAKEN], Yielding.TAKEN: []}), list[bool]()
         begin = threading.Barrier(4)
-
-        def compete(light: StateManager[Light], won: list[bool], begin: threading.Barrier) -> None:
-            begin.wait()
-            won.append(light.transition_to(Light.GREEN))
-
-        threads = [threading.Thread(target=compete, args=(light, won, begin)) for _ in range(4)]
+        threads = [threading.Thread(target=compete, args=(door, won, begin)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -420,6 +420,7 @@ def test_endlessly_many_names_do_not_fill_the_memory_and_all_arrive() -> None:
         manager.emit(event(f"work.{number}", number))
     assert numbers(observer.events) == list(range(10_000))
     assert len(manager._routes) <= 4096
+    assert len(manager._subscriptions[0].interest) <= 4096
 
 
 def with_handler(make: Callable[[], Any]) -> str:
