@@ -22,7 +22,7 @@ from panther_core.process.commands import LocalCommandProcessor
 from panther_core.process.launcher import LocalLauncher, LocalProcess
 from panther_core.process.supervisor import frame, unframe
 from panther_core.process.usage import Sampler
-from panther_hookspecs import BaseEvent, TestExecutionError
+from panther_hookspecs import BaseEvent, ResourceExhaustionException, TestExecutionError
 
 _PROGRAM = Path(__file__).with_name("supervisor.py")
 _END_PATIENCE = 30.0
@@ -57,11 +57,15 @@ class Supervisor:
               emit: Callable[[BaseEvent], None] | None = None) -> Self:
         """Start the child program for one run. ``emit`` receives an event for each command that is run to its end."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            child = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_PROGRAM), str(theirs.fileno())], pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/",
-                env={"PANTHER_SUPERVISOR": run_id})
+        command = [sys.executable, "-I", "-S", str(_PROGRAM), str(theirs.fileno())]
+        try:
+            with theirs:
+                child = subprocess.Popen(
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    start_new_session=True, cwd="/", env={"PANTHER_SUPERVISOR": run_id})
+        except OSError as error:
+            ours.close()
+            raise ResourceExhaustionException(f"the process supervisor could not be started: {error}") from error
         supervisor = cls(run_id=run_id, output_limit=output_limit, sampler=Sampler(sample_interval), child=child,
                          link=ours)
         supervisor.launcher = LocalLauncher(

@@ -95,10 +95,13 @@ def children_of(pid: int) -> list[int]:
 
 def descendants(roots: Iterable[int]) -> list[int]:
     """Return ``roots`` and everything below them, parents first."""
-    found = list(dict.fromkeys(roots))
-    for pid in found:
-        found.extend(child for child in children_of(pid) if child not in found)
-    return found
+    found = dict.fromkeys(roots)
+    waiting = list(found)
+    for pid in waiting:
+        new = [child for child in children_of(pid) if child not in found]
+        found.update(dict.fromkeys(new))
+        waiting += new
+    return list(found)
 
 
 def program_below(pid: int, forks: int, argv: list[bytes]) -> int:
@@ -191,10 +194,10 @@ class Worker:
     def run(self, wake: int, engine: int) -> None:
         """Serve until the engine closes its end or has gone.
 
-        ``engine`` is its pidfd: a process that the engine has forked may hold the socket open when the engine has gone.
+        ``engine`` is its pidfd, or -1: a process that the engine has forked may hold the socket open when it has gone.
         """
         poll = select.poll()
-        for fd in (self.link.fileno(), wake, engine):
+        for fd in (self.link.fileno(), wake, *([engine] if engine >= 0 else [])):
             poll.register(fd, select.POLLIN)
         while True:
             busy = self.killing or self.undelivered
@@ -396,7 +399,7 @@ def work(link: socket.socket, engine: int) -> None:
     worker.tell("ready", os.getpid(), int(_read("/proc/self/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     try:
         worker.flush()
-        worker.run(wake, os.pidfd_open(engine))
+        worker.run(wake, _pidfd(engine))
     except (BrokenPipeError, ConnectionResetError, ProcessLookupError):
         return
     except Exception:
@@ -404,6 +407,15 @@ def work(link: socket.socket, engine: int) -> None:
         raise
     finally:
         worker.end()
+
+
+def _pidfd(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        return -1  # An old kernel, or a sandbox that refuses the call: the socket alone has to tell.
 
 
 def guard(worker: int) -> None:
