@@ -58,7 +58,7 @@ def _excerpt(mark: Mark) -> str:
         return ""
     line = mark.source.lines[mark.line - 1].rstrip()
     start = max(0, mark.column - _LONGEST_LINE // 2) if len(line) > _LONGEST_LINE else 0
-    shown = "".join(each if each.isprintable() else " " for each in line[start:start + _LONGEST_LINE])
+    shown = "".join(each if each.isprintable() else " " for each in line[start : start + _LONGEST_LINE])
     number = f"{mark.line:7d}"
     return f"\n{number} | {shown}\n{' ' * len(number)} | {' ' * (mark.column - 1 - start)}^"
 

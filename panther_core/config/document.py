@@ -82,8 +82,9 @@ class _Reader:
     _bytes: int = 0
     _files: int = 0
 
-    def read(self, path: Path, name: str, including: tuple[Path, ...], at: KeyPath = (), *,
-             folder: Path) -> Node | None:
+    def read(
+        self, path: Path, name: str, including: tuple[Path, ...], at: KeyPath = (), *, folder: Path
+    ) -> Node | None:
         """Return the tree of a file, or None if there is none to return."""
         self._files += 1
         if self._files > MOST_FILES:
@@ -98,7 +99,7 @@ class _Reader:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = data[:error.start].count(b"\n") + 1
+            line = data[: error.start].count(b"\n") + 1
             raise failure(f"{name}:{line}", "is not UTF-8 text") from error
         return self.parse(text, Source(name, text.splitlines(), folder), at, (*including, path.resolve()))
 
@@ -126,7 +127,7 @@ class _Reader:
 
 def _syntax_error(error: Exception, text: str, source: Source) -> Diagnostic:
     if isinstance(error, ReaderError):
-        before = text[:error.position]
+        before = text[: error.position]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return Diagnostic(f"the character U+{_code(error):04X} is not allowed in YAML", Mark(source, line, column))
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
@@ -256,8 +257,11 @@ class _Builder:
         if name in self.reader.environ:
             return Node(self.reader.environ[name], mark, path, loose=True)
         if default is None:
-            self._report(node, path, f"the environment variable {name} is not set"
-                                     f" (to do without it: !env {{name: {name}, default: ...}})")
+            self._report(
+                node,
+                path,
+                f"the environment variable {name} is not set (to do without it: !env {{name: {name}, default: ...}})",
+            )
         return default or Node(None, mark, path)
 
     def _report(self, node: Any, path: KeyPath, message: str) -> None:

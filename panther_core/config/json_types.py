@@ -18,9 +18,14 @@ from panther_hookspecs import Quantity, Share
 Schema = dict[str, Any]
 
 _SCALARS: Mapping[Any, Schema] = {
-    bool: {"type": "boolean"}, int: {"type": "integer"}, float: {"type": "number"}, str: {"type": "string"},
-    Path: {"type": "string"}, type(None): {"type": "null"},
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    str: {"type": "string"},
+    Path: {"type": "string"},
+    type(None): {"type": "null"},
 }
+_SHARE = r"^\s*\+?((0*100(\.0+)?|0*\d{1,2}(\.\d+)?)\s*%|0+(\.\d+)?|0*1(\.0+)?)\s*$"
 _BOUNDS: Mapping[str, str] = {">=": "minimum", ">": "exclusiveMinimum", "<=": "maximum", "<": "exclusiveMaximum"}
 
 
@@ -53,10 +58,11 @@ def _class(type_: Any, above: tuple[type[Any], ...]) -> Schema:
 def _quantity(type_: type[Quantity]) -> Schema:
     units = "|".join(unit for unit in type_.UNITS if unit)
     number: Schema = {"type": "number", "minimum": 0}
+    pattern = rf"^\s*\+?\d+(\.\d+)?\s*({units})?\s*$"
     if issubclass(type_, Share):
         number["maximum"] = 1
-    return {"anyOf": [number, {"type": "string", "pattern": rf"^\s*\+?\d+(\.\d+)?\s*({units})?\s*$"}],
-            "examples": [type_.EXAMPLE]}
+        pattern = _SHARE
+    return {"anyOf": [number, {"type": "string", "pattern": pattern}], "examples": [type_.EXAMPLE]}
 
 
 def _array(origin: Any, arguments: tuple[Any, ...], above: tuple[type[Any], ...]) -> Schema:
@@ -82,8 +88,11 @@ def object_schema(class_: type[Any], above: tuple[type[Any], ...] = ()) -> Schem
 
 def properties_of(class_: type[Any], above: tuple[type[Any], ...] = ()) -> Schema:
     """Return the schemas of the fields of an attrs class by key."""
-    return {key: field_schema(field, (*above, class_))
-            for key, field in fields_of(class_).items() if not field.metadata.get(REST)}
+    return {
+        key: field_schema(field, (*above, class_))
+        for key, field in fields_of(class_).items()
+        if not field.metadata.get(REST)
+    }
 
 
 def field_schema(field: attrs.Attribute[Any], above: tuple[type[Any], ...] = ()) -> Schema:

@@ -12,8 +12,14 @@ from panther_core.config.overrides import apply_overrides
 from panther_core.registry import Registry
 
 
-def load_experiment(path: Path | str, registry: Registry, *, sets: Iterable[str] = (),
-                    environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> ExperimentConfig:
+def load_experiment(
+    path: Path | str,
+    registry: Registry,
+    *,
+    sets: Iterable[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+) -> ExperimentConfig:
     """Load an experiment file and check all of it; InvalidConfigurationError lists every error with its place.
 
     ``sets`` are overrides from the command line, each ``path.to.key=value``. Relative paths in the file count from

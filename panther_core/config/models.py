@@ -27,7 +27,7 @@ def _printable(_instance: object, _attribute: attrs.Attribute[str], value: str) 
         raise ValueError(f"a name is one line of at most {_LONGEST_NAME} printable characters, got {value!r}")
 
 
-def _more_than_0(_instance: object, _attribute: attrs.Attribute[float], value: float) -> None:
+def _more_than_0(_instance: object, _attribute: attrs.Attribute[Seconds], value: Seconds) -> None:
     if value <= 0:
         raise ValueError(f"must be more than 0, got {value:g}")
 
@@ -38,7 +38,8 @@ class NetworkEnvironmentConfig:
 
     type: str = attrs.field(metadata={"help": "Name of the network environment.", SHORT: True})
     options: Mapping[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "Keys of that network environment.", REST: True})
+        factory=dict, metadata={"help": "Keys of that network environment.", REST: True}
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a file would say."""
@@ -51,7 +52,8 @@ class ExecutionEnvironmentConfig:
 
     type: str = attrs.field(metadata={"help": "Name of the execution environment.", SHORT: True})
     options: Mapping[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "Keys of that execution environment.", REST: True})
+        factory=dict, metadata={"help": "Keys of that execution environment.", REST: True}
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a file would say."""
@@ -102,8 +104,9 @@ class ProvisionerConfig:
 class ServiceConfig:
     """One participant; what is not named here are the options of its implementation."""
 
-    implementation: str = attrs.field(default="", metadata={
-        "help": "Name of the implementation; that of the test case if left out.", SHORT: True})
+    implementation: str = attrs.field(
+        default="", metadata={"help": "Name of the implementation; that of the test case if left out.", SHORT: True}
+    )
     role: str = option("", help="Role in the protocol; the service's own name if the protocol has such a role.")
     version: str = option("", help="Version of the implementation; the first one that it knows if left out.")
     target: str = option("", help="The service it talks to; the only one of the right role if left out.")
@@ -111,7 +114,8 @@ class ServiceConfig:
     environment: Mapping[str, str] = option(factory=dict, help="Environment variables of the program.")
     ready: Readiness | None = option(None, help="How to know that it is ready; replaces what the implementation says.")
     options: Mapping[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "Keys of that implementation.", REST: True})
+        factory=dict, metadata={"help": "Keys of that implementation.", REST: True}
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a file would say."""
@@ -168,28 +172,46 @@ class TestCaseConfig:
 
     name: str = option(help="Name of the test case, unique in the file.", validator=_printable)
     description: str = option("", help="What it shows, for reports.")
-    type: TestTypeConfig = option(TestTypeConfig(type="functional"), converter=_test_type,
-                                  help="Test type: a name, or a mapping of type and its own keys.")
+    type: TestTypeConfig = attrs.field(
+        default=TestTypeConfig(type="functional"),
+        converter=_test_type,
+        metadata={"help": "Test type: a name, or a mapping of type and its own keys."},
+    )
     protocol: str = option("", help="Protocol that the services speak.")
     scenario: str = option("", help="Scenario of the protocol; its first one if left out.")
     parameters: Mapping[str, Any] = option(factory=dict, help="Parameters of the scenario.")
     implementation: str = option("", help="Implementation of every role that no service plays otherwise.")
-    services: Mapping[str, ServiceConfig] = option(factory=dict, converter=_services, help="The participants, by name.")
-    network_environment: NetworkEnvironmentConfig | None = option(
-        None, converter=_network, help="Where the services run: a name, or a mapping of type and its own keys.")
-    execution_environments: tuple[ExecutionEnvironmentConfig, ...] = option(
-        (), converter=_instruments, help="What watches the services: one or a list, each a name or a mapping.")
-    timeout: Seconds = option(Seconds(60), converter=_seconds, validator=_more_than_0,
-                              help="Longest time of one attempt.")
+    services: Mapping[str, ServiceConfig] = attrs.field(
+        factory=dict, converter=_services, metadata={"help": "The participants, by name."}
+    )
+    network_environment: NetworkEnvironmentConfig | None = attrs.field(
+        default=None,
+        converter=_network,
+        metadata={"help": "Where the services run: a name, or a mapping of type and its own keys."},
+    )
+    execution_environments: tuple[ExecutionEnvironmentConfig, ...] = attrs.field(
+        default=(),
+        converter=_instruments,
+        metadata={"help": "What watches the services: one or a list, each a name or a mapping."},
+    )
+    timeout: Seconds = attrs.field(
+        default=Seconds(60),
+        converter=_seconds,
+        validator=_more_than_0,
+        metadata={"help": "Longest time of one attempt."},
+    )
     repeat: int = option(1, validator=_at_least_1, help="How often every cell of the matrix is run.")
     retry_count: int = option(0, validator=_at_least_0, help="Further attempts when one is not as expected.")
-    checks: tuple[Mapping[str, Any], ...] = option((), converter=_as_tuple,
-                                                   help="What must hold besides the scenario's own check.")
+    checks: tuple[Mapping[str, Any], ...] = attrs.field(
+        default=(), converter=_as_tuple, metadata={"help": "What must hold besides the scenario's own check."}
+    )
     expect: Any = option("pass", help="Expected verdict: one, a list, or a list of {when, verdict, reason}.")
     links: Mapping[str, LinkSpec] = option(factory=dict, help="Impairments by link, a-b or * for all.")
     capture: bool = option(False, help="Record the packets.")
     exclusive: bool = option(False, help="Run it alone on the machine.")
-    labels: tuple[str, ...] = option((), converter=_as_tuple, help="Labels that a system must have to run it.")
+    labels: tuple[str, ...] = attrs.field(
+        default=(), converter=_as_tuple, metadata={"help": "Labels that a system must have to run it."}
+    )
     matrix: Mapping[str, Any] = option(factory=dict, help="Axes by name, each a list of values; exclude and include.")
 
     def to_dict(self) -> dict[str, Any]:
@@ -224,15 +246,25 @@ class ExperimentConfig:
     name: str = option(help="Name of the experiment.", validator=_printable)
     description: str = option("", help="What it is about, for reports.")
     protocol: str = option("", help="Protocol of all test cases that name none.")
-    test_cases: tuple[TestCaseConfig, ...] = option(converter=_test_cases, help="What to show, one by one.")
-    network_environment: NetworkEnvironmentConfig | None = option(
-        None, converter=_network, help="Network environment of all test cases that name none.")
-    execution_environment: tuple[ExecutionEnvironmentConfig, ...] = option(
-        (), converter=_instruments, help="Execution environments of all test cases that name none.")
-    observers: tuple[ObserverConfig, ...] = option(
-        (), converter=_observers, help="Observers besides those that always take part: names or mappings.")
-    provisioners: tuple[ProvisionerConfig, ...] = option(
-        (), converter=_provisioners, help="Where the systems come from; this machine if left out.")
+    test_cases: tuple[TestCaseConfig, ...] = attrs.field(
+        converter=_test_cases, metadata={"help": "What to show, one by one."}
+    )
+    network_environment: NetworkEnvironmentConfig | None = attrs.field(
+        default=None, converter=_network, metadata={"help": "Network environment of all test cases that name none."}
+    )
+    execution_environment: tuple[ExecutionEnvironmentConfig, ...] = attrs.field(
+        default=(),
+        converter=_instruments,
+        metadata={"help": "Execution environments of all test cases that name none."},
+    )
+    observers: tuple[ObserverConfig, ...] = attrs.field(
+        default=(),
+        converter=_observers,
+        metadata={"help": "Observers besides those that always take part: names or mappings."},
+    )
+    provisioners: tuple[ProvisionerConfig, ...] = attrs.field(
+        default=(), converter=_provisioners, metadata={"help": "Where the systems come from; this machine if left out."}
+    )
     seed: int = option(0, validator=_at_least_0, help="The one number from which every random choice comes.")
     tree: Node | None = attrs.field(default=None, init=False, eq=False, repr=False)
     """The file with its positions, defaults not yet merged; None for an experiment made in Python."""
@@ -287,8 +319,14 @@ def installed() -> Registry:
     return PluginManager.load().registry
 
 
-_SECTIONS = (NetworkEnvironmentConfig, ExecutionEnvironmentConfig, TestTypeConfig, ServiceConfig, ObserverConfig,
-             ProvisionerConfig)
+_SECTIONS = (
+    NetworkEnvironmentConfig,
+    ExecutionEnvironmentConfig,
+    TestTypeConfig,
+    ServiceConfig,
+    ObserverConfig,
+    ProvisionerConfig,
+)
 
 
 def _written(value: Any) -> Any:

@@ -39,13 +39,13 @@ def _split(text: str, source: Source) -> tuple[list[str], str]:
     while match := _STEP.match(text, position):
         steps.append(next(group for group in match.groups() if group is not None).strip())
         position = match.end()
-        if text[position:position + 1] == ".":
+        if text[position : position + 1] == ".":
             position += 1
-        elif text[position:position + 1] != "[":
+        elif text[position : position + 1] != "[":
             break
-    if not steps or text[position:position + 1] != "=":
+    if not steps or text[position : position + 1] != "=":
         raise _refused("write it as path.to.key=value (a step with dots in it is quoted)", source, ())
-    return steps, text[position + 1:]
+    return steps, text[position + 1 :]
 
 
 def _relocated(node: Node, mark: Mark, path: KeyPath, text: str) -> Node:
@@ -105,8 +105,9 @@ def _moved(node: Node, path: KeyPath) -> Node:
     if isinstance(node.value, dict):
         return attrs.evolve(node, path=path, value={key: _moved(each, (*path, key)) for key, each in node.items()})
     if isinstance(node.value, tuple):
-        return attrs.evolve(node, path=path, value=tuple(
-            _moved(each, (*path, index)) for index, each in enumerate(node.value)))
+        return attrs.evolve(
+            node, path=path, value=tuple(_moved(each, (*path, index)) for index, each in enumerate(node.value))
+        )
     return attrs.evolve(node, path=path)
 
 

@@ -60,19 +60,29 @@ def experiment_schema(registry: Registry) -> dict[str, Any]:
         "description": "An experiment. Every key of a test case may stand at the top level as a default for all.",
         "type": "object",
         "properties": {
-            **own, **defaults,
+            **own,
+            **defaults,
             "observers": _many(fields["observers"].metadata["help"], "observer"),
             "provisioners": _many(fields["provisioners"].metadata["help"], "provisioner"),
-            "test_cases": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/test_case"},
-                           "description": fields["test_cases"].metadata["help"]},
+            "test_cases": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"$ref": "#/$defs/test_case"},
+                "description": fields["test_cases"].metadata["help"],
+            },
         },
         "required": ["name", "test_cases"],
         "additionalProperties": False,
-        "allOf": _parameters(registry),
+        **_parameters(registry),
         "$defs": {
             **{name: _section(registry, *each) for name, each in _SECTIONS.items()},
-            "test_case": {"type": "object", "properties": _removable(case), "required": ["name"],
-                          "additionalProperties": False, "allOf": _parameters(registry)},
+            "test_case": {
+                "type": "object",
+                "properties": _removable(case),
+                "required": ["name"],
+                "additionalProperties": False,
+                **_parameters(registry),
+            },
             "check": _check(),
             "verdict": {"enum": [each.value for each in Verdict]},
             "matrix": _matrix(),
@@ -90,8 +100,11 @@ def _case_properties(registry: Registry) -> Schema:
         "scenario": {"enum": _unique(scenario.name for each in protocols for scenario in each.scenarios)},
         "parameters": {"type": "object"},
         "implementation": {"enum": list(registry.names(ServiceDescriptor))},
-        "services": {"type": "object", "propertyNames": {"pattern": f"^{SERVICE_NAME}$"},
-                     "additionalProperties": {"$ref": "#/$defs/service"}},
+        "services": {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{SERVICE_NAME}$"},
+            "additionalProperties": {"$ref": "#/$defs/service"},
+        },
         "network_environment": {"$ref": "#/$defs/network_environment"},
         "execution_environments": _many("", "execution_environment", alone=True),
         "checks": {"type": "array", "items": {"$ref": "#/$defs/check"}},
@@ -102,15 +115,20 @@ def _case_properties(registry: Registry) -> Schema:
     for key, schema in special.items():
         found[key] = {**schema, "description": fields[key].metadata["help"]}
     found["execution_environment"] = {
-        **found["execution_environments"], "description": "Same as execution_environments."}
+        **found["execution_environments"],
+        "description": "Same as execution_environments.",
+    }
     return found
 
 
 def _removable(properties: Schema) -> Schema:
     """Return the keys of a test case, which may be empty to take a default away."""
-    return {key: schema if key == "name" else {"anyOf": [schema, {"type": "null"}],
-                                               "description": schema.get("description", "")}
-            for key, schema in properties.items()}
+    return {
+        key: schema
+        if key == "name"
+        else {"anyOf": [schema, {"type": "null"}], "description": schema.get("description", "")}
+        for key, schema in properties.items()
+    }
 
 
 def _unique(names: Iterable[str]) -> list[str]:
@@ -128,36 +146,50 @@ def _section(registry: Registry, kind: type[Descriptor], config: type[Any], name
     names = list(registry.names(kind))
     described = {"enum": names, "description": f"Name of the {kind.KIND.replace('_', ' ')}."}
     own = {**properties_of(config), name_key: described}
-    rules = [{"if": {"properties": {name_key: {"const": each.name}}, "required": [name_key]},
-              "then": {"properties": {**_options(registry, each), **own}, "additionalProperties": False,
-                       "description": each.summary}}
-             for each in registry.all(kind)]
+    rules = [
+        {
+            "if": {"properties": {name_key: {"const": each.name}}, "required": [name_key]},
+            "then": {
+                "properties": {**_options(each), **own, **_role(registry, each)},
+                "additionalProperties": False,
+                "description": each.summary,
+            },
+        }
+        for each in registry.all(kind)
+    ]
     mapping: Schema = {"type": "object", "properties": own, **({"allOf": rules} if rules else {})}
     return {"anyOf": [{"enum": names}, mapping]}
 
 
-def _options(registry: Registry, descriptor: Descriptor) -> Schema:
+def _options(descriptor: Descriptor) -> Schema:
     try:
-        found = properties_of(descriptor.options)
+        return properties_of(descriptor.options)
     except Exception as error:  # noqa: BLE001 - a plugin's own class may be broken in any way; its section stays open
         return {"*": {"description": f"the options cannot be read: {type(error).__name__}: {error}"}}
-    if isinstance(descriptor, ServiceDescriptor):
-        protocol = next((each for each in registry.all(ProtocolDescriptor) if each.name == descriptor.protocol), None)
-        if protocol is not None:
-            found["role"] = {"enum": [role.name for role in protocol.roles]}
-    return found
 
 
-def _parameters(registry: Registry) -> list[Schema]:
-    """Return the rules that bind the parameters to the scenario."""
+def _role(registry: Registry, descriptor: Descriptor) -> Schema:
+    """Return the roles of the protocol that an implementation speaks."""
+    speaks = descriptor.protocol if isinstance(descriptor, ServiceDescriptor) else ""
+    roles = [role.name for each in registry.all(ProtocolDescriptor) if each.name == speaks for role in each.roles]
+    return {"role": {"enum": roles, "description": "Role in the protocol."}} if roles else {}
+
+
+def _parameters(registry: Registry) -> Schema:
+    """Return the rules that bind the parameters to the scenario, if there are any."""
     by_name: dict[str, list[Schema]] = {}
     for protocol in registry.all(ProtocolDescriptor):
         for scenario in protocol.scenarios:
             schema = {key: value for key, value in object_schema(scenario.parameters).items() if key != "required"}
             by_name.setdefault(scenario.name, []).append({**schema, "description": scenario.summary})
-    return [{"if": {"properties": {"scenario": {"const": name}}, "required": ["scenario"]},
-             "then": {"properties": {"parameters": {"anyOf": [*schemas, {"type": "null"}]}}}}
-            for name, schemas in by_name.items()]
+    rules = [
+        {
+            "if": {"properties": {"scenario": {"const": name}}, "required": ["scenario"]},
+            "then": {"properties": {"parameters": {"anyOf": [*schemas, {"type": "null"}]}}},
+        }
+        for name, schemas in by_name.items()
+    ]
+    return {"allOf": rules} if rules else {}
 
 
 def _check() -> Schema:
@@ -177,7 +209,9 @@ def _expect() -> Schema:
     verdict = {"$ref": "#/$defs/verdict"}
     verdicts: Schema = {"anyOf": [verdict, {"type": "array", "items": verdict, "minItems": 1}]}
     rule: Schema = {
-        "type": "object", "required": ["verdict"], "additionalProperties": False,
+        "type": "object",
+        "required": ["verdict"],
+        "additionalProperties": False,
         "properties": {
             "when": {"type": "object", "description": "Values of axes, services or other names of a cell."},
             "verdict": verdicts,
@@ -191,8 +225,10 @@ def _matrix() -> Schema:
     cells: Schema = {"type": "array", "items": {"type": "object", "minProperties": 1}}
     return {
         "type": "object",
-        "properties": {"exclude": {**cells, "description": "Combinations of values to leave out."},
-                       "include": {**cells, "description": "Cells to add."}},
+        "properties": {
+            "exclude": {**cells, "description": "Combinations of values to leave out."},
+            "include": {**cells, "description": "Cells to add."},
+        },
         "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, {"const": "*"}, {"type": "null"}]},
         "description": "Axes: services or key paths of the test case, each with a list of values or * for all.",
     }

@@ -73,13 +73,13 @@ def _report(node: Node, flaw: Flaw, findings: Findings) -> None:
 def converter() -> cattrs.Converter:
     """Return the strict converter."""
     made = cattrs.Converter(detailed_validation=False)
-    made.register_structure_hook_factory(
-        functools.partial(_has_origin, UNION_TYPES), functools.partial(_union, made))
+    made.register_structure_hook_factory(functools.partial(_has_origin, UNION_TYPES), functools.partial(_union, made))
     made.register_structure_hook_func(functools.partial(_has_origin, (Literal,)), read_literal)
     for containers, factory in ((LISTS, _list), (SETS, _set), (MAPPINGS, _mapping)):
         for container in containers:
             made.register_structure_hook_factory(
-                functools.partial(_is_container, container), functools.partial(factory, made))
+                functools.partial(_is_container, container), functools.partial(factory, made)
+            )
     made.register_structure_hook_func(lambda type_: type_ is Any or type_ is object, lambda value, _: read_any(value))
     made.register_structure_hook_factory(_is_attrs, functools.partial(_attrs, made))
     made.register_structure_hook_func(_is_enum, read_enum)
@@ -250,8 +250,9 @@ def _attrs(made: cattrs.Converter, class_: type[Any]) -> Hook:
     return hook
 
 
-def _read_fields(made: cattrs.Converter, fields: Mapping[str, attrs.Attribute[Any]], value: Mapping[str, Any]) -> tuple[
-        dict[str, Any], list[str], list[Flaw]]:
+def _read_fields(
+    made: cattrs.Converter, fields: Mapping[str, attrs.Attribute[Any]], value: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str], list[Flaw]]:
     """Return the values of the fields, the keys that are none, and what is wrong with the values."""
     given: dict[str, Any] = {}
     unknown: list[str] = []
@@ -284,7 +285,8 @@ def _instance(class_: type[Any], given: Mapping[str, Any]) -> Any:
 
 
 def _failed_validators(
-        class_: type[Any], fields: Mapping[str, attrs.Attribute[Any]], given: Mapping[str, Any]) -> Iterable[Flaw]:
+    class_: type[Any], fields: Mapping[str, attrs.Attribute[Any]], given: Mapping[str, Any]
+) -> Iterable[Flaw]:
     """Yield what the validators of the given fields refuse, each with its own key."""
     probe: Any = object.__new__(class_)
     for key, value in given.items():

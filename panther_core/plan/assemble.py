@@ -88,23 +88,43 @@ class _Assembly:
             return Assembled(None, "", tuple(findings.found))
         cell = {change.axis: change.text for change in view.cell}
         case = PlannedCase(
-            case_id="", name=view.template.name, cell=cell, protocol=protocol,
-            scenario=scenario[0] if scenario else None, parameters=scenario[1] if scenario else None,
-            services=services, network=network.descriptor, network_options=network.options, instruments=watched,
-            test_type=test_type.descriptor, test_type_options=test_type.options,
-            checks=tuple(check for check, _ in found_checks), expect=expected(view.template.rules, view.facts),
-            timeout=float(simple.config.timeout), retry_count=simple.config.retry_count,
-            exclusive=simple.config.exclusive or test_type.descriptor.exclusive, labels=frozenset(simple.config.labels),
-            links=found_links, capture=simple.config.capture, unsupported="; ".join(casting.unsupported))
+            case_id="",
+            name=view.template.name,
+            cell=cell,
+            protocol=protocol,
+            scenario=scenario[0] if scenario else None,
+            parameters=scenario[1] if scenario else None,
+            services=services,
+            network=network.descriptor,
+            network_options=network.options,
+            instruments=watched,
+            test_type=test_type.descriptor,
+            test_type_options=test_type.options,
+            checks=tuple(check for check, _ in found_checks),
+            expect=expected(view.template.rules, view.facts),
+            timeout=float(simple.config.timeout),
+            retry_count=simple.config.retry_count,
+            exclusive=simple.config.exclusive or test_type.descriptor.exclusive,
+            labels=frozenset(simple.config.labels),
+            links=found_links,
+            capture=simple.config.capture,
+            unsupported="; ".join(casting.unsupported),
+        )
         return Assembled(case, self._content(case, [content_of(each, players[each.name]) for each in services]))
 
     def _content(self, case: PlannedCase, services: list[str]) -> str:
         """Return everything that decides what the case does, as text."""
         view, resolver = self.view, self.resolver
-        parts: list[Resolved[Any]] = [resolver.simple(view.simple()), resolver.checks(view.get("checks")),
-                                      resolver.links(view.get("links"))]
-        sections = [*self._resolved("network_environment"), *self._resolved("type"),
-                    *self._resolved("execution_environments")]
+        parts: list[Resolved[Any]] = [
+            resolver.simple(view.simple()),
+            resolver.checks(view.get("checks")),
+            resolver.links(view.get("links")),
+        ]
+        sections = [
+            *self._resolved("network_environment"),
+            *self._resolved("type"),
+            *self._resolved("execution_environments"),
+        ]
         if case.protocol:
             parts.append(resolver.scenario(case.protocol, view.get("scenario"), view.get("parameters")))
         texts = [each.content for each in (*parts, *sections)]
@@ -130,8 +150,10 @@ class _Assembly:
         found = [self._value(each) for each in self._resolved("network_environment")]
         if not found:
             names = self.resolver.registry.names(NetworkEnvironmentDescriptor)
-            self.findings.add(self.view.template.node, "the key 'network_environment' is missing"
-                                                       f" (installed: {', '.join(names) or 'none'})")
+            self.findings.add(
+                self.view.template.node,
+                f"the key 'network_environment' is missing (installed: {', '.join(names) or 'none'})",
+            )
         return found[0] if found else None
 
     def _test_type(self) -> TestTypeSection | None:
@@ -139,7 +161,8 @@ class _Assembly:
             node = self.view.template.node
             default = self.resolver.keep("type", lambda: Node(FUNCTIONAL, node.mark, node.path), node)
             return self._value(  # type: ignore[no-any-return]
-                self.resolver.section(default, TestTypeDescriptor, TestTypeConfig))
+                self.resolver.section(default, TestTypeDescriptor, TestTypeConfig)
+            )
         return next((self._value(each) for each in self._resolved("type")), None)
 
     def _instruments(self) -> list[InstrumentSection]:
@@ -179,8 +202,11 @@ class _Assembly:
                 if shared and node is not None:
                     reason = _conflict(one, other)
                     if reason:
-                        self.findings.add(node.elements()[index], f"{one.descriptor.name} and {other.descriptor.name} "
-                                                                  f"cannot both watch {', '.join(shared)}: {reason}")
+                        self.findings.add(
+                            node.elements()[index],
+                            f"{one.descriptor.name} and {other.descriptor.name} "
+                            f"cannot both watch {', '.join(shared)}: {reason}",
+                        )
 
     def _check_links(self, links: Mapping[str, LinkSpec], names: tuple[str, ...]) -> None:
         node = self.view.get("links")
@@ -198,8 +224,9 @@ class _Assembly:
                 place, _ = node.find((next(iter(node.value)), "service"))
                 self.findings.add(place, f"no service {service!r}{one_of(service, names, 'there are')}")
 
-    def _check_capabilities(self, network: NetworkSection | None, links: Mapping[str, LinkSpec],
-                            players: Mapping[str, Any]) -> None:
+    def _check_capabilities(
+        self, network: NetworkSection | None, links: Mapping[str, LinkSpec], players: Mapping[str, Any]
+    ) -> None:
         if network is None:
             return
         can, name = network.descriptor.capabilities, network.descriptor.name
@@ -216,10 +243,15 @@ class _Assembly:
         wanted.extend(("ipv6", player.section.node) for player in players.values() if player.section.wants_ip6)
         for capability, place in wanted:
             if capability not in can:
-                others = [each.name for each in self.resolver.registry.all(NetworkEnvironmentDescriptor)
-                          if capability in each.capabilities]
-                self.findings.add(place or self.view.template.node, f"{name} cannot do {capability}"
-                                  f" (environments that can: {', '.join(others) or 'none installed'})")
+                others = [
+                    each.name
+                    for each in self.resolver.registry.all(NetworkEnvironmentDescriptor)
+                    if capability in each.capabilities
+                ]
+                self.findings.add(
+                    place or self.view.template.node,
+                    f"{name} cannot do {capability} (environments that can: {', '.join(others) or 'none installed'})",
+                )
 
 
 def _dependencies(network: NetworkSection | None) -> Mapping[str, tuple[str, ...]]:

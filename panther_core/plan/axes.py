@@ -37,8 +37,11 @@ class MatrixReader:
         if not node.is_mapping:
             self.findings.add(node, "a matrix is a mapping of axes, each with a list of values")
             return Matrix()
-        axes = [axis for name, values in node.items()
-                if name not in _RESERVED and (axis := self._axis(node, name, values)) is not None]
+        axes = [
+            axis
+            for name, values in node.items()
+            if name not in _RESERVED and (axis := self._axis(node, name, values)) is not None
+        ]
         for name, first in {axis.changes[0].path: axis.name for axis in reversed(axes)}.items():
             for axis in axes:
                 if axis.changes[0].path == name and axis.name != first:
@@ -118,8 +121,11 @@ class MatrixReader:
             names = [each.name for each in protocol.scenarios]
         elif path[0] == "services" and len(path) == 2 and protocol:  # noqa: PLR2004 - services and the service's name
             role = self._role(str(path[1]))
-            names = [each.name for each in self.registry.all(ServiceDescriptor)
-                     if each.protocol == protocol.name and (not each.roles or role in each.roles)]
+            names = [
+                each.name
+                for each in self.registry.all(ServiceDescriptor)
+                if each.protocol == protocol.name and (not each.roles or role in each.roles)
+            ]
         else:
             self.findings.add(value, "'*' stands for the implementations of a service or the scenarios of a protocol")
             return
@@ -162,8 +168,9 @@ class MatrixReader:
         by_axis = {change.axis: change for change in cell}
         if set(by_axis) == {axis.name for axis in matrix.axes}:
             ordered = tuple(by_axis[axis.name] for axis in matrix.axes)
-            if all(change in axis.changes for change, axis in zip(ordered, matrix.axes, strict=True)) \
-                    and not matrix.excluded(ordered):
+            if all(
+                change in axis.changes for change, axis in zip(ordered, matrix.axes, strict=True)
+            ) and not matrix.excluded(ordered):
                 self.findings.add(node, "this cell is already in the matrix")
                 return None
             return ordered
@@ -208,4 +215,4 @@ def _text(node: Node) -> str:
     else:
         text = "none" if node.value is None else str(node.value)
     shown = "".join(each if each.isprintable() else " " for each in text)
-    return shown if len(shown) <= _LONGEST_TEXT else shown[:_LONGEST_TEXT - 3] + "..."
+    return shown if len(shown) <= _LONGEST_TEXT else shown[: _LONGEST_TEXT - 3] + "..."

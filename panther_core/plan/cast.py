@@ -80,8 +80,11 @@ class Casting:
     def _made(self, implementation: Node, role: str) -> Node:
         mark, path = implementation.mark, implementation.path
         return self.resolver.keep(
-            "made", lambda: Node({"implementation": implementation, "role": Node(role, mark, path)}, mark, path),
-            implementation, extra=role)
+            "made",
+            lambda: Node({"implementation": implementation, "role": Node(role, mark, path)}, mark, path),
+            implementation,
+            extra=role,
+        )
 
     def _given_role(self, name: str, node: Node) -> object:
         role = node.get("role")
@@ -94,8 +97,10 @@ class Casting:
         names = [role.name for role in self.protocol.roles]
         if given:
             if given not in names:
-                self.findings.add(section.node.get("role") or section.node,
-                                  f"{self.protocol.name} has no role {given!r}{one_of(given, names, 'it has')}")
+                self.findings.add(
+                    section.node.get("role") or section.node,
+                    f"{self.protocol.name} has no role {given!r}{one_of(given, names, 'it has')}",
+                )
                 return None
             return given
         if name in names:
@@ -115,16 +120,21 @@ class Casting:
         elif speaks and speaks != self.protocol.name:
             fitting = speakers(self.resolver.registry, self.protocol.name)
             known = ", ".join(fitting) or "none installed"
-            self.findings.add(at, f"{section.descriptor.name} speaks {speaks}, not {self.protocol.name}"
-                                  f" (implementations of {self.protocol.name}: {known})")
+            self.findings.add(
+                at,
+                f"{section.descriptor.name} speaks {speaks}, not {self.protocol.name}"
+                f" (implementations of {self.protocol.name}: {known})",
+            )
 
-    def services(self, players: Mapping[str, Player], scenario: TestScenario | None,
-                 ready_first: Mapping[str, tuple[str, ...]]) -> tuple[PlannedService, ...]:
+    def services(
+        self, players: Mapping[str, Player], scenario: TestScenario | None, ready_first: Mapping[str, tuple[str, ...]]
+    ) -> tuple[PlannedService, ...]:
         """Return the planned services, with their targets and dependencies; none if not all are known."""
         if not self._complete:
             return ()
-        waits = {name: (*player.section.config.depends_on, *ready_first.get(name, ()))
-                 for name, player in players.items()}
+        waits = {
+            name: (*player.section.config.depends_on, *ready_first.get(name, ())) for name, player in players.items()
+        }
         self._check_dependencies(players, waits)
         targets = {name: self._target(player, players) for name, player in players.items()}
         for name, target in targets.items():
@@ -134,10 +144,19 @@ class Casting:
         for name, player in players.items():
             config = player.section.config
             self._check_claims(player, scenario)
-            planned.append(PlannedService(
-                name=name, descriptor=player.section.descriptor, options=player.section.options, role=player.role,
-                version=self._version(player), target=targets[name], depends_on=tuple(dict.fromkeys(waits[name])),
-                environment=config.environment, ready=config.ready))
+            planned.append(
+                PlannedService(
+                    name=name,
+                    descriptor=player.section.descriptor,
+                    options=player.section.options,
+                    role=player.role,
+                    version=self._version(player),
+                    target=targets[name],
+                    depends_on=tuple(dict.fromkeys(waits[name])),
+                    environment=config.environment,
+                    ready=config.ready,
+                )
+            )
         return tuple(planned)
 
     def _target(self, player: Player, players: Mapping[str, Player]) -> str:
@@ -150,8 +169,10 @@ class Casting:
                 hint = one_of(given, players, "there are")
                 self.findings.add(node.get("target") or node, f"no service {given!r}{hint}")
             elif wanted and players[given].role != wanted:
-                self.findings.add(node.get("target") or node, f"{given!r} is no {wanted} but a {players[given].role}"
-                                                              f" ({wanted}: {', '.join(others) or 'none'})")
+                self.findings.add(
+                    node.get("target") or node,
+                    f"{given!r} is no {wanted} but a {players[given].role} ({wanted}: {', '.join(others) or 'none'})",
+                )
             return given
         if not wanted or len(others) == 1:
             return others[0] if wanted else ""
@@ -165,8 +186,11 @@ class Casting:
             place = node.get("depends_on") or node
             for each in needed:
                 if each not in players:
-                    self.findings.add(place, f"{name!r} waits for {each!r}, and there is no such service"
-                                             f"{one_of(each, players, 'there are')}")
+                    self.findings.add(
+                        place,
+                        f"{name!r} waits for {each!r}, and there is no such service"
+                        f"{one_of(each, players, 'there are')}",
+                    )
             if _reaches(waits, name, name):
                 self.findings.add(place, f"{name!r} waits for itself: {' -> '.join(_circle(waits, name))}")
 
@@ -181,8 +205,10 @@ class Casting:
             self.unsupported.append(f"{descriptor.name} has no version {given}")
         else:
             node = player.section.node
-            self.findings.add(node.get("version") or node, f"{descriptor.name} has no version {given!r}"
-                                                           f"{one_of(given, descriptor.versions, 'it has')}")
+            self.findings.add(
+                node.get("version") or node,
+                f"{descriptor.name} has no version {given!r}{one_of(given, descriptor.versions, 'it has')}",
+            )
         return given
 
     def _check_claims(self, player: Player, scenario: TestScenario | None) -> None:
@@ -207,8 +233,20 @@ def speakers(registry: Registry, protocol: str) -> list[str]:
 
 def content_of(service: PlannedService, player: Player) -> str:
     """Return the content of a service as text."""
-    return canonical([service.name, service.role, service.version, service.target, service.depends_on,
-                      service.environment, service.ready]) + player.content
+    return (
+        canonical(
+            [
+                service.name,
+                service.role,
+                service.version,
+                service.target,
+                service.depends_on,
+                service.environment,
+                service.ready,
+            ]
+        )
+        + player.content
+    )
 
 
 def _reaches(waits: Mapping[str, tuple[str, ...]], start: str, goal: str) -> bool:

@@ -14,8 +14,9 @@ from panther_hookspecs import ObserverDescriptor, ProvisionerDescriptor
 ConfigT = TypeVar("ConfigT")
 
 
-def sections(tree: Node, key: str, kind: type[DescriptorT], config: type[ConfigT], resolver: Resolver,
-             findings: Findings) -> tuple[PluginSection[DescriptorT, ConfigT], ...]:
+def sections(
+    tree: Node, key: str, kind: type[DescriptorT], config: type[ConfigT], resolver: Resolver, findings: Findings
+) -> tuple[PluginSection[DescriptorT, ConfigT], ...]:
     """Return the resolved sections of a list at the top level of an experiment."""
     node = tree.get(key)
     if node is None:
@@ -40,10 +41,12 @@ def chosen_observers(config: ExperimentConfig, registry: Registry) -> tuple[tupl
 
 
 def chosen_provisioners(
-        config: ExperimentConfig, registry: Registry) -> tuple[tuple[ProvisionerDescriptor, Any, int], ...]:
+    config: ExperimentConfig, registry: Registry
+) -> tuple[tuple[ProvisionerDescriptor, Any, int], ...]:
     """Return the provisioners that an experiment names, each with its options and its most workers."""
     findings = Findings()
-    listed = sections(config.to_tree(), "provisioners", ProvisionerDescriptor, ProvisionerConfig, Resolver(registry),
-                      findings)
+    listed = sections(
+        config.to_tree(), "provisioners", ProvisionerDescriptor, ProvisionerConfig, Resolver(registry), findings
+    )
     findings.raise_if_any()
     return tuple((each.descriptor, each.options, each.config.max_workers) for each in listed)

@@ -29,7 +29,8 @@ class Rule:
         """Whether a cell meets all conditions."""
         return all(
             any(fnmatch.fnmatchcase(value, pattern) for value in facts(name) or () for pattern in patterns)
-            for name, patterns in self.when)
+            for name, patterns in self.when
+        )
 
 
 def expected(rules: Iterable[Rule], facts: Facts) -> frozenset[Verdict]:
@@ -74,7 +75,9 @@ def _rule(node: Node, known: list[str], findings: Findings) -> Rule | None:
     for name, value in when.items() if when else ():
         if name not in known:
             findings.add(when or node, f"no axis {name!r}{one_of(name, known, 'there are')}", name)
-        patterns = tuple(str(each.value).lower() if isinstance(each.value, bool) else str(each.value)
-                         for each in (value.elements() if value.is_list else (value,)))
+        patterns = tuple(
+            str(each.value).lower() if isinstance(each.value, bool) else str(each.value)
+            for each in (value.elements() if value.is_list else (value,))
+        )
         conditions.append((name, patterns))
     return Rule(tuple(conditions), _verdicts(verdict, findings))

@@ -24,6 +24,7 @@ from panther_core.plan.resolve import Resolver
 from panther_core.plan.select import Selection, parse_selection
 from panther_core.plan.shape import shaped
 from panther_core.plan.template import Template, View, folder_of, make_template, whole_number
+from panther_core.plan.written import written_names
 from panther_core.registry import Registry
 from panther_hookspecs import ObserverDescriptor, ProvisionerDescriptor
 
@@ -44,19 +45,15 @@ class Experiment:
         """Yield what is wrong with the cells: with all of them, or enough to see every value of every axis."""
         most = max(1, _MOST_CHECKED // max(1, len(self.templates)))
         for template in self.templates:
-            general: set[tuple[object, str]] = set()
+            written = written_names(template.node, self.assembler.resolver)
+            yield from written
+            known = {(each.mark, each.message) for each in written}
             for index, cell in enumerate(template.matrix.samples(most)):
                 view = template.view(cell)
                 for each in self.assembler.assemble(view).diagnostics:
-                    if index == 0:
-                        general.add((each.mark, each.message))
-                    elif (each.mark, each.message) not in general:
-                        general.add((each.mark, each.message))
-                        yield attrs.evolve(each, message=f"{each.message} (with {view.where()})")
-                        continue
-                    else:
-                        continue
-                    yield each
+                    if (each.mark, each.message) not in known:
+                        known.add((each.mark, each.message))
+                        yield each if index == 0 else _with_cell(each, view)
 
     def views(self, selection: Selection | None) -> Iterator[tuple[int, View]]:
         """Yield repetition and cell: all cells of the first repetition, then of the second."""
@@ -74,10 +71,14 @@ class Experiment:
         for number, view in self.views(selection):
             assembled = self.assembler.assemble(view)
             if assembled.diagnostics:
-                where = f" (with {view.where()})" if view.cell else ""
-                raise InvalidConfigurationError(
-                    attrs.evolve(each, message=each.message + where) for each in assembled.diagnostics)
+                raise InvalidConfigurationError(_with_cell(each, view) for each in assembled.diagnostics)
             yield assembled.repetition(number, self.seed)
+
+
+def _with_cell(diagnostic: Diagnostic, view: View) -> Diagnostic:
+    """Return a diagnostic that says in which cell it was found."""
+    where = f" (with {view.where()})" if view.cell else ""
+    return attrs.evolve(diagnostic, message=diagnostic.message + where)
 
 
 def make_experiment(tree: Node, registry: Registry, findings: Findings) -> Experiment:
@@ -86,8 +87,9 @@ def make_experiment(tree: Node, registry: Registry, findings: Findings) -> Exper
     templates = tuple(make_template(case, registry, findings) for case in shape.cases)
     for template in templates:
         _check_names(template, findings)
-    return Experiment(shape.tree, templates, Assembler(Resolver(registry, folder_of(tree))),
-                      whole_number(shape.tree.get("seed"), 0))
+    return Experiment(
+        shape.tree, templates, Assembler(Resolver(registry, folder_of(tree))), whole_number(shape.tree.get("seed"), 0)
+    )
 
 
 def _check_names(template: Template, findings: Findings) -> None:
@@ -109,8 +111,8 @@ def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
     sections(tree, "provisioners", ProvisionerDescriptor, ProvisionerConfig, resolver, findings)
     again = Findings()
     config = _typed(experiment, again)
-    known = {each.mark for each in findings.found}
-    findings.add_all(each for each in again.found if each.mark not in known)
+    known = {(each.mark, each.path) for each in findings.found}
+    findings.add_all(each for each in again.found if (each.mark, each.path) not in known)
     findings.raise_if_any()
     assert config is not None  # otherwise something was found
     object.__setattr__(config, "tree", tree)
@@ -122,8 +124,10 @@ def _typed(experiment: Experiment, findings: Findings) -> ExperimentConfig | Non
     tree = experiment.tree
     if not tree.is_mapping:
         return None
-    cases = [structure(template.node.only(frozenset(fields_of(TestCaseConfig))), TestCaseConfig, findings)
-             for template in experiment.templates]
+    cases = [
+        structure(template.node.only(frozenset(fields_of(TestCaseConfig))), TestCaseConfig, findings)
+        for template in experiment.templates
+    ]
     outer = tree.only(frozenset(fields_of(ExperimentConfig)) - {"test_cases"})
     if tree.get("execution_environments") is not None:
         outer = outer.with_entry("execution_environment", tree.value["execution_environments"])

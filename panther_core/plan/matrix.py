@@ -72,13 +72,14 @@ class Matrix:
         if key not in known:
             known[key] = sum(
                 self._count(position + 1, self._still_alive(position, change, alive), known)
-                for change in self.axes[position].changes)
+                for change in self.axes[position].changes
+            )
         return known[key]
 
     def _still_alive(self, position: int, change: Change, alive: frozenset[int]) -> frozenset[int]:
         return frozenset(
-            each for each in alive
-            if position not in self.excludes[each] or change in self.excludes[each][position])
+            each for each in alive if position not in self.excludes[each] or change in self.excludes[each][position]
+        )
 
     def samples(self, most: int) -> Iterator[Cell]:
         """Yield all cells if there are at most that many, else enough to see every value of every axis."""

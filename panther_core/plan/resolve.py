@@ -41,9 +41,15 @@ T = TypeVar("T")
 
 _MOST_KEPT = 20_000
 _IP6 = re.compile(r"\{[^{}]*\.ip6\b")
-_PACKAGES = {"service": "service", "protocol": "protocol", "network_environment": "env",
-             "execution_environment": "profiler", "test_type": "test", "provisioner": "provisioner",
-             "observer": "observer"}
+_PACKAGES = {
+    "service": "service",
+    "protocol": "protocol",
+    "network_environment": "env",
+    "execution_environment": "profiler",
+    "test_type": "test",
+    "provisioner": "provisioner",
+    "observer": "observer",
+}
 SIMPLE = frozenset({"description", "timeout", "repeat", "retry_count", "capture", "exclusive", "labels"})
 """Keys of a test case whose values need no plugin."""
 
@@ -122,13 +128,15 @@ class Resolver:
             findings.add(node, unknown_name(error))
             return None
 
-    def section(self, node: Node, kind: type[DescriptorT], config: type[ConfigT]) -> Resolved[
-            PluginSection[DescriptorT, ConfigT]]:
+    def section(
+        self, node: Node, kind: type[DescriptorT], config: type[ConfigT]
+    ) -> Resolved[PluginSection[DescriptorT, ConfigT]]:
         """Resolve a section in which the engine's keys and the plugin's own keys stand side by side."""
         return self.keep("section", lambda: self._section(node, kind, config), node, extra=kind.KIND)
 
-    def _section(self, node: Node, kind: type[DescriptorT], config: type[ConfigT]) -> Resolved[
-            PluginSection[DescriptorT, ConfigT]]:
+    def _section(
+        self, node: Node, kind: type[DescriptorT], config: type[ConfigT]
+    ) -> Resolved[PluginSection[DescriptorT, ConfigT]]:
         findings = Findings()
         own = {key: field for key, field in fields_of(config).items() if not field.metadata.get(REST)}
         name_key = next(key for key, field in own.items() if field.metadata.get(SHORT))
@@ -162,8 +170,10 @@ class Resolver:
                 findings.add(node, f"unknown key {key!r} of {descriptor.name}{one_of(key, known)}", key)
             return structure(node.only(frozenset(fields)), descriptor.options, findings)
         except Exception as error:  # noqa: BLE001 - a plugin's own code may fail in any way; the user is told which
-            findings.add(node, f"the plugin that brings {descriptor.name!r} cannot read its options: "
-                               f"{type(error).__name__}: {error}")
+            findings.add(
+                node,
+                f"the plugin that brings {descriptor.name!r} cannot read its options: {type(error).__name__}: {error}",
+            )
             return None
 
     def simple(self, node: Node) -> Resolved[Simple]:
@@ -179,22 +189,27 @@ class Resolver:
         content = canonical([config.timeout, config.retry_count, config.capture, config.exclusive, config.labels])
         return Resolved(Simple(config), (), content)
 
-    def scenario(self, protocol: ProtocolDescriptor, node: Node | None, parameters: Node | None) -> Resolved[
-            tuple[TestScenario, Any]]:
+    def scenario(
+        self, protocol: ProtocolDescriptor, node: Node | None, parameters: Node | None
+    ) -> Resolved[tuple[TestScenario, Any]]:
         """Resolve the scenario of a protocol and its parameters."""
-        return self.keep("scenario", lambda: self._scenario(protocol, node, parameters), node, parameters,
-                         extra=protocol.name)
+        return self.keep(
+            "scenario", lambda: self._scenario(protocol, node, parameters), node, parameters, extra=protocol.name
+        )
 
-    def _scenario(self, protocol: ProtocolDescriptor, node: Node | None, parameters: Node | None) -> Resolved[
-            tuple[TestScenario, Any]]:
+    def _scenario(
+        self, protocol: ProtocolDescriptor, node: Node | None, parameters: Node | None
+    ) -> Resolved[tuple[TestScenario, Any]]:
         findings = Findings()
         names = [each.name for each in protocol.scenarios]
         wanted = node.value if node is not None else next(iter(names), None)
         scenario = next((each for each in protocol.scenarios if each.name == wanted), None)
         if scenario is None:
             if node is not None:
-                findings.add(node, f"{protocol.name} has no scenario {described(_plain(node))}"
-                                   f"{one_of(str(wanted), names, 'it has')}")
+                findings.add(
+                    node,
+                    f"{protocol.name} has no scenario {described(_plain(node))}{one_of(str(wanted), names, 'it has')}",
+                )
             return Resolved(None, tuple(findings.found))
         if parameters is None:
             parameters = Node({}, node.mark, node.path) if node is not None else None

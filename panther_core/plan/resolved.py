@@ -65,7 +65,8 @@ def _fill(found: dict[str, Any], template: Template, case: PlannedCase, touched:
     if ("execution_environments",) not in groups and case.instruments:
         found["execution_environments"] = [
             _with_defaults(each, instrument.options)
-            for each, instrument in zip(found["execution_environments"], case.instruments, strict=True)]
+            for each, instrument in zip(found["execution_environments"], case.instruments, strict=True)
+        ]
     written = template.node.get("services")
     for service in case.services:
         node = written.get(service.name) if written else None
@@ -73,7 +74,8 @@ def _fill(found: dict[str, Any], template: Template, case: PlannedCase, touched:
             own = {"role": service.role, "version": service.version, "target": service.target}
             given = found["services"][service.name]
             found["services"][service.name] = _with_defaults(
-                {**given, **{key: value for key, value in own.items() if value and key not in given}}, service.options)
+                {**given, **{key: value for key, value in own.items() if value and key not in given}}, service.options
+            )
 
 
 def _with_defaults(given: Mapping[str, Any], options: Any) -> dict[str, Any]:

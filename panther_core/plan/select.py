@@ -44,7 +44,8 @@ class Selection:
             if name not in names:
                 raise ConfigurationException(
                     f"--select: {self.text}: no axis or service {name!r}{suggestion(name, names)}\n"
-                    f"  there are: {', '.join(names)}")
+                    f"  there are: {', '.join(names)}"
+                )
 
 
 def parse_selection(text: str) -> Selection | None:
@@ -75,7 +76,8 @@ def _error(text: str, position: int, message: str) -> ConfigurationException:
     shown = "".join(each if each.isprintable() else " " for each in text)
     return ConfigurationException(
         f"--select: {message}\n  {shown}\n  {' ' * position}^\n"
-        "  write conditions such as client=NAME, scenario!=NAME or server='a*', joined by and, or, not, ( )")
+        "  write conditions such as client=NAME, scenario!=NAME or server='a*', joined by and, or, not, ( )"
+    )
 
 
 @attrs.define

@@ -76,8 +76,12 @@ def _written_out(node: Node, findings: Findings) -> Node:
             findings.add(node, "the same as 'execution_environments', which is given as well", "execution_environment")
         mark = node.key_mark("execution_environment")
         node = node.without(frozenset({"execution_environment"})).with_entry("execution_environments", singular, mark)
-    for key, write_out in (("execution_environments", instruments), ("network_environment", typed), ("type", typed),
-                           ("services", services)):
+    for key, write_out in (
+        ("execution_environments", instruments),
+        ("network_environment", typed),
+        ("type", typed),
+        ("services", services),
+    ):
         value = node.get(key)
         if value is not None:
             node = node.with_entry(key, write_out(value))

@@ -62,7 +62,7 @@ class Template:
             found, depth = self.node.find(group)
             node = found if depth == len(group) else None
         for change in changes:
-            rest = change.path if group == _SIMPLE_GROUP else change.path[len(group):]
+            rest = change.path if group == _SIMPLE_GROUP else change.path[len(group) :]
             if node is None:
                 node = Node({}, change.node.mark, change.node.path) if rest else change.node
             node = put(node, rest, change.node)
@@ -105,8 +105,11 @@ class View:
             return found or (self.template.name,)
         if name in FACTS:
             node = self.get(name)
-            return _texts(node) if node is not None or name not in self.template.defaults else (
-                self.template.defaults[name],)
+            return (
+                _texts(node)
+                if node is not None or name not in self.template.defaults
+                else (self.template.defaults[name],)
+            )
         node = self.service(name) if name in self.template.services else None
         implementation = (node.get("implementation") if node else None) or self.get("implementation")
         return _texts(implementation) if name in self.template.services else None
@@ -147,8 +150,15 @@ def make_template(node: Node, registry: Registry, findings: Findings) -> Templat
     defaults = {"type": FUNCTIONAL}
     if protocol is not None and protocol.scenarios and ("protocol",) not in changed:
         defaults["scenario"] = protocol.scenarios[0].name
-    template = Template(node, str(name.value) if name else "", matrix, whole_number(repeat, 1), (),
-                        tuple(dict.fromkeys(names)), defaults)
+    template = Template(
+        node,
+        str(name.value) if name else "",
+        matrix,
+        whole_number(repeat, 1),
+        (),
+        tuple(dict.fromkeys(names)),
+        defaults,
+    )
     template.rules = read_rules(node.get("expect"), template.known_names(), findings)
     return template
 
