@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from panther_core.cli.progress import Finished, case_label, finished_lines
+from panther_core.cli.progress import Finished, case_label, finished_lines, verdict_line
 from panther_core.cli.style import Style
-from panther_core.cli.text import clean, clip, columns, counted, duration, number, pad, plural, shown_path
+from panther_core.cli.text import clean, columns, counted, duration, number, plural, shown_path, squeeze
 from panther_hookspecs import RunView, Verdict
 
 _MOST_EXPLAINED = 20
@@ -32,12 +32,7 @@ def run_lines(view: RunView, cases: Sequence[Mapping[str, Any]], style: Style, *
     unexpected = [each for each in cases if not each["as_expected"]]
     if unexpected:
         lines += ["", style("not as expected", "bold")]
-        for each in unexpected[:_MOST_EXPLAINED]:
-            lines += finished_lines(Finished(record=each), style, folder=view.folder, limit=limit)
-        if len(unexpected) > _MOST_EXPLAINED:
-            lines.append(
-                f"  and {len(unexpected) - _MOST_EXPLAINED} more: panther show {shown_path(view.folder)} --json"
-            )
+        lines += _explained(unexpected, view.folder, style, limit)
     return lines + _findings(cases, style, limit)
 
 
@@ -52,11 +47,25 @@ def _table(cases: Iterable[Mapping[str, Any]], style: Style, limit: int) -> list
     lines = []
     for label, records in sorted(cells.items()):
         good = all(record["as_expected"] for record in records)
-        verdict = style.verdict(str(records[-1]["verdict"]), pad(verdicts[label], widest), expected=good)
         seconds = sorted(float(record.get("seconds") or 0.0) for record in records)
-        mark = " " if good else style("!", "red", "bold")
-        name = clip(label, room) if room else label
-        lines.append(f"{mark} {verdict}  {duration(seconds[len(seconds) // 2]):>8}  {name}")
+        name = squeeze(label, room) if room else label
+        verdict, middle = str(records[-1]["verdict"]), seconds[len(seconds) // 2]
+        lines.append(verdict_line(style, verdict, middle, name, expected=good, text=verdicts[label], cells=widest))
+    return lines
+
+
+def _explained(cases: Sequence[Mapping[str, Any]], folder: Path, style: Style, limit: int) -> list[str]:
+    """Return why and where for each cell and reason; repetitions that say the same are counted."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for each in cases:
+        label = case_label({**each, "repetition": 1})
+        groups.setdefault((label, str(each["verdict"]), str(each.get("why"))), []).append(each)
+    lines: list[str] = []
+    for records in list(groups.values())[:_MOST_EXPLAINED]:
+        note = f" (and {len(records) - 1} more like it)" if len(records) > 1 else ""
+        lines += finished_lines(Finished(record=records[0]), style, folder=folder, limit=limit, note=note)
+    if len(groups) > _MOST_EXPLAINED:
+        lines.append(f"  and {len(groups) - _MOST_EXPLAINED} more: panther show {shown_path(folder)} --json")
     return lines
 
 

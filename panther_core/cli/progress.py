@@ -11,15 +11,15 @@ from typing import Any
 import attrs
 
 from panther_core.cli.style import Style
-from panther_core.cli.text import clean, clip, counted, duration, pad, plural, shown_path, whole
+from panther_core.cli.text import clean, clip, counted, duration, pad, plural, shown_path, squeeze, whole
 from panther_hookspecs import BaseEvent, ExperimentEvent, TestEvent, Verdict
 
 VERDICT_CELLS = len("inconclusive")
 SECONDS_CELLS = 8
-_NAME_CELLS = 46
 _ROOM_FOR_NAME = 24
 _CERTAIN = 3
-_INDENT = " " * (VERDICT_CELLS + 4)
+_BEFORE_NAME = VERDICT_CELLS + SECONDS_CELLS + 6
+_INDENT = " " * 4
 
 
 @attrs.frozen(kw_only=True)
@@ -109,25 +109,44 @@ def case_label(record: Mapping[str, Any]) -> str:
     return clean(f"{name} #{record['repetition']}" if record.get("repetition", 1) > 1 else name)
 
 
-def finished_lines(finished: Finished, style: Style, *, folder: Path | None, limit: int = 0) -> list[str]:
+def finished_lines(
+    finished: Finished, style: Style, *, folder: Path | None, limit: int = 0, note: str = ""
+) -> list[str]:
     """Return the line about an attempt that is over, and where to look if it was not as expected."""
     record = finished.record
     expected = bool(record["as_expected"])
-    verdict = style.verdict(record["verdict"], pad(record["verdict"], VERDICT_CELLS), expected=expected)
-    room = max(limit - VERDICT_CELLS - SECONDS_CELLS - 5, _ROOM_FOR_NAME) if limit else _NAME_CELLS
     label = case_label(record)
-    label = pad(clip(label, room) if limit else label, min(room, _NAME_CELLS))
-    mark = " " if expected else style("!", "red", "bold")
-    lines = [f"{mark} {verdict}  {label} {duration(float(record.get('seconds') or 0.0)):>{SECONDS_CELLS}}"]
+    first = verdict_line(
+        style,
+        str(record["verdict"]),
+        float(record.get("seconds") or 0.0),
+        squeeze(label, max(limit - _BEFORE_NAME, _ROOM_FOR_NAME)) if limit else label,
+        expected=expected,
+    )
     if record["verdict"] == Verdict.CANCELLED.value or (expected and record["verdict"] == Verdict.PASS.value):
-        return lines
+        return [first]
     tries = f"attempt {record.get('attempt', 1)}, is tried again: " if finished.again else ""
-    wanted = "" if expected else _wanted(record)
-    why = f"{tries}{clean(record.get('why') or '')}{wanted}".strip()
-    below = [why] if why else []
+    why = f"{tries}{clean(record.get('why') or '')}{'' if expected else _wanted(record)}{note}".strip()
+    lines = [first, *([_INDENT + (clip(why, limit - len(_INDENT)) if limit else why)] if why else [])]
     if not expected:
-        below.append(shown_path((folder or Path()) / str(record.get("folder") or "")))
-    return lines + [_INDENT + (clip(text, limit - len(_INDENT)) if limit and text is why else text) for text in below]
+        lines.append(_INDENT + shown_path((folder or Path()) / str(record.get("folder") or "")))
+    return lines
+
+
+def verdict_line(
+    style: Style,
+    verdict: str,
+    seconds: float,
+    label: str,
+    *,
+    expected: bool,
+    text: str = "",
+    cells: int = VERDICT_CELLS,
+) -> str:
+    """Return mark, verdict (or ``text`` in its place), seconds and name, as every list of cases shows them."""
+    mark = " " if expected else style("!", "red", "bold")
+    shown = style.verdict(verdict, pad(text or verdict, cells), expected=expected)
+    return f"{mark} {shown}  {duration(seconds):>{SECONDS_CELLS}}  {label}"
 
 
 def _wanted(record: Mapping[str, Any]) -> str:
@@ -141,7 +160,8 @@ def running_lines(progress: Progress, rows: int, limit: int) -> list[str]:
     more = len(shown) - rows
     now = progress.clock()
     shown = shown[: rows - 1] if more > 0 else shown
-    lines = [clip(f"  {duration(now - since):>{SECONDS_CELLS}}  {name}", limit) for name, since in shown]
+    room = limit - SECONDS_CELLS - 4
+    lines = [f"  {duration(now - since):>{SECONDS_CELLS}}  {squeeze(name, room)}" for name, since in shown]
     if more > 0:
         lines.append(f"  {'':>{SECONDS_CELLS}}  and {plural(more + 1, 'other')}")
     return lines

@@ -51,6 +51,19 @@ def clip(text: str, cells: int) -> str:
     return ("".join(kept) + ELLIPSIS)[: max(cells, 0)] if cells < len(ELLIPSIS) else "".join(kept) + ELLIPSIS
 
 
+def squeeze(text: str, cells: int) -> str:
+    """Return as much of both ends of ``text`` as fits into ``cells``: names differ at their ends."""
+    if width(text) <= cells:
+        return text
+    room, tail = cells // 3, ""
+    for each in reversed(text):
+        room -= _cells(each)
+        if room < 0:
+            break
+        tail = each + tail
+    return clip(text, cells - width(tail)) + tail
+
+
 def pad(text: str, cells: int) -> str:
     """Return ``text`` filled with spaces to ``cells``."""
     return text + " " * max(cells - width(text), 0)

@@ -95,8 +95,8 @@ def test_lines_say_one_line_for_a_pass_and_reason_and_folder_for_anything_unexpe
     stream = io.StringIO()
     feed(LineScreen(stream), begun(), ended("good"), ended("bad", "fail", why="exit code 3"))
     good, bad, why, folder = stream.getvalue().splitlines()
-    assert good.split() == ["pass", "good", "1.50", "s"]
-    assert bad.split() == ["!", "fail", "bad", "1.50", "s"]
+    assert good.split() == ["pass", "1.50", "s", "good"]
+    assert bad.split() == ["!", "fail", "1.50", "s", "bad"]
     assert why.strip() == "exit code 3"
     assert folder.strip() == str(Path("runs/r-1/cases/bad/1"))
 
@@ -129,6 +129,13 @@ def test_lines_keep_within_eighty_columns_with_wide_names() -> None:
         ended("a", "inconclusive", name="測試" * 40, why="long reason " * 20, folder="c/a/1"),
     )
     assert max(width(line) for line in stream.getvalue().splitlines()) <= 79
+
+
+def test_a_name_that_is_too_long_keeps_its_end_where_repetitions_differ() -> None:
+    stream = io.StringIO()
+    feed(LineScreen(stream, clipped=79), ended("a", name="transfer" * 20, repetition=42))
+    assert stream.getvalue().rstrip().endswith("transfer #42")
+    assert "..." in stream.getvalue()
 
 
 def test_a_heartbeat_comes_only_where_nothing_else_was_printed() -> None:
@@ -192,7 +199,7 @@ def test_live_repaints_in_place_and_keeps_only_what_is_not_as_expected_above() -
     screen.tick()
     screen.tick()
     frame = frame_of(stream)
-    assert [line.split()[:3] for line in frame[:2]] == [["!", "fail", "b"], ["no", "answer"]]
+    assert [line.split()[:3] for line in frame[:2]] == [["!", "fail", "1.50"], ["no", "answer"]]
     assert frame[3].startswith("2/4 done  1 pass, 1 fail")
     assert len(frame) == 4
     screen.close()
