@@ -16,6 +16,7 @@ from typing import Any
 from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.hooks import Hooks
 from panther_core.metrics import MetricsCollector
+from panther_core.plan import chosen_observers
 from panther_core.plugin_manager import PluginManager
 from panther_core.process import Supervisor
 from panther_core.registry import Registry
@@ -29,7 +30,6 @@ from panther_hookspecs import (
     EnvironmentUnavailableError,
     Observer,
     ObserverContext,
-    ObserverDescriptor,
     PluginValidationError,
     RunInfo,
 )
@@ -97,10 +97,8 @@ def observers(
     experiment: ExperimentConfig, registry: Registry, directory: RunDirectory, metrics: MetricsCollector
 ) -> Iterator[Observer]:
     """Make the observers of the run: those that always take part, and those that the experiment names."""
-    for descriptor in registry.all(ObserverDescriptor):
-        if descriptor.default:
-            options = descriptor.options()
-            yield descriptor.factory(ObserverContext(run_folder=directory.folder, options=options, metrics=metrics))
+    for descriptor, options in chosen_observers(experiment, registry):
+        yield descriptor.factory(ObserverContext(run_folder=directory.folder, options=options, metrics=metrics))
 
 
 @contextlib.contextmanager
