@@ -6,15 +6,13 @@ from typing import Any
 
 from panther_core.config.diagnostics import Diagnostic, InvalidConfigurationError
 from panther_core.config.loading import load_experiment
-from panther_core.config.models import (
+from panther_core.config.models import ExperimentConfig, GlobalConfig, TestCaseConfig
+from panther_core.config.sections import (
     ExecutionEnvironmentConfig,
-    ExperimentConfig,
-    GlobalConfig,
     NetworkEnvironmentConfig,
     ObserverConfig,
     ProvisionerConfig,
     ServiceConfig,
-    TestCaseConfig,
     TestTypeConfig,
 )
 from panther_core.registry import Registry

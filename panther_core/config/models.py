@@ -11,10 +11,20 @@ import attrs
 
 from panther_core.config.diagnostics import Findings
 from panther_core.config.document import load_document
-from panther_core.config.structure import REST, SHORT, converter, structure
+from panther_core.config.sections import (
+    ExecutionEnvironmentConfig,
+    NetworkEnvironmentConfig,
+    ObserverConfig,
+    ProvisionerConfig,
+    ServiceConfig,
+    TestTypeConfig,
+    given,
+    written,
+)
+from panther_core.config.structure import converter, structure
 from panther_core.config.tree import Mark, Node, Source, exact, from_plain, plain
 from panther_core.registry import Registry
-from panther_hookspecs import LinkSpec, Quantity, Readiness, Seconds, option
+from panther_hookspecs import LinkSpec, Seconds, option
 
 SERVICE_NAME = r"[A-Za-z][A-Za-z0-9_-]*"
 _LONGEST_NAME = 200
@@ -30,96 +40,6 @@ def _printable(_instance: object, _attribute: attrs.Attribute[str], value: str) 
 def _more_than_0(_instance: object, _attribute: attrs.Attribute[Seconds], value: Seconds) -> None:
     if value <= 0:
         raise ValueError(f"must be more than 0, got {value:g}")
-
-
-@attrs.frozen(kw_only=True)
-class NetworkEnvironmentConfig:
-    """Which network environment, with its own options."""
-
-    type: str = attrs.field(metadata={"help": "Name of the network environment.", SHORT: True})
-    options: Mapping[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "Keys of that network environment.", REST: True}
-    )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a file would say."""
-        return {"type": self.type, **self.options}
-
-
-@attrs.frozen(kw_only=True)
-class ExecutionEnvironmentConfig:
-    """Which execution environment, with its own options."""
-
-    type: str = attrs.field(metadata={"help": "Name of the execution environment.", SHORT: True})
-    options: Mapping[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "Keys of that execution environment.", REST: True}
-    )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a file would say."""
-        return {"type": self.type, **self.options}
-
-
-@attrs.frozen(kw_only=True)
-class TestTypeConfig:
-    """Which test type, with its own options."""
-
-    __test__ = False
-
-    type: str = attrs.field(metadata={"help": "Name of the test type.", SHORT: True})
-    options: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "Keys of that test type.", REST: True})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a file would say."""
-        return {"type": self.type, **self.options}
-
-
-@attrs.frozen(kw_only=True)
-class ObserverConfig:
-    """Which observer takes part, or does not, with its own options."""
-
-    type: str = attrs.field(metadata={"help": "Name of the observer.", SHORT: True})
-    enabled: bool = option(True, help="Whether it takes part; false switches off one that does by default.")
-    options: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "Keys of that observer.", REST: True})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a file would say."""
-        return {"type": self.type, **({} if self.enabled else {"enabled": False}), **self.options}
-
-
-@attrs.frozen(kw_only=True)
-class ProvisionerConfig:
-    """Which provisioner supplies systems, how many, with its own options."""
-
-    type: str = attrs.field(metadata={"help": "Name of the provisioner.", SHORT: True})
-    max_workers: int = option(1, validator=_at_least_1, help="Most of its systems that are used at a time.")
-    options: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "Keys of that provisioner.", REST: True})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a file would say."""
-        return {"type": self.type, "max_workers": self.max_workers, **self.options}
-
-
-@attrs.frozen(kw_only=True)
-class ServiceConfig:
-    """One participant; what is not named here are the options of its implementation."""
-
-    implementation: str = attrs.field(
-        default="", metadata={"help": "Name of the implementation; that of the test case if left out.", SHORT: True}
-    )
-    role: str = option("", help="Role in the protocol; the service's own name if the protocol has such a role.")
-    version: str = option("", help="Version of the implementation; the first one that it knows if left out.")
-    target: str = option("", help="The service it talks to; the only one of the right role if left out.")
-    depends_on: tuple[str, ...] = option((), help="Services that must be ready before this one starts.")
-    environment: Mapping[str, str] = option(factory=dict, help="Environment variables of the program.")
-    ready: Readiness | None = option(None, help="How to know that it is ready; replaces what the implementation says.")
-    options: Mapping[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "Keys of that implementation.", REST: True}
-    )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a file would say."""
-        return {**_given(self, without=("options",)), **self.options}
 
 
 def _section(value: object, class_: type[Any]) -> Any:
@@ -216,8 +136,8 @@ class TestCaseConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a file would say, every default filled in."""
-        written: dict[str, Any] = _written(self)
-        return written
+        found: dict[str, Any] = written(self)
+        return found
 
 
 @attrs.frozen(kw_only=True)
@@ -299,7 +219,7 @@ class ExperimentConfig:
         if self.tree is not None:
             found: dict[str, Any] = exact(plain(self.tree))
             return found
-        return _given(self, without=("tree", "registry"))
+        return given(self, without=("tree", "registry"))
 
     def resolved(self, registry: Registry | None = None) -> dict[str, Any]:
         """Return what a file would say with every default filled in, those of the plugins too; it loads again."""
@@ -317,39 +237,3 @@ def installed() -> Registry:
     from panther_core.plugin_manager import PluginManager  # noqa: PLC0415 - plugins are loaded only if asked for
 
     return PluginManager.load().registry
-
-
-_SECTIONS = (
-    NetworkEnvironmentConfig,
-    ExecutionEnvironmentConfig,
-    TestTypeConfig,
-    ServiceConfig,
-    ObserverConfig,
-    ProvisionerConfig,
-)
-
-
-def _written(value: Any) -> Any:
-    """Return typed values as what a file would say."""
-    if isinstance(value, _SECTIONS):
-        return _written(value.to_dict())
-    if attrs.has(type(value)):
-        return {field.alias: _written(getattr(value, field.name)) for field in attrs.fields(type(value)) if field.init}
-    if isinstance(value, Mapping):
-        return {key: _written(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_written(each) for each in value]
-    return float(value) if isinstance(value, Quantity) else value
-
-
-def _given(value: Any, *, without: tuple[str, ...]) -> dict[str, Any]:
-    """Return the fields that differ from their defaults."""
-    found: dict[str, Any] = {}
-    for field in attrs.fields(type(value)):
-        default = getattr(field.default, "factory", lambda field=field: field.default)()
-        given = getattr(value, field.name)
-        if field.name == "test_cases":
-            found[field.name] = [_given(each, without=()) for each in given]
-        elif field.name not in without and given != default:
-            found[field.name] = _written(given)
-    return found

@@ -11,15 +11,13 @@ from typing import Any
 
 from panther_core.checks import CHECK_KINDS
 from panther_core.config.json_types import Schema, any_of, field_schema, object_schema, properties_of, schema_of
-from panther_core.config.models import (
-    SERVICE_NAME,
+from panther_core.config.models import SERVICE_NAME, ExperimentConfig, TestCaseConfig
+from panther_core.config.sections import (
     ExecutionEnvironmentConfig,
-    ExperimentConfig,
     NetworkEnvironmentConfig,
     ObserverConfig,
     ProvisionerConfig,
     ServiceConfig,
-    TestCaseConfig,
     TestTypeConfig,
 )
 from panther_core.config.structure import fields_of

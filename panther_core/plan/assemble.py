@@ -9,7 +9,7 @@ import attrs
 
 from panther_core.checks import Check
 from panther_core.config.diagnostics import Diagnostic, Findings, one_of
-from panther_core.config.models import ExecutionEnvironmentConfig, NetworkEnvironmentConfig, TestTypeConfig
+from panther_core.config.sections import ExecutionEnvironmentConfig, NetworkEnvironmentConfig, TestTypeConfig
 from panther_core.config.tree import Node
 from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService
 from panther_core.plan.cast import Casting, content_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from panther_core.config.diagnostics import Findings, one_of
-from panther_core.config.models import ServiceConfig
+from panther_core.config.sections import ServiceConfig
 from panther_core.config.tree import Node
 from panther_core.plan.cases import PlannedService
 from panther_core.plan.identity import canonical

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from panther_core.config.diagnostics import Findings
-from panther_core.config.models import ExperimentConfig, ObserverConfig, ProvisionerConfig
+from panther_core.config.models import ExperimentConfig
+from panther_core.config.sections import ObserverConfig, ProvisionerConfig
 from panther_core.config.tree import Node
 from panther_core.plan.resolve import DescriptorT, PluginSection, Resolver
 from panther_core.registry import Registry

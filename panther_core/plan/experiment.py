@@ -8,13 +8,8 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from panther_core.config.diagnostics import Diagnostic, Findings, InvalidConfigurationError
-from panther_core.config.models import (
-    SERVICE_NAME,
-    ExperimentConfig,
-    ObserverConfig,
-    ProvisionerConfig,
-    TestCaseConfig,
-)
+from panther_core.config.models import SERVICE_NAME, ExperimentConfig, TestCaseConfig
+from panther_core.config.sections import ObserverConfig, ProvisionerConfig
 from panther_core.config.structure import fields_of, structure
 from panther_core.config.tree import Node
 from panther_core.plan.assemble import Assembler

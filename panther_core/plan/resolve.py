@@ -11,11 +11,11 @@ import attrs
 
 from panther_core.checks import CHECK_KINDS, Check
 from panther_core.config.diagnostics import Diagnostic, Findings, one_of
-from panther_core.config.models import (
+from panther_core.config.models import TestCaseConfig
+from panther_core.config.sections import (
     ExecutionEnvironmentConfig,
     NetworkEnvironmentConfig,
     ServiceConfig,
-    TestCaseConfig,
     TestTypeConfig,
 )
 from panther_core.config.strict import described
