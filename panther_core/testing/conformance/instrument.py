@@ -27,6 +27,8 @@ from panther_hookspecs import (
 
 _POLITE = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"
 _LONG = 120.0
+_PLACE = "profiles/one/instrument"
+"""As deep in the attempt's folder as the engine puts an instrument."""
 
 
 @attrs.frozen(kw_only=True)
@@ -100,7 +102,7 @@ class ExecutionEnvironmentConformance(PluginConformance):
     def context(self, tmp_path: Path) -> Iterator[RecordingContext]:
         """Give the context with which the instrument is made."""
         self.require(self.found(ExecutionEnvironmentDescriptor))
-        with recording_context(tmp_path / "attempt", name="profiles") as made:
+        with recording_context(tmp_path / "attempt", name=_PLACE) as made:
             yield made
 
     def watch(self, context: RecordingContext, program: ShellCommand) -> Watched:
@@ -202,7 +204,7 @@ class ExecutionEnvironmentConformance(PluginConformance):
         _, clean = watched.finish(watched.start())
         assert not clean.findings, f"a program without defects gives findings: {clean.findings}"
         for number, planted in enumerate(self.planted(tmp_path)):
-            with recording_context(tmp_path / f"planted-{number}", name="profiles") as own:
+            with recording_context(tmp_path / f"planted-{number}", name=_PLACE) as own:
                 watched = self.watch(own, planted.command)
                 _, data = watched.finish(watched.start())
             found = {each.kind for each in data.findings}
