@@ -44,8 +44,11 @@ def finished(run: Path) -> list[str]:
 
 
 def survivors(run: Path) -> list[int]:
-    """Return the processes that carry the run's name in their environment."""
-    wanted = f"PANTHER_RUN={run.name}".encode()
+    """Return the processes that carry the run's id in their environment."""
+    identity = run / ".panther"
+    if not identity.exists() or not identity.stat().st_size:
+        return []
+    wanted = b"PANTHER_RUN=" + identity.read_bytes()
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:

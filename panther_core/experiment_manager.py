@@ -12,27 +12,24 @@ from typing import Any, Self
 import attrs
 
 from panther_core import session
-from panther_core.checks.judge import over_attempts
 from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.events import EventManager
 from panther_core.hooks import listed
 from panther_core.metrics import MetricsCollector
-from panther_core.orchestrator import LocalSlots, Orchestrator, Work
+from panther_core.orchestrator import LocalSlots, Orchestrator
 from panther_core.outcome import Ending
 from panther_core.plan import PlannedCase, count_cases, plan_cases
 from panther_core.plugin_manager import PluginManager
 from panther_core.results import RunDirectory
 from panther_core.results.durations import Durations
-from panther_core.run.attempt import carry_out
 from panther_core.run.engine import Engine
 from panther_core.run.fastfail import FastFail
-from panther_core.run.record import is_retryable
+from panther_core.runner import Runner
 from panther_core.tally import Tally
 from panther_core.test_case import TestCase
 from panther_hookspecs import (
     BaseEvent,
     ConfigurationException,
-    EnvironmentUnavailableError,
     ExperimentEvent,
     ExperimentInitializationError,
     ExperimentPhase,
@@ -40,11 +37,8 @@ from panther_hookspecs import (
     PantherExperimentError,
     PluginValidationError,
     RunInfo,
-    System,
     TestCaseInitializationError,
-    TestEvent,
     TestExecutionError,
-    Verdict,
 )
 
 _NO_EXPERIMENT = "no experiment was given: call initialize_experiments first"
@@ -106,8 +100,6 @@ class ExperimentManager:
         self._engine: Engine | None = None
         self._orchestrator: Orchestrator | None = None
         self._experiment: ExperimentConfig | None = None
-        self._done: dict[str, Mapping[str, Any]] = {}
-        self._tries: dict[str, list[Verdict]] = {}
         self._tally = Tally()
         self._cancelled = False
         self._entered: set[ExperimentPhase] = set()
@@ -211,7 +203,6 @@ class ExperimentManager:
 
     def _set_up(self, experiment: ExperimentConfig) -> None:
         directory = self._run_directory()
-        self._done = directory.finished() if self._resume else {}
         session.write_inputs(directory, experiment, self._plugins, self.settings.locked)
         for observer in session.observers(experiment, self._plugins.registry, directory, self.metrics_collector):
             self._events.add_observer(observer, missed=tuple(self._early))
@@ -234,20 +225,23 @@ class ExperimentManager:
         )
 
     def _execute(self) -> None:
-        durations = Durations.load(self._run_directory().folder.parent)
+        directory = self._run_directory()
+        durations = Durations.load(directory.folder.parent)
         self._stack.callback(durations.save)
-        fast_fail = FastFail(enabled=self.fast_fail_enabled)
-        engine = self._engine
-        if engine is None:
-            raise TestExecutionError("the experiment was not set up")
-
-        def run_test(work: Work, system: System) -> Work | None:
-            return self._attempt(work, system, engine, durations, fast_fail)
-
-        orchestrator = self._orchestrator = Orchestrator(run_test, self._plugins.hooks, durations.expected)
+        assert self._engine is not None  # made when the services were set up, which comes first
+        runner = Runner(
+            engine=self._engine,
+            tally=self._tally,
+            durations=durations,
+            fast_fail=FastFail(enabled=self.fast_fail_enabled),
+            history=directory.history() if self._resume else {},
+            only_missing=self.settings.only_missing,
+            unexpected=self._on_unexpected,
+        )
+        orchestrator = self._orchestrator = Orchestrator(runner.run_test, self._plugins.hooks, durations.expected)
         orchestrator.add_provisioner(LocalSlots(), max_workers=max(1, self.settings.jobs))
         try:
-            orchestrator.run(self._works())
+            orchestrator.run(runner.works(self.planned()))
         except KeyboardInterrupt:
             self.cancel()
             orchestrator.wait()
@@ -257,84 +251,9 @@ class ExperimentManager:
                 f"no system can run {work.case.described()}: it needs the labels {', '.join(sorted(work.case.labels))}"
             )
 
-    def _works(self) -> Iterator[Work]:
-        """Yield the cases that still have to run."""
-        for case in self.planned():
-            before = self._done.get(case.case_id)
-            if before is None:
-                yield Work(case=case)
-            elif before["as_expected"] or self.settings.only_missing:
-                self._tally.ended(case.name, Verdict(before["verdict"]), expected=before["as_expected"])
-            else:
-                yield Work(case=case, attempt=before["attempt"] + 1)
-
-    def _attempt(
-        self, work: Work, system: System, engine: Engine, durations: Durations, fast_fail: FastFail
-    ) -> Work | None:
-        """Run one attempt, record it, and return the work of another one if it is due."""
-        case, events = work.case, self._events
-        self._tally.began(case.name)
-        events.emit(
-            TestEvent(
-                test_case_id=case.case_id,
-                action="started",
-                entity_id=case.case_id,
-                metadata={
-                    "name": case.name,
-                    "cell": dict(case.cell),
-                    "repetition": case.repetition,
-                    "attempt": work.attempt,
-                    "system": system.name,
-                },
-            )
-        )
-        record, error = carry_out(case, work.attempt, engine)
-        verdict = Verdict(record["verdict"])
-        tries = self._tries.setdefault(case.case_id, [])
-        tries.append(verdict)
-        again = is_retryable(verdict) and verdict not in case.expect and len(tries) <= case.retry_count
-        overall = over_attempts(tries)
-        record |= {
-            "final": not again and verdict is not Verdict.CANCELLED,
-            "system": system.name,
-            "as_expected": overall in case.expect,
-        }
-        engine.run.record(record)
-        durations.saw(case, record["seconds"])
-        self._tell(work, record, overall, again=again)
-        fast_fail.look(record, error)
-        if again:
-            return attrs.evolve(work, attempt=work.attempt + 1)
-        del self._tries[case.case_id]
-        unavailable = isinstance(error, EnvironmentUnavailableError)
-        self._tally.ended(case.name, overall, expected=record["as_expected"], unavailable=unavailable)
-        if self.settings.fail_fast and not record["as_expected"] and self._orchestrator is not None:
+    def _on_unexpected(self) -> None:
+        if self.settings.fail_fast and self._orchestrator is not None:
             self._orchestrator.stop()
-        return None
-
-    def _tell(self, work: Work, record: Mapping[str, Any], overall: Verdict, *, again: bool) -> None:
-        shown = (
-            "name",
-            "cell",
-            "repetition",
-            "attempt",
-            "final",
-            "expected",
-            "as_expected",
-            "why",
-            "seconds",
-            "folder",
-        )
-        self._events.emit(
-            TestEvent(
-                test_case_id=work.case.case_id,
-                action="retried" if again else "completed",
-                status=overall.value,
-                duration_ms=round(record["seconds"] * 1000),
-                entity_id=work.case.case_id,
-                metadata={"verdict": overall.value, **{key: record[key] for key in shown}},
-            )
-        )
 
     def _result(self, *, total: int, error: PantherExperimentError | None = None) -> ExperimentResult:
         failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors))

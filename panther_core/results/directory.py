@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Self
 
 import attrs
 
-from panther_hookspecs import ExperimentInitializationError
+from panther_hookspecs import ExperimentInitializationError, Verdict
 
 RESULTS = "results.jsonl"
 RESOLVED = "resolved.yaml"
@@ -32,18 +33,27 @@ def slug(text: str, limit: int = 40) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].strip("-") or "run"
 
 
+@attrs.frozen(kw_only=True)
+class History:
+    """What is on disk about one case."""
+
+    attempts: int
+    """Number of the last attempt."""
+    verdicts: tuple[Verdict, ...]
+    """Of the attempts since the case was last taken up."""
+    final: Mapping[str, Any] | None
+    """The record that settles the case, if it is settled."""
+
+
 @attrs.define
 class RunDirectory:
     """One run's folder, held exclusively while this object lives."""
 
     folder: Path
+    run_id: str
+    """Everything made outside of the folder carries this; no other run has it, wherever its folder is."""
     _journal: int
     _hold: int
-
-    @property
-    def run_id(self) -> str:
-        """The name of the folder; everything made outside of it carries this."""
-        return self.folder.name
 
     @classmethod
     def create(cls, base: Path, name: str, *, at: Path | None = None) -> Self:
@@ -80,7 +90,7 @@ class RunDirectory:
             ) from error
         except OSError as error:
             raise RunDirectoryError(f"cannot write to {folder}: {error.strerror}") from error
-        return cls(folder, journal, hold)
+        return cls(folder, _identity(hold, folder), journal, hold)
 
     def record(self, attempt: Mapping[str, Any]) -> None:
         """Append one finished attempt with a single write: when this returns, a crash cannot lose it."""
@@ -107,13 +117,18 @@ class RunDirectory:
             folder.mkdir()
         return folder
 
-    def finished(self) -> dict[str, Mapping[str, Any]]:
-        """Return the final record of every case that is over, by case id."""
-        return {record["case"]: record for record in read_lines(self.folder / RESULTS) if record.get("final")}
-
-    def attempts_of(self, case_id: str) -> tuple[Mapping[str, Any], ...]:
-        """Return the recorded attempts at one case, in order."""
-        return tuple(record for record in read_lines(self.folder / RESULTS) if record["case"] == case_id)
+    def history(self) -> dict[str, History]:
+        """Return what was recorded about every case since it was last taken up, by case id."""
+        found: dict[str, History] = {}
+        for record in read_lines(self.folder / RESULTS):
+            before = found.get(record["case"])
+            earlier = before.verdicts if before is not None and before.final is None else ()
+            found[record["case"]] = History(
+                attempts=record["attempt"],
+                verdicts=(*earlier, Verdict(record["verdict"])),
+                final=record if record["final"] else None,
+            )
+        return found
 
     def close(self) -> None:
         """Let go of the folder after everything has reached the disk."""
@@ -121,6 +136,15 @@ class RunDirectory:
             os.fdatasync(self._journal)
         os.close(self._journal)
         os.close(self._hold)
+
+
+def _identity(hold: int, folder: Path) -> str:
+    """Return the run's id, which the file that holds the run keeps; a new run gets one."""
+    known = os.pread(hold, 200, 0).decode()
+    if not known:
+        known = f"{slug(folder.name, 60)}-{secrets.token_hex(4)}"
+        os.pwrite(hold, known.encode(), 0)
+    return known
 
 
 def _make(folder: Path, *, exact: bool) -> Path:

@@ -91,11 +91,11 @@ def test_results_written_before_kill_minus_9_are_there_afterwards(tmp_path: Path
         "from panther_core.results import RunDirectory\n"
         "run = RunDirectory.create(Path(sys.argv[1]), 'x')\n"
         "run.write('resolved.yaml', 'name: x')\n"
-        "for n in range(50): run.record({'case': str(n), 'final': True})\n"
+        "for n in range(50): run.record({'case': str(n), 'final': True, 'attempt': 1, 'verdict': 'pass'})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n")
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     run = RunDirectory.open(find_run("last", tmp_path))
-    assert list(run.finished()) == [str(number) for number in range(50)]
+    assert list(run.history()) == [str(number) for number in range(50)]
     run.close()
 
 
@@ -130,6 +130,19 @@ def test_a_case_that_was_run_again_later_counts_with_its_last_round(tmp_path: Pa
     run.close()
     (only,) = DirectoryView(run.folder).cases()
     assert (only["verdict"], only["attempts"]) == ("pass", 1)
+
+
+def test_the_history_of_a_case_begins_anew_when_it_is_taken_up_again(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    run.record(record("a", "fail", final=False))
+    run.record(record("a", "fail", attempt=2))
+    run.record(record("a", "fail", attempt=3, final=False))
+    run.record(record("b", "error", final=False))
+    history = run.history()
+    run.close()
+    assert (history["a"].attempts, [each.value for each in history["a"].verdicts]) == (3, ["fail"])
+    assert history["a"].final is None
+    assert [each.value for each in history["b"].verdicts] == ["error"]
 
 
 def test_a_run_is_found_by_path_by_name_and_as_the_last_one(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def left_over(run: Path) -> list[int]:
 
 
 def _of(run: Path) -> Iterator[int]:
-    wanted = f"PANTHER_RUN={run.name}".encode()
+    wanted = b"PANTHER_RUN=" + (run / ".panther").read_bytes()
     for place in Path("/proc").glob("[0-9]*"):
         try:
             if wanted in (place / "environ").read_bytes().split(b"\0"):

@@ -1,0 +1,111 @@
+"""Runs the attempts at cases on borrowed systems, records each the moment it ends, and decides what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from panther_core.checks.judge import over_attempts
+from panther_core.orchestrator import Work
+from panther_core.plan import PlannedCase
+from panther_core.results.directory import History
+from panther_core.results.durations import Durations
+from panther_core.run.attempt import carry_out
+from panther_core.run.engine import Engine
+from panther_core.run.fastfail import FastFail
+from panther_core.run.record import is_retryable
+from panther_core.tally import Tally
+from panther_hookspecs import EnvironmentUnavailableError, System, TestEvent, Verdict
+
+_SHOWN = ("name", "cell", "repetition", "attempt", "final", "expected", "as_expected", "why", "seconds", "folder")
+
+
+@attrs.define
+class Runner:
+    """Carries works out for the orchestrator. One for each run; its methods are called by all workers."""
+
+    engine: Engine
+    tally: Tally
+    durations: Durations
+    fast_fail: FastFail
+    history: Mapping[str, History]
+    """What an earlier session of this run has recorded, by case."""
+    only_missing: bool
+    unexpected: Callable[[], None]
+    """Called when a case has not come out as expected."""
+    _tries: dict[str, list[Verdict]] = attrs.field(factory=dict)
+
+    def works(self, cases: Iterable[PlannedCase]) -> Iterator[Work]:
+        """Yield the cases that still have to run, and count those that an earlier session has settled."""
+        for case in cases:
+            before = self.history.get(case.case_id)
+            if before is None:
+                yield Work(case=case)
+                continue
+            final = before.final
+            if final is not None and (final["as_expected"] or self.only_missing):
+                verdict = over_attempts(before.verdicts)
+                self.tally.ended(case.name, verdict, expected=final["as_expected"])
+                continue
+            if final is None:
+                self._tries[case.case_id] = [each for each in before.verdicts if each is not Verdict.CANCELLED]
+            yield Work(case=case, attempt=before.attempts + 1)
+
+    def run_test(self, work: Work, system: System) -> Work | None:
+        """Run one attempt and record it; return the work of another one if it is due."""
+        case = work.case
+        self.tally.began(case.name)
+        self._tell_start(work, system)
+        record, error = carry_out(case, work.attempt, self.engine)
+        verdict = Verdict(record["verdict"])
+        tries = self._tries.setdefault(case.case_id, [])
+        tries.append(verdict)
+        again = is_retryable(verdict) and verdict not in case.expect and len(tries) <= case.retry_count
+        overall = over_attempts(tries)
+        record |= {
+            "final": not again and verdict is not Verdict.CANCELLED,
+            "system": system.name,
+            "as_expected": overall in case.expect,
+        }
+        self.engine.run.record(record)
+        self.durations.saw(case, record["seconds"])
+        self._tell_end(work, record, overall, again=again)
+        self.fast_fail.look(record, error)
+        if again:
+            return attrs.evolve(work, attempt=work.attempt + 1)
+        del self._tries[case.case_id]
+        self._settle(case, overall, record, error)
+        return None
+
+    def _settle(
+        self, case: PlannedCase, verdict: Verdict, record: Mapping[str, Any], error: BaseException | None
+    ) -> None:
+        expected = record["as_expected"]
+        unavailable = isinstance(error, EnvironmentUnavailableError)
+        self.tally.ended(case.name, verdict, expected=expected, unavailable=unavailable)
+        if not expected:
+            self.unexpected()
+
+    def _tell_start(self, work: Work, system: System) -> None:
+        case = work.case
+        about = {
+            "name": case.name,
+            "cell": dict(case.cell),
+            "repetition": case.repetition,
+            "attempt": work.attempt,
+            "system": system.name,
+        }
+        self.engine.emit(TestEvent(test_case_id=case.case_id, action="started", metadata=about))
+
+    def _tell_end(self, work: Work, record: Mapping[str, Any], overall: Verdict, *, again: bool) -> None:
+        self.engine.emit(
+            TestEvent(
+                test_case_id=work.case.case_id,
+                action="retried" if again else "completed",
+                status=overall.value,
+                duration_ms=round(record["seconds"] * 1000),
+                metadata={"verdict": overall.value, **{key: record[key] for key in _SHOWN}},
+            )
+        )
