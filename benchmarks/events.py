@@ -84,8 +84,13 @@ def contestants() -> Mapping[str, Callable[[BaseEvent], object]]:
 
 def example(number: int = 1) -> TestEvent:
     """Return an event of the size that a run emits most."""
-    return TestEvent(test_case_id=f"case-{number}", action="completed", status="pass", duration_ms=12,
-                     metadata={"name": "ping", "attempt": 1, "seconds": 0.25})
+    return TestEvent(
+        test_case_id=f"case-{number}",
+        action="completed",
+        status="pass",
+        duration_ms=12,
+        metadata={"name": "ping", "attempt": 1, "seconds": 0.25},
+    )
 
 
 def dispatch() -> None:

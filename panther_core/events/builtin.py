@@ -24,10 +24,16 @@ class ObserverOptions:
 class LogOptions(ObserverOptions):
     """What the log observer can be told."""
 
-    style: str = option("text", help="`text` for key=value pairs, `json` for one JSON object a line.",
-                        validator=attrs.validators.in_(_STYLES))
-    to: str = option("stderr", help="`stderr`, or `file` for events.log in the run's folder.",
-                     validator=attrs.validators.in_(_PLACES))
+    style: str = option(
+        "text",
+        help="`text` for key=value pairs, `json` for one JSON object a line.",
+        validator=attrs.validators.in_(_STYLES),
+    )
+    to: str = option(
+        "stderr",
+        help="`stderr`, or `file` for events.log in the run's folder.",
+        validator=attrs.validators.in_(_PLACES),
+    )
 
 
 def _storage(context: ObserverContext) -> Observer:
@@ -46,10 +52,21 @@ def _log(context: ObserverContext) -> Observer:
 def descriptors() -> tuple[ObserverDescriptor, ...]:
     """Return the observers that come with the engine."""
     return (
-        ObserverDescriptor(name="storage", summary="Stores every event in events.jsonl", options=ObserverOptions,
-                           factory=_storage, default=True),
-        ObserverDescriptor(name="metrics", summary="Counts and times events; writes metrics.json",
-                           options=ObserverOptions, factory=_metrics, default=True),
-        ObserverDescriptor(name="log", summary="Writes one line for each event as it happens", options=LogOptions,
-                           factory=_log),
+        ObserverDescriptor(
+            name="storage",
+            summary="Stores every event in events.jsonl",
+            options=ObserverOptions,
+            factory=_storage,
+            default=True,
+        ),
+        ObserverDescriptor(
+            name="metrics",
+            summary="Counts and times events; writes metrics.json",
+            options=ObserverOptions,
+            factory=_metrics,
+            default=True,
+        ),
+        ObserverDescriptor(
+            name="log", summary="Writes one line for each event as it happens", options=LogOptions, factory=_log
+        ),
     )

@@ -47,7 +47,7 @@ class EventHandlingError(PantherExperimentError):
         self.errors = errors
         lines = [f"  {each}" for each in errors]
         if len(lines) > _LINES:
-            lines[_LINES - 1:] = [f"  and {len(lines) - _LINES + 1} others"]
+            lines[_LINES - 1 :] = [f"  and {len(lines) - _LINES + 1} others"]
         super().__init__("\n".join(["not every handler of events did its work", *lines]))
 
 
@@ -130,8 +130,9 @@ class EventManager:
     def __attrs_post_init__(self) -> None:
         if self.notify is not None:
             notify = self.notify
-            self._hook = _Subscription(wanted=EVERYTHING, name="panther_on_event",
-                                       handler=lambda event: notify(event=event))
+            self._hook = _Subscription(
+                wanted=EVERYTHING, name="panther_on_event", handler=lambda event: notify(event=event)
+            )
 
     def emit(self, event: BaseEvent) -> None:
         """Hand ``event`` to everybody who asked for it; within a handler, as soon as the events before it are done."""
@@ -139,8 +140,10 @@ class EventManager:
             raise TypeError(f"only events can be emitted, not {event!r}: derive its class from BaseEvent")
         with self._lock:
             if self._closed:
-                raise PantherExperimentError(f"the event {event.name!r} of {event.entity_id!r} comes too late: "
-                                             "the event manager is closed\n  try: emit it before the run is over")
+                raise PantherExperimentError(
+                    f"the event {event.name!r} of {event.entity_id!r} comes too late: "
+                    "the event manager is closed\n  try: emit it before the run is over"
+                )
             self._waiting.append(event)
             if not self._dispatching:
                 self._drain()
@@ -174,8 +177,9 @@ class EventManager:
         with self._lock:
             if any(each.observer is observer for each in self._subscriptions):
                 return
-            new = _Subscription(wanted=EVERYTHING, handler=observer.handle_event, observer=observer,
-                                name=_described(type(observer)))
+            new = _Subscription(
+                wanted=EVERYTHING, handler=observer.handle_event, observer=observer, name=_described(type(observer))
+            )
             self._add(new)
             for event in missed:
                 self._note(new, f"is_interested({event.name!r})", new.ask(event.name))
@@ -213,8 +217,9 @@ class EventManager:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self.close()
         except EventHandlingError:

@@ -21,9 +21,11 @@ _compact: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 def as_json(event: BaseEvent) -> str:
     """Return the keys that every recorded event has, as the inside of a JSON object: ASCII, one line, no braces."""
-    return (f'"name":{_quoted(event.name)},"entity_type":{_quoted(str(event.entity_type))},'
-            f'"entity_id":{_quoted(str(event.entity_id))},"class":{_quoted(type(event).__qualname__)},'
-            f'"uuid":"{event.uuid}","timestamp":"{event.timestamp.isoformat()}","content":{event.content_text}')
+    return (
+        f'"name":{_quoted(event.name)},"entity_type":{_quoted(str(event.entity_type))},'
+        f'"entity_id":{_quoted(str(event.entity_id))},"class":{_quoted(type(event).__qualname__)},'
+        f'"uuid":"{event.uuid}","timestamp":"{event.timestamp.isoformat()}","content":{event.content_text}'
+    )
 
 
 class _Choosy(Observer):
@@ -66,7 +68,8 @@ class StorageObserver(_Choosy):
                 raise ResourceExhaustionException(
                     f"events cannot be stored in {self.path}: {error.strerror or error}\n"
                     "  the run goes on without them; the numbers missing in `seq` tell which were lost\n"
-                    "  try: make room on that disk") from error
+                    "  try: make room on that disk"
+                ) from error
 
     def close(self) -> None:
         """Let go of the file. An event that comes later opens it again."""
@@ -78,7 +81,7 @@ class StorageObserver(_Choosy):
         rest = line
         try:
             while rest:
-                rest = rest[os.write(file, rest):]
+                rest = rest[os.write(file, rest) :]
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(file, self._end)  # half a line would spoil the next one
@@ -89,6 +92,9 @@ class StorageObserver(_Choosy):
         """Open the file to go on after its last whole line: a run may be taken up again."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        if self._end and os.fstat(file).st_size == self._end:
+            self._file = file  # opened again after ``close``, and nobody else has written
+            return file
         last, end = b"", 0
         with open(file, "rb", closefd=False) as lines:
             for line in lines:
@@ -131,8 +137,13 @@ class LoggingObserver(_Choosy):
     The target is a stream, a logger, or the path of a file to append to.
     """
 
-    def __init__(self, target: TextIO | logging.Logger | logging.LoggerAdapter[Any] | Path,
-                 only: Iterable[str] = (), *, style: str = "text") -> None:
+    def __init__(
+        self,
+        target: TextIO | logging.Logger | logging.LoggerAdapter[Any] | Path,
+        only: Iterable[str] = (),
+        *,
+        style: str = "text",
+    ) -> None:
         super().__init__(only)
         self.target = target
         self.style = style
@@ -152,8 +163,12 @@ class LoggingObserver(_Choosy):
 
 def as_text(event: BaseEvent) -> str:
     """Return the event as ``key=value`` pairs in one line; what is no plain word is written as in JSON."""
-    pairs: dict[str, Any] = {"time": event.timestamp.isoformat(timespec="milliseconds"), "event": event.name,
-                             "entity_type": event.entity_type, "entity_id": event.entity_id}
+    pairs: dict[str, Any] = {
+        "time": event.timestamp.isoformat(timespec="milliseconds"),
+        "event": event.name,
+        "entity_type": event.entity_type,
+        "entity_id": event.entity_id,
+    }
     listed = [f"{key}={_word(value)}" for key, value in pairs.items() if value]
     content = json.loads(event.content_text)
     return " ".join([*listed, *(f"{key}={_word(value)}" for key, value in content.items())])

@@ -124,11 +124,18 @@ def test_equal_content_has_an_equal_uuid_whenever_it_was_created() -> None:
     assert later.uuid == first.uuid
 
 
-@pytest.mark.parametrize("other", [  # each differs in one thing
-    Probe(target="b"), Probe(target="a", entity_id="e"), Probe(target="a", entity_type="t"),
-    Probe(target="a", event_type="x"), Probe(target="a", config={"x": 1}),
-    ProbeStarted(target="a", start_time=datetime(2025, 1, 1, tzinfo=UTC)), Probe(target=""),
-])
+@pytest.mark.parametrize(
+    "other",
+    [  # each differs in one thing
+        Probe(target="b"),
+        Probe(target="a", entity_id="e"),
+        Probe(target="a", entity_type="t"),
+        Probe(target="a", event_type="x"),
+        Probe(target="a", config={"x": 1}),
+        ProbeStarted(target="a", start_time=datetime(2025, 1, 1, tzinfo=UTC)),
+        Probe(target=""),
+    ],
+)
 def test_different_content_has_a_different_uuid(other: BaseEvent) -> None:
     assert Probe(target="a").uuid != other.uuid
 
@@ -140,11 +147,21 @@ def test_a_declared_time_is_content() -> None:
 
 
 def test_the_uuid_is_the_same_in_another_process() -> None:
-    code = ("from panther_hookspecs import TestEvent\n"
-            "print(TestEvent(test_case_id='a', action='b', metadata={'s': {'x', 'y', 'z'}, 'n': float('nan')}).uuid)")
+    code = (
+        "from panther_hookspecs import TestEvent\n"
+        "print(TestEvent(test_case_id='a', action='b', metadata={'s': {'x', 'y', 'z'}, 'n': float('nan')}).uuid)"
+    )
     path = ":".join(sys.path)
-    found = {subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": path},
-                            capture_output=True, text=True, check=True).stdout for seed in ("1", "2", "3")}
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
     assert len(found) == 1
 
 
@@ -182,10 +199,19 @@ def test_what_an_event_holds_is_a_copy() -> None:
     assert Probe(target="a", config=event.config).uuid == before
 
 
-@pytest.mark.parametrize(("method", "arguments"), [
-    ("update", [{"a": 1}]), ("__setitem__", ["d", 1]), ("pop", ["d"]), ("clear", []), ("setdefault", ["e", 1]),
-    ("popitem", []), ("__delitem__", ["d"]), ("__ior__", [{"x": 1}]),
-])
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("update", [{"a": 1}]),
+        ("__setitem__", ["d", 1]),
+        ("pop", ["d"]),
+        ("clear", []),
+        ("setdefault", ["e", 1]),
+        ("popitem", []),
+        ("__delitem__", ["d"]),
+        ("__ior__", [{"x": 1}]),
+    ],
+)
 def test_a_dict_in_an_event_refuses_to_change(method: str, arguments: list[Any]) -> None:
     event = Probe(target="a", config={"d": {"x": 1}})
     with pytest.raises(TypeError, match=r"take a copy with dict\(...\)"):
@@ -193,10 +219,23 @@ def test_a_dict_in_an_event_refuses_to_change(method: str, arguments: list[Any])
     assert event.config == {"d": {"x": 1}}
 
 
-@pytest.mark.parametrize(("method", "arguments"), [
-    ("append", [1]), ("sort", []), ("__setitem__", [0, 1]), ("__iadd__", [[1]]), ("__imul__", [2]), ("extend", [[1]]),
-    ("insert", [0, 1]), ("pop", []), ("remove", [3]), ("reverse", []), ("clear", []), ("__delitem__", [0]),
-])
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("append", [1]),
+        ("sort", []),
+        ("__setitem__", [0, 1]),
+        ("__iadd__", [[1]]),
+        ("__imul__", [2]),
+        ("extend", [[1]]),
+        ("insert", [0, 1]),
+        ("pop", []),
+        ("remove", [3]),
+        ("reverse", []),
+        ("clear", []),
+        ("__delitem__", [0]),
+    ],
+)
 def test_a_list_in_an_event_refuses_to_change(method: str, arguments: list[Any]) -> None:
     event = Probe(target="a", config={"l": [3, 1]})
     with pytest.raises(TypeError, match=r"take a copy with list\(...\)"):
@@ -255,8 +294,11 @@ def test_content_is_frozen_without_a_call_of_the_base_and_in_any_class_of_a_chai
     class Mixed(Mixin, Probe):
         pass
 
-    kept: list[Any] = [Careless(target="a", extra=7).made,  # type: ignore[call-arg]
-                       Careless(target="a", config={"l": [1]}).config["l"], Mixed(target="a").target]
+    kept: list[Any] = [
+        Careless(target="a", extra=7).made,  # type: ignore[call-arg]
+        Careless(target="a", config={"l": [1]}).config["l"],
+        Mixed(target="a").target,
+    ]
     for frozen in kept:
         with pytest.raises(TypeError, match="take a copy"):
             frozen.append(1)
@@ -305,16 +347,30 @@ class Odd:
         self.value = value
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (float("nan"), '"nan"'), (float("-inf"), '"-inf"'), ({"x": float("inf")}, '{"x":"inf"}'),
-    ({1: "a", "1": "b"}, '[["1","b"],[1,"a"]]'), ({(1, 2): 3}, "[[[1,2],3]]"),
-    ({Kind.STARTED: 1}, '[["probe.started",1]]'), ({"b", "a"}, '["a","b"]'), ({1, "a"}, '["a",1]'),
-    (b"\xff", '{"hex":"ff"}'), (Path("/a/b"), '"/a/b"'),
-    (datetime(2025, 1, 1, tzinfo=UTC), '"2025-01-01T00:00:00+00:00"'),
-    ("\ud800\n\u2028é", '"\\ud800\\n\\u2028\\u00e9"'),
-    (Odd(1), '{"class":"Odd","value":1}'), (ValueError("x"), '"x"'), (Path, f'"{Path.__module__}.Path"'),
-    (Pair(1, None), "[1,null]"), (True, "true"), (1.0, "1.0"), (10**30, "1" + "0" * 30),
-])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (float("nan"), '"nan"'),
+        (float("-inf"), '"-inf"'),
+        ({"x": float("inf")}, '{"x":"inf"}'),
+        ({1: "a", "1": "b"}, '[["1","b"],[1,"a"]]'),
+        ({(1, 2): 3}, "[[[1,2],3]]"),
+        ({Kind.STARTED: 1}, '[["probe.started",1]]'),
+        ({"b", "a"}, '["a","b"]'),
+        ({1, "a"}, '["a",1]'),
+        (b"\xff", '{"hex":"ff"}'),
+        (Path("/a/b"), '"/a/b"'),
+        (datetime(2025, 1, 1, tzinfo=UTC), '"2025-01-01T00:00:00+00:00"'),
+        ("\ud800\n\u2028é", '"\\ud800\\n\\u2028\\u00e9"'),
+        (Odd(1), '{"class":"Odd","value":1}'),
+        (ValueError("x"), '"x"'),
+        (Path, f'"{Path.__module__}.Path"'),
+        (Pair(1, None), "[1,null]"),
+        (True, "true"),
+        (1.0, "1.0"),
+        (10**30, "1" + "0" * 30),
+    ],
+)
 def test_any_value_has_one_line_of_ascii_json(value: Any, text: str) -> None:
     assert Holder(value=value).content_text == f'{{"value":{text}}}'
 
@@ -327,11 +383,16 @@ def test_the_values_of_other_libraries_are_written_by_their_fields() -> None:
     assert Holder(value=Inner({"b", "a"})).content_text.endswith('Inner","seen":["a","b"]}}')
 
 
-LEAVES = (some.none() | some.booleans() | some.integers() | some.floats() | some.text() | some.binary()
-          | some.datetimes())
+LEAVES = (
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text() | some.binary() | some.datetimes()
+)
 VALUES = some.recursive(
-    LEAVES, lambda inner: some.lists(inner) | some.tuples(inner, inner)
-    | some.dictionaries(some.text() | some.integers(), inner), max_leaves=12)
+    LEAVES,
+    lambda inner: (
+        some.lists(inner) | some.tuples(inner, inner) | some.dictionaries(some.text() | some.integers(), inner)
+    ),
+    max_leaves=12,
+)
 
 
 @given(VALUES)

@@ -158,14 +158,17 @@ def test_a_state_manager_follows_its_table() -> None:
     assert light.history == [Light.RED, Light.GREEN, Light.BROKEN]
 
 
-@pytest.mark.parametrize(("table", "said"), [
-    (lambda: {Light.RED: [Light.GREEN], Light.GREEN: []}, "BROKEN is missing"),
-    (lambda: TABLE | {"blue": []}, "'blue' is no state of Light"),
-    (lambda: TABLE | {Light.RED: ["green"]}, "'green' after <Light.RED: 'red'> is no state of Light"),
-    (lambda: TABLE | {Light.RED: Light.GREEN}, "must be a list of states, not <Light.GREEN"),
-    (lambda: TABLE | {Light.RED: "green"}, "must be a list of states, not 'green'"),
-    (lambda: TABLE | {Light.RED: None}, "must be a list of states, not None"),
-])
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (lambda: {Light.RED: [Light.GREEN], Light.GREEN: []}, "BROKEN is missing"),
+        (lambda: TABLE | {"blue": []}, "'blue' is no state of Light"),
+        (lambda: TABLE | {Light.RED: ["green"]}, "'green' after <Light.RED: 'red'> is no state of Light"),
+        (lambda: TABLE | {Light.RED: Light.GREEN}, "must be a list of states, not <Light.GREEN"),
+        (lambda: TABLE | {Light.RED: "green"}, "must be a list of states, not 'green'"),
+        (lambda: TABLE | {Light.RED: None}, "must be a list of states, not None"),
+    ],
+)
 def test_a_wrong_table_is_refused_at_once(table: Callable[[], Any], said: str) -> None:
     with pytest.raises(ValueError, match="transition table of Light") as caught:
         StateManager(Light.RED, table())

@@ -56,13 +56,16 @@ class Recording(Observer):
         self.closed += 1
 
 
-@pytest.mark.parametrize(("wanted", "gets"), [
-    ("test", ["test", "test.completed", "test.completed.late"]),
-    ("test.completed", ["test.completed", "test.completed.late"]),
-    ("test.*", ["test", "test.completed", "test.completed.late"]),
-    ("*", ["test", "test.completed", "test.completed.late", "tests.other", ""]),
-    ("tes", []),
-])
+@pytest.mark.parametrize(
+    ("wanted", "gets"),
+    [
+        ("test", ["test", "test.completed", "test.completed.late"]),
+        ("test.completed", ["test.completed", "test.completed.late"]),
+        ("test.*", ["test", "test.completed", "test.completed.late"]),
+        ("*", ["test", "test.completed", "test.completed.late", "tests.other", ""]),
+        ("tes", []),
+    ],
+)
 def test_a_name_gets_itself_and_what_is_below_it(wanted: str, gets: list[str]) -> None:
     manager, seen = EventManager(), list[BaseEvent]()
     manager.subscribe(wanted, seen.append)
@@ -112,8 +115,9 @@ def test_the_same_subscription_twice_counts_once_and_an_overlapping_one_again() 
     assert len(seen) == 3
 
 
-@pytest.mark.parametrize(("wrong", "error"), [("", ValueError), (".*", ValueError), (7, TypeError), (Kind, TypeError),
-                                              (str, TypeError)])
+@pytest.mark.parametrize(
+    ("wrong", "error"), [("", ValueError), (".*", ValueError), (7, TypeError), (Kind, TypeError), (str, TypeError)]
+)
 def test_a_subscription_that_could_never_match_is_refused(wrong: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         EventManager().subscribe(wrong, print)
@@ -328,7 +332,8 @@ def fail_inside(error: type[Exception] | None) -> None:
 
 @pytest.mark.parametrize(("inside", "told"), [(KeyError, KeyError), (None, EventHandlingError)])
 def test_the_error_that_ended_a_block_comes_before_those_of_handlers(
-        inside: type[Exception] | None, told: type[Exception]) -> None:
+    inside: type[Exception] | None, told: type[Exception]
+) -> None:
     with pytest.raises(told):
         fail_inside(inside)
 

@@ -45,17 +45,30 @@ def completed(number: int = 1) -> TestEvent:
 def test_each_event_is_one_line_with_everything_in_it_at_once(tmp_path: Path) -> None:
     observer, event = StorageObserver(tmp_path / "run"), completed()
     observer.handle_event(event)
-    assert stored(tmp_path / "run") == [{
-        "seq": 1, "name": "test.completed", "entity_type": "test", "entity_id": "case-1", "class": "TestEvent",
-        "uuid": str(event.uuid), "timestamp": event.timestamp.isoformat(),
-        "content": {"test_case_id": "case-1", "action": "completed", "status": "pass", "duration_ms": 12,
-                    "metadata": {}},
-    }]
+    assert stored(tmp_path / "run") == [
+        {
+            "seq": 1,
+            "name": "test.completed",
+            "entity_type": "test",
+            "entity_id": "case-1",
+            "class": "TestEvent",
+            "uuid": str(event.uuid),
+            "timestamp": event.timestamp.isoformat(),
+            "content": {
+                "test_case_id": "case-1",
+                "action": "completed",
+                "status": "pass",
+                "duration_ms": 12,
+                "metadata": {},
+            },
+        }
+    ]
     observer.close()
 
 
-@pytest.mark.parametrize("value", [
-    "a\nb\r\u2028\u2029\x85", "\ud800", "é\x00", float("nan"), {1: {2}}, b"\xff", object])
+@pytest.mark.parametrize(
+    "value", ["a\nb\r\u2028\u2029\x85", "\ud800", "é\x00", float("nan"), {1: {2}}, b"\xff", object]
+)
 def test_no_content_breaks_a_line(tmp_path: Path, value: Any) -> None:
     observer = StorageObserver(tmp_path)
     for entity in ("plain", "new\nline\ud800"):
@@ -86,7 +99,11 @@ def test_a_run_taken_up_again_goes_on_after_the_last_whole_line(tmp_path: Path) 
     second.handle_event(completed(3))
     second.close()
     assert [(line["seq"], line["entity_id"]) for line in stored(tmp_path)] == [
-        (1, "case-0"), (2, "case-1"), (3, "case-2"), (4, "case-3")]
+        (1, "case-0"),
+        (2, "case-1"),
+        (3, "case-2"),
+        (4, "case-3"),
+    ]
 
 
 def test_an_event_after_close_is_stored_too(tmp_path: Path) -> None:
@@ -115,8 +132,9 @@ while True:
 
 
 def test_a_killed_run_has_every_event_that_was_handled_in_whole_lines(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE,
-                               env={"PYTHONPATH": ":".join(sys.path)})
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, env={"PYTHONPATH": ":".join(sys.path)}
+    )
     assert process.stdout is not None
     acknowledged = [int(process.stdout.readline()) for _ in range(200)]
     process.send_signal(signal.SIGKILL)
@@ -150,8 +168,13 @@ print(json.dumps({"seen": len(seen), "lost": storage.lost, "errors": [[e.count, 
 
 
 def test_a_full_disk_is_told_once_each_time_stops_nobody_and_spoils_no_line(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=True,
-                          env={"PYTHONPATH": ":".join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
     told = json.loads(done.stdout)
     lines = stored(tmp_path)
     assert told["seen"] == 20
@@ -189,17 +212,30 @@ def test_storing_needs_no_memory_for_old_events(tmp_path: Path) -> None:
 def test_metrics_count_events_by_name_and_time_those_that_tell_a_duration(tmp_path: Path) -> None:
     collector = MetricsCollector()
     observer = MetricsObserver(collector, write_to=tmp_path / "metrics.json")
-    for event in (completed(), completed(), CommandExecutionEvent(command="true", exit_code=0, duration_ms=4),
-                  Timed(event_type="timed", duration=0.5), Timed(event_type="timed", duration="long"), Odd()):
+    for event in (
+        completed(),
+        completed(),
+        CommandExecutionEvent(command="true", exit_code=0, duration_ms=4),
+        Timed(event_type="timed", duration=0.5),
+        Timed(event_type="timed", duration="long"),
+        Odd(),
+    ):
         observer.handle_event(event)
     observer.close()
     seen = json.loads((tmp_path / "metrics.json").read_text())
     assert seen == collector.get_metrics()
-    assert seen["counters"] == {'events{event="test.completed"}': 2, 'events{event="command.execution"}': 1,
-                                'events{event="timed"}': 2, 'events{event=""}': 1}
+    assert seen["counters"] == {
+        'events{event="test.completed"}': 2,
+        'events{event="command.execution"}': 1,
+        'events{event="timed"}': 2,
+        'events{event=""}': 1,
+    }
     times = {series: (timing["count"], timing["sum"]) for series, timing in seen["timings"].items()}
-    assert times == {'event_duration{event="test.completed"}': (2, 24), 'event_duration{event="timed"}': (1, 500),
-                     'event_duration{event="command.execution"}': (1, 4)}
+    assert times == {
+        'event_duration{event="test.completed"}': (2, 24),
+        'event_duration{event="timed"}': (1, 500),
+        'event_duration{event="command.execution"}': (1, 4),
+    }
 
 
 def test_a_log_line_is_key_value_pairs_that_keep_to_one_ascii_line() -> None:
@@ -211,12 +247,23 @@ def test_a_log_line_is_key_value_pairs_that_keep_to_one_ascii_line() -> None:
     line = stream.buffer.getvalue().decode()
     time_, rest = line.split(" ", 1)
     assert time_ == f"time={event.timestamp.isoformat(timespec='milliseconds')}"
-    assert rest == ('event=odd.thing entity_id="a b" config="{\\"e\\":\\"\\",\\"x\\":[1,null]}" '
-                    'value="\\u00e9\\n\\u2028"\n')
+    assert rest == (
+        'event=odd.thing entity_id="a b" config="{\\"e\\":\\"\\",\\"x\\":[1,null]}" value="\\u00e9\\n\\u2028"\n'
+    )
 
 
-@pytest.mark.parametrize(("value", "word"), [("", '""'), (1, "1"), (None, "null"), (True, "true"), ("a=b", '"a=b"'),
-                                             ("plain-word_1.5", "plain-word_1.5"), ("tail\n", '"tail\\n"')])
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("", '""'),
+        (1, "1"),
+        (None, "null"),
+        (True, "true"),
+        ("a=b", '"a=b"'),
+        ("plain-word_1.5", "plain-word_1.5"),
+        ("tail\n", '"tail\\n"'),
+    ],
+)
 def test_only_plain_words_stand_bare_in_a_log_line(value: Any, word: str) -> None:
     stream = io.StringIO()
     LoggingObserver(stream).handle_event(Odd(value=value))
@@ -263,6 +310,7 @@ def test_every_option_of_a_builtin_observer_is_explained_and_a_wrong_one_refused
 def test_the_log_goes_to_standard_error_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = next(each for each in descriptors() if each.name == "log")
     log.factory(ObserverContext(run_folder=tmp_path, options=log.options(), metrics=MetricsCollector())).handle_event(
-        completed())
+        completed()
+    )
     assert "event=test.completed" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -32,8 +32,12 @@ def run(module: ModuleType, *, head: str = "") -> None:
 @pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
 @pytest.mark.parametrize("completed", [True, False])
 def test_the_tutorial_prints_what_its_comments_say(
-        tutorial: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, head: str,
-        completed: bool) -> None:
+    tutorial: ModuleType,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    head: str,
+    completed: bool,
+) -> None:
     monkeypatch.setattr("random.choice", lambda options: completed)
     run(tutorial, head=head)
     lines = capsys.readouterr().out.splitlines()

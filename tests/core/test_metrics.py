@@ -35,7 +35,15 @@ def test_a_timing_tells_count_sum_extremes_and_percentiles() -> None:
     for duration in random.Random(1).sample(range(1, 101), 100):
         metrics.record_timing("answer", duration)
     assert metrics.get_metrics()["timings"]["answer"] == {
-        "count": 100, "sum": 5050, "mean": 50.5, "min": 1, "max": 100, "p50": 50, "p90": 90, "p99": 99}
+        "count": 100,
+        "sum": 5050,
+        "mean": 50.5,
+        "min": 1,
+        "max": 100,
+        "p50": 50,
+        "p90": 90,
+        "p99": 99,
+    }
 
 
 def test_one_duration_is_its_own_percentile() -> None:
