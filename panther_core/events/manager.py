@@ -181,10 +181,7 @@ class EventManager:
                 wanted=EVERYTHING, handler=observer.handle_event, observer=observer, name=_described(type(observer))
             )
             self._add(new)
-            for event in missed:
-                self._note(new, f"is_interested({event.name!r})", new.ask(event.name))
-                if new.interest[event.name]:
-                    self._note(new, event.name, new.deliver(event))
+            self._catch_up(new, missed)
 
     @property
     def errors(self) -> tuple[HandlerError, ...]:
@@ -229,6 +226,19 @@ class EventManager:
     def _add(self, subscription: _Subscription) -> None:
         self._subscriptions = (*self._subscriptions, subscription)
         self._routes = {}
+
+    def _catch_up(self, subscription: _Subscription, missed: Iterable[BaseEvent]) -> None:
+        """Hand over earlier events as one dispatch: what is emitted meanwhile waits for its turn."""
+        nested, self._dispatching = self._dispatching, True
+        try:
+            for event in missed:
+                self._note(subscription, f"is_interested({event.name!r})", subscription.ask(event.name))
+                if subscription.interest[event.name]:
+                    self._note(subscription, event.name, subscription.deliver(event))
+        finally:
+            self._dispatching = nested
+        if not nested:
+            self._drain()
 
     def _drain(self) -> None:
         self._dispatching = True

@@ -140,6 +140,22 @@ def test_an_observer_is_asked_once_for_each_name_and_told_once() -> None:
     assert observer.asked == ["work.done", "rest"]
 
 
+def test_a_late_observer_gets_what_it_missed_first_and_only_what_interests_it() -> None:
+    class Emitting(Recording):
+        def handle_event(self, event: BaseEvent) -> None:
+            super().handle_event(event)
+            if numbers([event]) == [1]:
+                manager.emit(Numbered(event_type="work.more", number=9))
+
+    manager, observer, early = EventManager(), Emitting(only="work"), list[BaseEvent]()
+    manager.subscribe("*", early.append)
+    missed = [event(number=1), event("rest", 2), event(number=3)]
+    manager.add_observer(observer, missed=missed)
+    manager.emit(event(number=4))
+    assert numbers(observer.events) == [1, 3, 9, 4]
+    assert numbers(early) == [9, 4]
+
+
 def test_the_other_form_of_an_observer_works_too() -> None:
     class Listening(IObserver):
         def __init__(self) -> None:
