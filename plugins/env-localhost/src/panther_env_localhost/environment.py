@@ -58,11 +58,16 @@ class LocalhostEnvironment(NetworkEnvironmentInterface):
         if options.deployment_target != "local":
             yield Problem(what=f"localhost cannot deploy to {options.deployment_target!r}",
                           where="network_environment.deployment_target", fix="local")
-        if options.last_port < options.first_port:
+        if not self._ports():
             yield Problem(what="last_port is smaller than first_port", where="network_environment.last_port")
         if needs_ipv6(services) and not _has_ipv6():
             yield Problem(what="a service needs IPv6, and loopback has no ::1",
                           fix="sysctl net.ipv6.conf.lo.disable_ipv6=0")
+
+    def _ports(self) -> range:
+        """Return the ports to choose from: those of the options, else those of the run."""
+        first, last = self.context.port_range
+        return range(self.options.first_port or first, (self.options.last_port or last) + 1)
 
     def plan_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
         """Reserve an address for every service, or ports of a shared one where that is asked for or IPv6 is needed."""
@@ -74,8 +79,7 @@ class LocalhostEnvironment(NetworkEnvironmentInterface):
             if services and not endpoints:
                 self._note("info", "the protocol's own ports are taken or need a privilege: other ports are used")
         if not endpoints:
-            ports = range(self.options.first_port, self.options.last_port + 1)
-            endpoints = self._reserved.shared_address(services, ports, ipv6=ipv6 or _has_ipv6())
+            endpoints = self._reserved.shared_address(services, self._ports(), ipv6=ipv6 or _has_ipv6())
         for each in endpoints.values():
             self._note("debug", f"{each.name} is at {each.ip} {dict(each.ports)}")
         return endpoints

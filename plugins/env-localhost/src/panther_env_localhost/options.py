@@ -20,7 +20,7 @@ class LocalhostOptions(NetworkEnvironmentOptions):
         help="loopback: every service has an address of its own and the protocol's port. "
              "ports: all services share 127.0.0.1 and ::1 and have distinct ports.",
         validator=attrs.validators.in_(("loopback", "ports")))
-    first_port: int = option(20000, help="First port that addresses: ports may choose.",
-                             validator=[attrs.validators.ge(1), attrs.validators.le(65535)])
-    last_port: int = option(32767, help="Last port that addresses: ports may choose.",
-                            validator=[attrs.validators.ge(1), attrs.validators.le(65535)])
+    first_port: int = option(0, help="First port that addresses: ports may choose; 0 means the run's own range.",
+                             validator=[attrs.validators.ge(0), attrs.validators.le(65535)])
+    last_port: int = option(0, help="Last port that addresses: ports may choose; 0 means the run's own range.",
+                            validator=[attrs.validators.ge(0), attrs.validators.le(65535)])
