@@ -16,7 +16,7 @@ from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.events import EventManager
 from panther_core.hooks import listed
 from panther_core.metrics import MetricsCollector
-from panther_core.orchestrator import LocalSlots, Orchestrator
+from panther_core.orchestrator import Orchestrator
 from panther_core.outcome import Ending
 from panther_core.plan import PlannedCase, count_cases, plan_cases
 from panther_core.plugin_manager import PluginManager
@@ -239,7 +239,9 @@ class ExperimentManager:
             unexpected=self._on_unexpected,
         )
         orchestrator = self._orchestrator = Orchestrator(runner.run_test, self._plugins.hooks, durations.expected)
-        orchestrator.add_provisioner(LocalSlots(), max_workers=max(1, self.settings.jobs))
+        supply = session.provisioners(self._configured(), self._plugins.registry, self.settings.jobs)
+        for provisioner, workers in supply:
+            orchestrator.add_provisioner(provisioner, max_workers=workers)
         try:
             orchestrator.run(runner.works(self.planned()))
         except KeyboardInterrupt:

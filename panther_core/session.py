@@ -16,7 +16,8 @@ from typing import Any
 from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.hooks import Hooks
 from panther_core.metrics import MetricsCollector
-from panther_core.plan import chosen_observers
+from panther_core.orchestrator import LocalSlots
+from panther_core.plan import chosen_observers, chosen_provisioners
 from panther_core.plugin_manager import PluginManager
 from panther_core.process import Supervisor
 from panther_core.registry import Registry
@@ -31,6 +32,7 @@ from panther_hookspecs import (
     Observer,
     ObserverContext,
     PluginValidationError,
+    Provisioner,
     RunInfo,
 )
 
@@ -99,6 +101,15 @@ def observers(
     """Make the observers of the run: those that always take part, and those that the experiment names."""
     for descriptor, options in chosen_observers(experiment, registry):
         yield descriptor.factory(ObserverContext(run_folder=directory.folder, options=options, metrics=metrics))
+
+
+def provisioners(experiment: ExperimentConfig, registry: Registry, jobs: int) -> Iterator[tuple[Provisioner, int]]:
+    """Make what supplies systems, each with its most workers: what the experiment names, or slots of this machine."""
+    chosen = chosen_provisioners(experiment, registry)
+    if not chosen:
+        yield LocalSlots(), max(1, jobs)
+    for descriptor, options, workers in chosen:
+        yield descriptor.factory(options), workers
 
 
 @contextlib.contextmanager
