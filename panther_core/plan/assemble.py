@@ -136,15 +136,20 @@ class _Assembly:
 
     def _resolved(self, key: str) -> Iterator[Resolved[Any]]:
         node = self.view.get(key)
-        if node is None:
+        if key == "type":
+            section = node or self._default_type()
+            yield self.resolver.section(section, TestTypeDescriptor, TestTypeConfig)
+        elif node is None:
             return
-        if key == "network_environment":
+        elif key == "network_environment":
             yield self.resolver.section(node, NetworkEnvironmentDescriptor, NetworkEnvironmentConfig)
-        elif key == "type":
-            yield self.resolver.section(node, TestTypeDescriptor, TestTypeConfig)
         else:
             for each in node.elements():
                 yield self.resolver.section(each, ExecutionEnvironmentDescriptor, ExecutionEnvironmentConfig)
+
+    def _default_type(self) -> Node:
+        node = self.view.template.node
+        return self.resolver.keep("type", lambda: Node(FUNCTIONAL, node.mark, node.path), node)
 
     def _network(self) -> NetworkSection | None:
         found = [self._value(each) for each in self._resolved("network_environment")]
@@ -157,13 +162,7 @@ class _Assembly:
         return found[0] if found else None
 
     def _test_type(self) -> TestTypeSection | None:
-        if self.view.get("type") is None:
-            node = self.view.template.node
-            default = self.resolver.keep("type", lambda: Node(FUNCTIONAL, node.mark, node.path), node)
-            return self._value(  # type: ignore[no-any-return]
-                self.resolver.section(default, TestTypeDescriptor, TestTypeConfig)
-            )
-        return next((self._value(each) for each in self._resolved("type")), None)
+        return next(self._value(each) for each in self._resolved("type"))  # type: ignore[no-any-return]
 
     def _instruments(self) -> list[InstrumentSection]:
         node = self.view.get("execution_environments")
@@ -219,10 +218,13 @@ class _Assembly:
 
     def _check_services_of(self, checks: tuple[tuple[Check, Node], ...], names: tuple[str, ...]) -> None:
         for check, node in checks:
-            service = getattr(check, "service", "")
-            if service and service not in names:
-                place, _ = node.find((next(iter(node.value)), "service"))
-                self.findings.add(place, f"no service {service!r}{one_of(service, names, 'there are')}")
+            for key, service in (
+                ("service", getattr(check, "service", "")),
+                ("same_as", getattr(check, "same_as", "").partition("/")[0]),
+            ):
+                if service and service not in names:
+                    place, _ = node.find((next(iter(node.value)), key))
+                    self.findings.add(place, f"no service {service!r}{one_of(service, names, 'there are')}")
 
     def _check_capabilities(
         self, network: NetworkSection | None, links: Mapping[str, LinkSpec], players: Mapping[str, Any]

@@ -19,6 +19,7 @@ _RESERVED = ("exclude", "include")
 _FIXED = frozenset({"name", "description", "matrix", "repeat", "services", "expect"})
 _LONGEST_TEXT = 60
 EVERY = "*"
+_TWICE = "this cell is already in the matrix"
 
 
 @attrs.define
@@ -48,8 +49,18 @@ class MatrixReader:
                     self.findings.add(node, f"changes the same as the axis {first!r}", axis.name)
         excludes = [found for each in self._list(node, "exclude") if (found := self._exclude(each, axes)) is not None]
         matrix = Matrix(tuple(axes), tuple(excludes))
-        includes = [cell for each in self._list(node, "include") if (cell := self._include(each, matrix)) is not None]
-        return attrs.evolve(matrix, includes=tuple(includes))
+        includes: dict[tuple[tuple[str, str], ...], Cell] = {}
+        for each in self._list(node, "include"):
+            cell = self._include(each, matrix)
+            texts = tuple((change.axis, change.text) for change in cell or ())
+            if texts in includes:
+                self.findings.add(each, _TWICE)
+            elif cell is not None:
+                includes[texts] = cell
+        matrix = attrs.evolve(matrix, includes=tuple(includes.values()))
+        if not self.findings.found and matrix.count() == 0:
+            self.findings.add(node, "nothing is left of the matrix: every cell is excluded", "exclude")
+        return matrix
 
     def _list(self, node: Node, key: str) -> tuple[Node, ...]:
         found = node.get(key)
@@ -66,7 +77,9 @@ class MatrixReader:
         services = self._services()
         if steps[0] not in fields_of(TestCaseConfig) and steps[0] in services:
             steps = ("services", *steps)
-        numbered = tuple(int(step) if step.isdecimal() else step for step in steps)
+        numbered = self._numbered(node, name, steps)
+        if numbered is None:
+            return None
         if steps == ("execution_environment",):
             return ("execution_environments",)
         if steps[0] == "services" and len(steps) > 1 and steps[1] in services:
@@ -77,6 +90,20 @@ class MatrixReader:
         hint = one_of(steps[-1], known, "such as")
         self.findings.add(node, f"no axis {name!r}: an axis is a service or a key path{hint}", name)
         return None
+
+    def _numbered(self, node: Node, name: str, steps: tuple[str, ...]) -> KeyPath | None:
+        """Return the path with the numbers of list elements as such."""
+        path: KeyPath = ()
+        for step in steps:
+            above, depth = self.case.find(path)
+            if depth < len(path) or not above.is_list:
+                path = (*path, step)
+            elif step.isdecimal() and int(step) < len(above.elements()):
+                path = (*path, int(step))
+            else:
+                self.findings.add(node, f"{name!r}: there is no element {step!r} of {len(above.elements())}", name)
+                return None
+        return path
 
     def _services(self) -> list[str]:
         services = self.case.get("services")
@@ -171,7 +198,7 @@ class MatrixReader:
             if all(
                 change in axis.changes for change, axis in zip(ordered, matrix.axes, strict=True)
             ) and not matrix.excluded(ordered):
-                self.findings.add(node, "this cell is already in the matrix")
+                self.findings.add(node, _TWICE)
                 return None
             return ordered
         return tuple(cell)

@@ -49,9 +49,10 @@ class Matrix:
 
     def cells(self) -> Iterator[Cell]:
         """Yield every cell in a fixed order: the last axis changes fastest, added cells come last."""
-        for cell in itertools.product(*(axis.changes for axis in self.axes)):
-            if not self.excluded(cell):
-                yield cell
+        if self.axes or not self.includes:
+            for cell in itertools.product(*(axis.changes for axis in self.axes)):
+                if not self.excluded(cell):
+                    yield cell
         yield from self.includes
 
     def excluded(self, cell: Cell) -> bool:
@@ -60,7 +61,8 @@ class Matrix:
 
     def count(self) -> int:
         """Return how many cells there are, without making them."""
-        return self._count(0, frozenset(range(len(self.excludes))), {}) + len(self.includes)
+        product = self._count(0, frozenset(range(len(self.excludes))), {}) if self.axes or not self.includes else 0
+        return product + len(self.includes)
 
     def _count(self, position: int, alive: frozenset[int], known: dict[tuple[int, frozenset[int]], int]) -> int:
         """Count the cells from one axis on, where ``alive`` excludes match everything before it."""

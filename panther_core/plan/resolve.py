@@ -225,7 +225,7 @@ class Resolver:
     def checks(self, node: Node | None) -> Resolved[tuple[tuple[Check, Node], ...]]:
         """Resolve the checks: a list of mappings with one key each, the kind."""
         if node is None:
-            return Resolved(())
+            return Resolved((), (), canonical([]))
         return self.keep("checks", lambda: self._checks(node), node)
 
     def _checks(self, node: Node) -> Resolved[tuple[tuple[Check, Node], ...]]:
@@ -240,7 +240,7 @@ class Resolver:
     def links(self, node: Node | None) -> Resolved[Mapping[str, LinkSpec]]:
         """Resolve the impairments of links."""
         if node is None:
-            return Resolved({})
+            return Resolved({}, (), canonical({}))
         return self.keep("links", lambda: self._links(node), node)
 
     def _links(self, node: Node) -> Resolved[Mapping[str, LinkSpec]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +293,11 @@ def test_any_content_gives_a_config_or_diagnostics(
     except InvalidConfigurationError as error:
         told = str(error)
     else:
-        told = next(plan_cases(config, registry)).described()
+        again = checked_experiment(from_plain(config.resolved(), Mark(Source("resolved"))), registry)
+        some_ids = [case.case_id for case in islice(plan_cases(config, registry), 9)]
+        assert [case.case_id for case in islice(plan_cases(again, registry), 9)] == some_ids
+        assert len(set(some_ids)) == len(some_ids)
+        told = some_ids[0]
     assert told
 
 

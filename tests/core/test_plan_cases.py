@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import subprocess
 import sys
@@ -16,7 +17,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from panther_core.config import ExperimentConfig, InvalidConfigurationError, load_experiment
+from panther_core.config.tree import Mark, Node, Source
 from panther_core.plan import PlannedCase, count_cases, plan_cases
+from panther_core.plan.matrix import Axis, Change, Matrix
 from panther_core.registry import Registry
 from panther_hookspecs import (
     ExecutionEnvironmentDescriptor,
@@ -190,18 +193,25 @@ def test_excluded_cells_are_left_out_and_included_ones_added(tmp_path: Path, reg
     assert found[-2].timeout == 3
 
 
-def test_counting_agrees_with_walking_for_any_excludes(tmp_path: Path, registry: Registry) -> None:
-    values = random.Random(7)
-    for _ in range(30):
-        axes = {f"parameters.{name}": list(range(values.randint(1, 4))) for name in ("count", "size")}
-        axes["client.count"] = list(range(values.randint(1, 4)))
-        excludes = [
-            {name: values.choice(axes[name]) for name in values.sample(sorted(axes), values.randint(1, 3))}
-            for _ in range(4)
-        ]
-        text = HEAD + f"matrix: { ({**axes, 'exclude': excludes}) }\n" + ONE + ", scenario: ping}\n"
-        config = load(tmp_path, registry, text)
-        assert count_cases(config) == sum(1 for _ in plan_cases(config, registry))
+def test_counting_agrees_with_walking_for_any_excludes() -> None:
+    draw = random.Random(7)
+    mark = Mark(Source("generated"))
+    for _ in range(200):
+        axes = tuple(
+            Axis(
+                name, tuple(Change(name, (name,), Node(value, mark), str(value)) for value in range(draw.randint(1, 4)))
+            )
+            for name in "abcd"
+        )
+        excludes = tuple(
+            {
+                index: frozenset(draw.sample(axes[index].changes, draw.randint(1, len(axes[index].changes))))
+                for index in draw.sample(range(4), draw.randint(1, 3))
+            }
+            for _ in range(draw.randint(0, 4))
+        )
+        matrix = Matrix(axes, excludes)
+        assert matrix.count() == sum(1 for _ in matrix.cells())
 
 
 def test_a_star_stands_for_everything_installed_that_plays_the_role(tmp_path: Path, registry: Registry) -> None:
@@ -337,6 +347,9 @@ def test_the_identity_is_the_content_and_nothing_else(tmp_path: Path, registry: 
         "protocol: minip\ntest_cases:\n- services: {client: {implementation: full, variant: plain}, "
         "server: {implementation: full, role: server}}\n"
         "  matrix: {client: [full, old]}\n  timeout: 20000ms\n  name: a\n",
+        "what the engine takes anyway": base.replace(
+            "timeout: 20s", "timeout: 20s, type: functional, checks: [], links: {}, expect: pass, retry_count: 0"
+        ),
         "another seed": "seed: 9\n" + base,
         "an unrelated case before": base.replace("test_cases:\n", "test_cases:\n- {name: z, implementation: full}\n"),
         "another experiment's name": base.replace("name: x", "name: other"),
@@ -474,6 +487,49 @@ def test_the_resolved_experiment_has_every_default_and_gives_the_same_cases(tmp_
         (case.case_id, case.seed) for case in plan_cases(config, registry)
     ]
     assert again.resolved() == resolved
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "",
+        "type: functional, checks: [], links: {}, execution_environments: [], parameters: {}",
+        "matrix: {client.count: [1, 2], client.variant: [a], client.pause: [1s, 2]}",
+        "matrix: {client: [old, {implementation: full, count: 5}], client.variant: [a, b]}",
+        "matrix: {execution_environments.0.timeout: [1s, 2s]}, execution_environments: [strace]",
+        "matrix: {implementation: [full, old]}",
+        "matrix: {network_environment: [netns], 'links.*.delay': [0, 1ms]}",
+        "matrix: {include: [{client: old}, {timeout: 3s, server.count: 7}]}",
+        "matrix: {checks: [[], [{that: 'x < 1'}]], client.ready: [{kind: tcp}, ~]}",
+        "matrix: {capture: [true, false], exclude: [{capture: true}]}",
+        "matrix: {scenario: '*', client: '*'}, expect: [{when: {client: old, scenario: fuzz}, verdict: [fail, flaky]}]",
+        "network_environment: netns, links: {client-server: {delay: 1ms}}, capture: true, labels: [root]",
+    ],
+)
+def test_what_is_written_out_gives_the_same_cases(tmp_path: Path, registry: Registry, more: str) -> None:
+    text = HEAD + ONE + (f", {more}}}\n" if more else "}\n")
+    config = load(tmp_path, registry, text)
+    (tmp_path / "again.yaml").write_text(json.dumps(config.resolved()))
+    first = list(plan_cases(config, registry))
+    again = list(plan_cases(load_experiment(tmp_path / "again.yaml", registry), registry))
+    assert again == first
+    assert len(set(ids(first))) == len(first) == count_cases(config)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ("{execution_environments.5.timeout: [1s]}, execution_environments: [strace]", "there is no element '5' of 1"),
+        ("{client: [old], exclude: [{client: old}]}", "nothing is left of the matrix: every cell is excluded"),
+        ("{include: [{client: old}, {client: old}]}", "this cell is already in the matrix"),
+        ("{client: [full, 3]}", "expected a mapping, got 3"),
+        ("{timeout.x: [1]}", "expected a number with a unit"),
+    ],
+)
+def test_a_matrix_that_means_nothing_is_refused(tmp_path: Path, registry: Registry, matrix: str, message: str) -> None:
+    with pytest.raises(InvalidConfigurationError) as caught:
+        load(tmp_path, registry, HEAD + ONE + f", matrix: {matrix}}}\n")
+    assert message in caught.value.diagnostics[0].message
 
 
 def big(values: int) -> Mapping[str, list[int]]:
