@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from panther_core.testing import EventRecorder, HookRecorder, MakeProject
+from panther_core.plugin_manager import PluginManager
+from panther_core.testing import EventRecorder, HookRecorder, MakeProject, recording_context
 from panther_core.testing.dummy import DummyPlugin
+from panther_hookspecs import ServiceCommand, ServiceReadyEvent, ShellCommand
 
 pytest_plugins = ["panther_core.testing.plugin"]
 
@@ -111,10 +113,48 @@ def test_hooks_are_recorded_in_order_with_their_arguments(panther_project: MakeP
         recorder.assert_order([("panther_before_environment_setup", {"environment": "other"})])
 
 
+def test_calls_to_every_plugin_are_recorded_where_a_manager_is_watched() -> None:
+    plugin = DummyPlugin()
+    manager = PluginManager.load(autoload=False, extra=[plugin])
+    recorder = HookRecorder()
+    with recorder.watching(manager):
+        assert list(manager.hooks.registered("protocols", plugin))
+    assert [(call.hook, call.plugin) for call in recorder.calls] == [("panther_register_protocols", "DummyPlugin")]
+    list(manager.hooks.registered("protocols", plugin))
+    assert len(recorder.calls) == 1, "after the block nothing is recorded"
+
+
 def test_events_are_recorded_in_order() -> None:
     recorder = EventRecorder()
     with pytest.raises(AssertionError, match="none at all"):
         recorder.assert_order(["service.ready"])
+    for name in ("server", "client"):
+        recorder.handle_event(ServiceReadyEvent(service_name=name, environment_name="dummy"))
+    recorder.assert_order(
+        [("service.ready", {"service_name": "server"}), ("service.ready", {"service_name": "client"})]
+    )
+    with pytest.raises(AssertionError, match="'server'"):
+        recorder.assert_order(
+            [("service.ready", {"service_name": "client"}), ("service.ready", {"service_name": "server"})]
+        )
     recorder.close()
     assert recorder.closed
-    assert recorder.names == []
+    assert recorder.names == ["service.ready", "service.ready"]
+
+
+def test_a_recording_context_starts_real_processes_and_ends_them(tmp_path: Path) -> None:
+    with recording_context(tmp_path / "attempt", name="network") as context:
+        sleeping = ServiceCommand(program=ShellCommand("sleep", ("3600",)))
+        process = context.launcher.start(sleeping, name="one", folder=context.folder)
+        assert Path(f"/proc/{process.pid}").exists()
+        context.note("a note")
+        context.metrics.record_counter("seen", 2)
+        context.emit(ServiceReadyEvent(service_name="one", environment_name="dummy"))
+        assert not context.cancelled()
+        context.cancel.set()
+        assert context.cancelled()
+    assert not Path(f"/proc/{process.pid}").exists()
+    assert context.folder == context.attempt / "network"
+    assert context.notes == ["a note"]
+    assert context.recorded.records == [("counter", "seen", 2, {})]
+    assert [event.name for event in context.events] == ["service.ready"]
