@@ -6,8 +6,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,25 +13,20 @@ import attrs
 from panther_core.checks import judge
 from panther_core.plan.cases import PlannedCase
 from panther_core.run import evidence
-from panther_core.run.compose import Prepared, compose, instrument, specify
+from panther_core.run.compose import compose, instrument, specify
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError, Engine
-from panther_core.run.record import record_of
+from panther_core.run.record import Attempt, info_of, record_of
 from panther_hookspecs import (
-    Artifact,
-    CaseInfo,
     CheckResult,
     EnvironmentSetupEvent,
     EnvironmentTeardownEvent,
     EnvironmentUnavailableError,
     Evidence,
-    Finding,
-    Measurement,
     MonitoringStartEvent,
     MonitoringStopEvent,
     NetworkEnvironmentInterface,
     NetworkPlan,
-    Process,
     ServiceDeploymentEvent,
     ServiceEvent,
     ServiceReadyEvent,
@@ -45,52 +38,13 @@ from panther_hookspecs import (
 )
 
 
-@attrs.define
-class Attempt:
-    """Everything that one attempt gathers on its way."""
-
-    case: PlannedCase
-    number: int
-    engine: Engine
-    folder: Path
-    info: CaseInfo
-    started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
-    begun: float = attrs.field(factory=time.monotonic)
-    timings: dict[str, float] = attrs.field(factory=dict)
-    prepared: dict[str, Prepared] = attrs.field(factory=dict)
-    control: Control | None = None
-    checks: list[CheckResult] = attrs.field(factory=list)
-    measurements: list[Measurement] = attrs.field(factory=list)
-    findings: list[Finding] = attrs.field(factory=list)
-    artifacts: list[Artifact] = attrs.field(factory=list)
-    problems: list[str] = attrs.field(factory=list)
-    notes: list[str] = attrs.field(factory=list)
-    verdict: Verdict = Verdict.ERROR
-    why: str = ""
-    error: BaseException | None = None
-
-    @contextlib.contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Add the time that the block takes to the timings, whatever happens in it."""
-        since = time.monotonic()
-        try:
-            yield
-        finally:
-            self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - since
-
-    @property
-    def processes(self) -> Mapping[str, Process]:
-        """The processes that were started, by service."""
-        return self.control.processes if self.control else {}
-
-
 def carry_out(case: PlannedCase, number: int, engine: Engine) -> tuple[dict[str, Any], BaseException | None]:
     """Run one attempt; return its record and the error that ended it, if one did.
 
     Never raises for what the case, its programs or a plugin did.
     """
     folder = engine.run.case_folder(case.case_id, number)
-    attempt = Attempt(case=case, number=number, engine=engine, folder=folder, info=_info(case, number, folder))
+    attempt = Attempt(case=case, number=number, engine=engine, folder=folder, info=info_of(case, number, folder))
     if case.unsupported:
         attempt.verdict, attempt.why = Verdict.UNSUPPORTED, case.unsupported
     else:
@@ -337,16 +291,3 @@ def _judge(attempt: Attempt) -> tuple[Verdict, str]:
     if attempt.problems and verdict is not Verdict.FAIL:
         return Verdict.ERROR, attempt.problems[0]
     return verdict, why
-
-
-def _info(case: PlannedCase, number: int, folder: Path) -> CaseInfo:
-    return CaseInfo(
-        case_id=case.case_id,
-        name=case.described(),
-        attempt=number,
-        folder=folder,
-        protocol=case.protocol.name if case.protocol else "",
-        scenario=case.scenario.name if case.scenario else "",
-        network_environment=case.network.name,
-        services=tuple(each.name for each in case.services),
-    )

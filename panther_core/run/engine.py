@@ -50,7 +50,7 @@ class Engine:
             seed=seed,
             launcher=self.launcher,
             commands=self.commands,
-            metrics=self.metrics,
+            metrics=MetricsCollector(self.metrics),
             emit=self.emit,
             note=note,
             cancelled=self.cancelled,

@@ -1,18 +1,76 @@
-"""The record of an attempt: one JSON object, the documented and versioned form of a result."""
+"""What an attempt gathers on its way, and the record that it becomes: the documented, versioned form of a result."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import attrs
 
-from panther_hookspecs import Process, Verdict
-
-if TYPE_CHECKING:
-    from panther_core.run.attempt import Attempt
+from panther_core.plan.cases import PlannedCase
+from panther_core.run.compose import Prepared
+from panther_core.run.control import Control
+from panther_core.run.engine import Engine
+from panther_hookspecs import Artifact, CaseInfo, CheckResult, Finding, Measurement, Process, Verdict
 
 FORMAT = 1
+
+
+@attrs.define
+class Attempt:
+    """Everything that one attempt gathers on its way."""
+
+    case: PlannedCase
+    number: int
+    engine: Engine
+    folder: Path
+    info: CaseInfo
+    started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    begun: float = attrs.field(factory=time.monotonic)
+    timings: dict[str, float] = attrs.field(factory=dict)
+    prepared: dict[str, Prepared] = attrs.field(factory=dict)
+    control: Control | None = None
+    checks: list[CheckResult] = attrs.field(factory=list)
+    measurements: list[Measurement] = attrs.field(factory=list)
+    findings: list[Finding] = attrs.field(factory=list)
+    artifacts: list[Artifact] = attrs.field(factory=list)
+    problems: list[str] = attrs.field(factory=list)
+    notes: list[str] = attrs.field(factory=list)
+    verdict: Verdict = Verdict.ERROR
+    why: str = ""
+    error: BaseException | None = None
+
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to the timings, whatever happens in it."""
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - since
+
+    @property
+    def processes(self) -> Mapping[str, Process]:
+        """The processes that were started, by service."""
+        return self.control.processes if self.control else {}
+
+
+def info_of(case: PlannedCase, number: int, folder: Path) -> CaseInfo:
+    """Return the attempt as hooks see it."""
+    return CaseInfo(
+        case_id=case.case_id,
+        name=case.described(),
+        attempt=number,
+        folder=folder,
+        protocol=case.protocol.name if case.protocol else "",
+        scenario=case.scenario.name if case.scenario else "",
+        network_environment=case.network.name,
+        services=tuple(each.name for each in case.services),
+    )
 
 
 def record_of(attempt: Attempt) -> dict[str, Any]:
