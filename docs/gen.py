@@ -109,7 +109,16 @@ def _default(field: attrs.Attribute[Any]) -> str:
     if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type] # the class hides behind a function in stubs
         factory: Callable[[], object] = field.default.factory  # type: ignore[union-attr]
         return f"`{factory()!r}`" if not getattr(field.default, "takes_self", False) else "computed"
+    if isinstance(field.default, contract.Quantity):
+        return f"`{_written(field.default)}`"
     return f"`{field.default!r}`" if field.default != "" else ""
+
+
+def _written(number: contract.Quantity) -> str:
+    """Return a quantity as a person writes it: in the largest unit in which it is a whole number."""
+    whole = [unit for unit, size in number.UNITS.items() if number >= size and (number / size).is_integer()]
+    unit = max(whole, key=lambda each: (number.UNITS[each], bool(each)), default="")
+    return f"{number / number.UNITS[unit]:g}{unit}"
 
 
 def _options(options: type[Any]) -> str:
