@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -333,25 +334,36 @@ PROGRAM = (
 )
 
 
-def wait_for(condition: Any) -> None:
+@contextlib.contextmanager
+def started(project: PantherProject, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the console as a program of its own; whatever happens, it does not outlive the block."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *words],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
+def wait_for(condition: Callable[[], object], program: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
+        assert program.poll() is None, f"it ended: {program.communicate()}"
         assert time.monotonic() < deadline, "nothing happened for a minute"
         time.sleep(0.01)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_ends_with_130_and_says_how_to_go_on(project: PantherProject, number: signal.Signals) -> None:
-    program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "run", "slow.yaml"],
-        cwd=project.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_for(lambda: list(project.folder.glob("runs/*/cases/*/1/services/client/stdout")))
-    program.send_signal(number)
-    stdout, stderr = program.communicate(timeout=60)
+    with started(project, "run", "slow.yaml") as program:
+        wait_for(lambda: list(project.folder.glob("runs/*/cases/*/1/services/client/stdout")), program)
+        program.send_signal(number)
+        stdout, stderr = program.communicate(timeout=60)
     assert program.returncode == 130
     (run,) = project.folder.glob("runs/slow-*")
     assert stderr == f"panther: interrupted; to continue: panther resume runs/{run.name}\n"
