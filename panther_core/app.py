@@ -96,7 +96,9 @@ class Panther:
 
     def resume(self, run: Path, options: RunOptions, observers: Sequence[Observer] = ()) -> RunSummary:
         """Run what is missing in a run directory, and what did not come out as expected."""
-        return self._carry_out(self.load(run / RESOLVED), options, observers, resume=run)
+        lock = json.loads((run / LOCK).read_text(encoding="utf-8")) if (run / LOCK).is_file() else {}
+        experiment = load_experiment(run / RESOLVED, self.plugins.registry, folder=Path(lock.get("folder", run)))
+        return self._carry_out(experiment, options, observers, resume=run)
 
     def _carry_out(
         self,

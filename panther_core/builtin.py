@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from panther_core.cli.builtin import descriptors as commands
 from panther_core.events.builtin import descriptors as observers
+from panther_core.orchestrator import LOCAL
 from panther_core.reports.builtin import descriptors as reports
 from panther_core.run.functional import FUNCTIONAL
 from panther_hookspecs import (
     CommandDescriptor,
     ObserverDescriptor,
+    ProvisionerDescriptor,
     ReportDescriptor,
     TestTypeDescriptor,
     hookimpl,
@@ -27,6 +29,12 @@ def panther_register_commands() -> Iterable[CommandDescriptor]:
 def panther_register_observers() -> Iterable[ObserverDescriptor]:
     """Bring storage, metrics and log."""
     return observers()
+
+
+@hookimpl
+def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
+    """Bring the slots of this machine."""
+    return (LOCAL,)
 
 
 @hookimpl

@@ -221,6 +221,7 @@ class ExperimentManager:
                 self.metrics_collector,
                 self._events.emit,
                 self.settings.locked,
+                session.folder_of(experiment),
             )
         )
 

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,9 +53,11 @@ def modules_of(folder: Path | None) -> Sequence[object]:
         if spec is None or spec.loader is None:
             continue
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # options classes resolve their annotations through it
         try:
             spec.loader.exec_module(module)
         except Exception as error:
+            del sys.modules[spec.name]
             raise PluginValidationError(
                 f"the plugin {path} cannot be imported: {type(error).__name__}: {error}"
             ) from error
@@ -66,9 +69,11 @@ def write_inputs(
     directory: RunDirectory, experiment: ExperimentConfig, plugins: PluginManager, locked: Mapping[str, Any] | None
 ) -> None:
     """Write the experiment as written and as understood, and the lock; refuse what a given lock excludes."""
-    resolved = _as_yaml(experiment.to_dict())
+    resolved = _as_yaml(experiment.resolved(plugins.registry))
     digest = hashlib.sha256(resolved.encode()).hexdigest()
-    lock = lock_of(plugins.plugins, seed=experiment.seed, experiment_hash=digest)
+    lock = lock_of(plugins.plugins, seed=experiment.seed, experiment_hash=digest) | {
+        "folder": str(folder_of(experiment))
+    }
     if locked is not None:
         changed = differences(locked, lock)
         if changed:
@@ -81,6 +86,12 @@ def write_inputs(
     directory.write(AS_WRITTEN, "\n".join(experiment.tree.mark.source.lines) + "\n" if experiment.tree else resolved)
     directory.write(LOCK, json.dumps(lock, indent=1))
     directory.write(RESOLVED, resolved)
+
+
+def folder_of(experiment: ExperimentConfig) -> Path:
+    """Return the folder that relative paths of the experiment count from: that of its file."""
+    known = experiment.tree.mark.source.folder if experiment.tree else None
+    return (known or Path()).absolute()
 
 
 def _as_yaml(content: Mapping[str, Any]) -> str:
@@ -120,6 +131,7 @@ def engine(
     metrics: MetricsCollector,
     emit: Callable[[BaseEvent], None],
     locked: Mapping[str, Any] | None,
+    here: Path,
 ) -> Iterator[Engine]:
     """Start what runs processes; on the way out nothing of it is left."""
     with Supervisor.start(run_id=directory.run_id) as supervisor:
@@ -133,6 +145,7 @@ def engine(
             metrics=metrics,
             emit=emit,
             builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands),
+            here=here,
             program_seen=programs.seen,
             port_range=hooks.choose_port_range(info) or DEFAULT_PORTS,
         )

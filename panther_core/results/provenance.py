@@ -24,6 +24,8 @@ _SYSCTLS = (
     "net/ipv4/tcp_congestion_control",
     "net/ipv4/udp_mem",
 )
+_NOT_COMPARED = {"programs", "folder"}
+"""Programs are compared when they start; where the experiment file lay does not matter."""
 _LIBRARIES = ("panther-pluggy", "pluggy", "attrs", "cattrs", "ruamel.yaml", "rich")
 
 
@@ -80,7 +82,8 @@ def program_hash(program: str, known: dict[tuple[str, int, int], str]) -> tuple[
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
     """Return one line for each value of a recorded lock that is different now."""
     found: list[str] = []
-    for key in sorted({*recorded, *now} - {"programs"} if not where else {*recorded, *now}):
+    ignored = set() if where else _NOT_COMPARED
+    for key in sorted({*recorded, *now} - ignored):
         path = f"{where}.{key}".lstrip(".")
         before, after = recorded.get(key), now.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):

@@ -105,9 +105,9 @@ def compose(
         own = folder / "services" / name
         own.mkdir(parents=True)
         build = engine.builds.ready(service.descriptor.name, spec.plan)
-        extra = {"seed": str(case.seed)}
+        extra = {"seed": str(case.seed), "here": str(engine.here)}
         host = placeholders_of(name, endpoints, {**extra, "dir": str(own), **({"build": str(build)} if build else {})})
-        inside = host | {"dir": network.visible_path(name, own)}
+        inside = host | {"dir": network.visible_path(name, own), "here": network.visible_path(name, engine.here)}
         if build:
             inside["build"] = network.visible_path(name, build)
         where = f"the command of service {name} ({service.descriptor.name})"

@@ -33,6 +33,8 @@ class Engine:
     metrics: MetricsCollector
     emit: Callable[[BaseEvent], None]
     port_range: tuple[int, int]
+    here: Path
+    """The folder of the experiment file: what ``{here}`` stands for."""
     output_limit: int = 16 << 20
     program_seen: Callable[[str], None] = lambda _program: None
     """Told the program of every started service, for the record of what the run depends on."""

@@ -222,3 +222,12 @@ def test_an_interrupted_run_continues_with_what_is_missing(panther_project: Make
     results = (project.folder / "run/results.jsonl").read_text().splitlines()
     finals = [line for line in results if '"final":true' in line]
     assert len(finals) == 2
+
+
+def test_a_resumed_run_finds_the_files_beside_the_experiment(panther_project: MakeProject) -> None:
+    case = alone("x", "[sh, '{here}/../shared/program.sh']")
+    project = panther_project({"a/e.yaml": experiment(case), "shared/program.sh": "exit 3\n"})
+    project.run("run a/e.yaml --output run").assert_exit(1)
+    (project.folder / "shared/program.sh").write_text("exit 0\n")
+    project.run("resume run").assert_ok()
+    assert "retry_count: 0" in (project.folder / "run/resolved.yaml").read_text()
