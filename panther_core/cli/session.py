@@ -157,6 +157,8 @@ def cause_of(summary: RunSummary) -> str:
     elif summary.unexpected:
         of = plural(sum(summary.counts.values()), "case")
         lines.append(f"{summary.unexpected} of {of} not as expected; to see why: panther show {_name_of(summary)}")
+    elif summary.exit_code and not summary.total and not lines:
+        lines.append("nothing was run: no case matches the selection")
     elif summary.exit_code and not lines:
         lines.append(f"the run ended with {summary.verdict}")
     return "\n".join(lines)

@@ -142,6 +142,10 @@ def test_a_plan_without_cases_is_an_error(project: PantherProject) -> None:
     project.run(["plan", "mixed.yaml", "-k", "name=talk and name=mute"]).assert_exit(2, "no case matches")
 
 
+def test_a_run_without_cases_is_no_success(project: PantherProject) -> None:
+    project.run(["run", "mixed.yaml", "-k", "name=talk and name=mute"]).assert_exit(1, "no case matches the selection")
+
+
 def test_validate_looks_at_every_file(project: PantherProject) -> None:
     done = project.run("validate good.yaml bad.yaml mixed.yaml")
     done.assert_exit(2, "bad.yaml:5:18")
