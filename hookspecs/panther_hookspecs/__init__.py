@@ -69,6 +69,9 @@ if TYPE_CHECKING:
         InstrumentTarget,
         MonitoringData,
     )
+    from panther_hookspecs.local import (
+        LocalNetworkEnvironment,
+    )
     from panther_hookspecs.networks import (
         BaseNetworkEnvironment,
         Endpoint,
@@ -113,6 +116,9 @@ if TYPE_CHECKING:
         Role,
         ScenarioEvidence,
         TestScenario,
+    )
+    from panther_hookspecs.readiness import (
+        ReadinessWatch,
     )
     from panther_hookspecs.services import (
         IServicePlugin,
@@ -224,6 +230,7 @@ _NAMES_OF_MODULE = {
         "InstrumentTarget",
         "MonitoringData",
     ),
+    "local": ("LocalNetworkEnvironment",),
     "networks": (
         "BaseNetworkEnvironment",
         "Endpoint",
@@ -269,6 +276,7 @@ _NAMES_OF_MODULE = {
         "ScenarioEvidence",
         "TestScenario",
     ),
+    "readiness": ("ReadinessWatch",),
     "services": (
         "IServicePlugin",
         "Output",
@@ -371,6 +379,7 @@ __all__ = [
     "LayerRole",
     "Leftover",
     "LinkSpec",
+    "LocalNetworkEnvironment",
     "Measurement",
     "MetricsCollectionEvent",
     "MetricsRecorder",
@@ -398,6 +407,7 @@ __all__ = [
     "ProvisionerDescriptor",
     "Quantity",
     "Readiness",
+    "ReadinessWatch",
     "RegisterSpecs",
     "ReportDescriptor",
     "ResourceExhaustionException",

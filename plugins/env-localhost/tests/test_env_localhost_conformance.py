@@ -11,4 +11,4 @@ class TestOwnAddresses(NetworkEnvironmentConformance):
 
 class TestSharedAddress(NetworkEnvironmentConformance):
     plugin = "panther_env_localhost.plugin"
-    options = {"addresses": "ports"}  # noqa: RUF012 - the suite's own way to name options
+    options = {"addresses": "ports"}

@@ -6,19 +6,21 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 
-from panther_hookspecs import Layer, LayerRole, Problem, ResourceLimits, ServiceCommand
+from panther_hookspecs.commands import Layer, LayerRole, ServiceCommand
+from panther_hookspecs.networks import ResourceLimits
+from panther_hookspecs.values import Problem
 
 
-def unfit(limits: Mapping[str, ResourceLimits]) -> Iterator[Problem]:
+def unfit(limits: Mapping[str, ResourceLimits], environment: str) -> Iterator[Problem]:
     """Yield a problem for each limit that cannot be kept here: a limit that is written down but not kept misleads."""
     for name, wanted in limits.items():
         where = f"network_environment.resource_limits.{name}"
         if wanted.processes:
-            yield Problem(what="localhost cannot limit the processes of one service", where=f"{where}.processes",
+            yield Problem(what=f"{environment} cannot limit the processes of one service", where=f"{where}.processes",
                           why="the kernel counts them for the user, not for a process tree",
                           fix="a network environment with containers, or leave the limit out")
         if wanted.cpu and wanted.cpu != int(wanted.cpu):
-            yield Problem(what=f"localhost cannot give {wanted.cpu:g} of a processor", where=f"{where}.cpu",
+            yield Problem(what=f"{environment} cannot give {wanted.cpu:g} of a processor", where=f"{where}.cpu",
                           why="a process can be bound to whole processors only", fix="a whole number")
         for tool, used in (("prlimit", wanted.files or wanted.memory), ("taskset", wanted.cpu)):
             if used and shutil.which(tool) is None:
@@ -40,4 +42,4 @@ def limited(command: ServiceCommand, limits: ResourceLimits, number: int) -> Ser
     if 0 < count < len(processors):
         chosen = sorted(processors[(number * count + each) % len(processors)] for each in range(count))
         argv += ["taskset", "--cpu-list", ",".join(map(str, chosen))]
-    return command.wrapped(Layer(role=LayerRole.USER, by="localhost", argv=argv)) if argv else command
+    return command.wrapped(Layer(role=LayerRole.USER, by="limits", argv=argv)) if argv else command

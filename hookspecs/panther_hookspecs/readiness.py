@@ -9,8 +9,10 @@ from pathlib import Path
 
 import attrs
 
-from panther_env_localhost.sockets import holds_any, open_inodes
-from panther_hookspecs import Context, ExitStatus, Process, ServiceLaunch, ServiceNotReadyError
+from panther_hookspecs._sockets import holds_any, open_inodes
+from panther_hookspecs.commands import CommandResult, Process, ShellCommand
+from panther_hookspecs.networks import ServiceLaunch, ServiceNotReadyError
+from panther_hookspecs.values import ExitStatus
 
 _SHORTEST, _LONGEST, _GROWTH = 0.001, 0.02, 1.5
 _SEARCHED = 1 << 20
@@ -18,25 +20,33 @@ _QUOTED = 3
 STREAMS = ("stdout", "stderr")
 
 
-def sizes_of(folder: Path) -> dict[str, int]:
-    """Return how long the outputs are already: what a former start has printed does not count."""
+def _sizes_of(folder: Path) -> dict[str, int]:
     return {name: (folder / name).stat().st_size if (folder / name).exists() else 0 for name in STREAMS}
 
 
 @attrs.define
-class Watch:
-    """One wait for one started service."""
+class ReadinessWatch:
+    """One wait for one service. Make it before the service is started: what a former start has printed is no sign."""
 
     launch: ServiceLaunch
-    process: Process
-    context: Context
-    offsets: dict[str, int]
-    began: float = attrs.field(factory=time.monotonic)
+    execute: Callable[[ShellCommand], CommandResult]
+    """Runs a probe to its end where the service is."""
+    cancelled: Callable[[], bool] = lambda: False
+    advise: Callable[[str], str] = lambda _stderr: ""
+    """What to try, as far as the error output of a service that ended tells."""
+    process: Process = attrs.field(init=False)
+    began: float = attrs.field(factory=time.monotonic, init=False)
+    offsets: dict[str, int] = attrs.field(init=False)
     _seen: dict[str, bytes] = attrs.field(factory=lambda: dict.fromkeys(STREAMS, b""))
     _last_exit: str = ""
 
-    def wait(self, timeout: float | None) -> None:
+    def __attrs_post_init__(self) -> None:
+        """Remember how long the outputs are already."""
+        self.offsets = _sizes_of(self.launch.folder)
+
+    def wait(self, process: Process, timeout: float | None) -> None:
         """Return as soon as the service is ready; raise ServiceNotReadyError if it ends before, or takes too long."""
+        self.process, self.began = process, time.monotonic()
         limit = float(self.launch.ready.timeout) if timeout is None else timeout
         probe = self._probe()
         pause = _SHORTEST
@@ -48,7 +58,7 @@ class Watch:
                     return
                 if not probe():
                     raise ServiceNotReadyError(self._ended(status))
-            elif self.context.cancelled():
+            elif self.cancelled():
                 raise ServiceNotReadyError(f"service {self.launch.name} was not ready yet when the run was cancelled")
             elif self._waited() > limit:
                 raise ServiceNotReadyError(self._too_late(limit))
@@ -100,7 +110,7 @@ class Watch:
             return True
         left = max(float(self.launch.ready.timeout) - self._waited(), _LONGEST)
         bounded = attrs.evolve(command, timeout=min(command.timeout or left, left))
-        result = self.context.commands.execute(bounded, name=f"ready-{self.launch.name}")
+        result = self.execute(bounded)
         said = (result.stderr or result.stdout).strip().splitlines()
         self._last_exit = f"{result.exit}{': ' + said[-1] if said else ''}"
         return result.exit_code == 0
@@ -125,9 +135,8 @@ class Watch:
                 f"({self._claim()}){self._last_lines()}")
         if self.process.pids():
             return f"{text}\n  try: its option to stay in the foreground, because it has put itself into the background"
-        if "address already in use" in self._output("stderr").lower():
-            return f"{text}\n  try: addresses: ports, because it takes its port on all addresses of this machine"
-        return text
+        advice = self.advise(self._output("stderr"))
+        return f"{text}\n  try: {advice}" if advice else text
 
     def _output(self, name: str) -> str:
         path = self.launch.folder / name

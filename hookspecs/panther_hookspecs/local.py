@@ -1,0 +1,153 @@
+"""The base of network environments whose services are processes of this machine, in whatever namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
+from typing import Any
+
+import attrs
+
+from panther_hookspecs._limits import limited, unfit
+from panther_hookspecs.commands import CommandResult, Process, ServiceCommand, ShellCommand
+from panther_hookspecs.errors import TestExecutionError
+from panther_hookspecs.networks import NetworkEnvironmentInterface, NetworkPlan, ServiceLaunch, ServiceSpec
+from panther_hookspecs.readiness import ReadinessWatch
+from panther_hookspecs.values import Problem
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+@attrs.define
+class _Running:
+    """A service that was started."""
+
+    launch: ServiceLaunch
+    process: Process
+    watch: ReadinessWatch
+
+
+@attrs.define(slots=False)
+class LocalNetworkEnvironment(NetworkEnvironmentInterface):
+    """Starts services as processes, watches their readiness, limits and ends them; it knows nothing of addresses.
+
+    An environment gives ``plan_addresses`` and ``setup_environment``, and replaces ``place`` if a service has to be
+    moved somewhere: everything that runs for a service goes through it.
+    """
+
+    _services: dict[str, _Running] = attrs.field(factory=dict, init=False)
+    _former: list[Process] = attrs.field(factory=list, init=False)
+
+    def place(self, command: ServiceCommand, launch: ServiceLaunch) -> ServiceCommand:
+        """Return ``command`` so that it runs where the service runs."""
+        return command
+
+    def advise(self, stderr: str) -> str:
+        """Return what to try about a service that ended early and wrote ``stderr``; nothing if that says nothing."""
+        return ""
+
+    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what plain processes cannot do for these services."""
+        yield from unfit(self.options.resource_limits, self.get_name())
+        yield from _strangers(self.options, {spec.name for spec in services})
+        if self.options.deployment_target != "local":
+            yield Problem(
+                what=f"{self.get_name()} cannot deploy to {self.options.deployment_target!r}",
+                where="network_environment.deployment_target",
+                fix="local",
+            )
+
+    def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:
+        """Create nothing."""
+
+    def start_service(self, launch: ServiceLaunch) -> Process:
+        """Start one service and return at once."""
+        former = self._services.get(launch.name)
+        if former is not None:
+            self._former.append(former.process)
+        watch = ReadinessWatch(launch, self._prober(launch), self.context.cancelled, self.advise)
+        command = self.place(limited(launch.command, launch.limits, len(self._services)), launch)
+        process = self.context.launcher.start(
+            command, name=launch.name, folder=launch.folder, output_limit=launch.output_limit
+        )
+        self._services[launch.name] = _Running(launch, process, watch)
+        self.note("debug", f"{launch.name} is process {process.pid}")
+        return process
+
+    def _prober(self, launch: ServiceLaunch) -> Callable[[ShellCommand], CommandResult]:
+        return lambda command: self._execute(launch, command, name=f"ready-{launch.name}")
+
+    def wait_for_service_ready(self, service_name: str, timeout: float | None = None) -> None:
+        """Return when the service can be talked to; raise ServiceNotReadyError when it never will."""
+        running = self._running(service_name)
+        running.watch.wait(running.process, timeout)
+
+    def deploy_services(self, service_configs: Iterable[ServiceLaunch]) -> None:
+        """Start services so that each comes after those it depends on and these are ready."""
+        launches = {launch.name: launch for launch in service_configs}
+        order: TopologicalSorter[str] = TopologicalSorter()
+        for name, launch in launches.items():
+            needed = (*launch.depends_on, *self.options.service_dependencies.get(name, ()))
+            order.add(name, *(each for each in needed if each in launches))
+        super().deploy_services([launches[name] for name in order.static_order()])
+
+    def execute(self, service_name: str, command: ShellCommand) -> CommandResult:
+        """Run a command to its end in the folder and with the variables of the service."""
+        return self._execute(self._running(service_name).launch, command, name=f"{service_name}-execute", kept=True)
+
+    def _execute(
+        self, launch: ServiceLaunch, command: ShellCommand, *, name: str, kept: bool = False
+    ) -> CommandResult:
+        program = launch.command.program
+        own = attrs.evolve(
+            command,
+            working_dir=command.working_dir or program.working_dir or str(launch.folder),
+            env={**program.env, **command.env},
+        )
+        argv = self.place(ServiceCommand(program=own), launch).argv
+        placed = attrs.evolve(own, command=argv[0], args=argv[1:])
+        return self.command_processor.execute(placed, log_dir=self.context.folder if kept else None, name=name)
+
+    def teardown_environment(self) -> None:
+        """End what still runs."""
+        for process in self._processes():
+            process.kill()
+
+    def verify_clean(self) -> Iterable[str]:
+        """Yield every process of the case that is still alive."""
+        for process in self._processes():
+            for pid in process.pids():
+                yield f"process {pid} of service {process.name}"
+
+    def get_environment_status(self) -> Mapping[str, Any]:
+        """Return the state of every service that was started."""
+        states = {name: str(each.process.exit or "running") for name, each in self._services.items()}
+        return {"name": self.get_name(), "services": states}
+
+    def _running(self, service_name: str) -> _Running:
+        if service_name not in self._services:
+            started = ", ".join(self._services) or "none"
+            raise TestExecutionError(f"service {service_name} was not started (started: {started})")
+        return self._services[service_name]
+
+    def _processes(self) -> list[Process]:
+        return [*self._former, *(each.process for each in self._services.values())]
+
+    def note(self, level: str, text: str) -> None:
+        """Add a line to the log of the case if ``logging_level`` lets it through."""
+        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
+            self.context.note(text)
+
+
+def _strangers(options: Any, known: set[str]) -> Iterator[Problem]:
+    """Yield a problem for each option that speaks of a service which does not exist."""
+    limited_names = {name for name in options.resource_limits if name != "*"}
+    dependencies = options.service_dependencies
+    ordered = {*dependencies, *(each for needed in dependencies.values() for each in needed)}
+    for key, names in (("resource_limits", limited_names), ("service_dependencies", ordered)):
+        for name in sorted(names - known):
+            yield Problem(
+                what=f"{key} names the service {name!r}, which this case does not have",
+                where=f"network_environment.{key}",
+                fix=f"one of {', '.join(sorted(known))}",
+            )
