@@ -95,5 +95,7 @@ class ExecutionEnvironmentDescriptor(Descriptor):
     """Instruments that cannot be on the same process, with the reason."""
     slowdown: float = 1.0
     """How many times slower a program typically becomes; readiness and time limits are multiplied by it."""
+    slowdowns: Mapping[str, float] = attrs.field(factory=dict)
+    """The same by the runtime of the service, for those that it slows down differently: ``{"python": 60}``."""
     image_packages: tuple[str, ...] = ()
     """Debian packages that an image needs for it."""

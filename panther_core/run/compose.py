@@ -91,56 +91,58 @@ def start_order(case: PlannedCase) -> list[str]:
 def compose(
     case: PlannedCase,
     specs: Mapping[str, ServiceSpec],
-    endpoints: Mapping[str, Endpoint],
-    folder: Path,
     network: NetworkEnvironmentInterface,
+    folder: Path,
     engine: Engine,
+    build: Callable[[str, ServicePlan], Path | None],
 ) -> dict[str, Prepared]:
-    """Return every service ready to launch, in start order, without its instruments."""
+    """Return every service ready to launch, in start order, without its instruments.
+
+    ``build`` says where the build of an implementation is; for a run it is built first, for a preview it is not.
+    """
+    endpoints = network.plan_addresses(tuple(specs.values()))
     by_name = {each.name: each for each in case.services}
-    limits: Mapping[str, ResourceLimits] = getattr(case.network_options, "resource_limits", {})
     prepared: dict[str, Prepared] = {}
     for name in start_order(case):
         service, spec = by_name[name], specs[name]
         own = folder / "services" / name
         own.mkdir(parents=True)
-        build = engine.builds.ready(service.descriptor.name, spec.plan)
-        extra = {"seed": str(case.seed), "here": str(engine.here)}
-        host = placeholders_of(name, endpoints, {**extra, "dir": str(own), **({"build": str(build)} if build else {})})
-        inside = host | {"dir": network.visible_path(name, own), "here": network.visible_path(name, engine.here)}
-        if build:
-            inside["build"] = network.visible_path(name, build)
-        where = f"the command of service {name} ({service.descriptor.name})"
-        run = fill_command(spec.plan.run, inside, where)
-        run = attrs.evolve(
-            run,
-            working_dir=run.working_dir or inside["dir"],
-            env={
-                **run.env,
-                **{
-                    key: fill(value, inside, f"the environment of service {name}")
-                    for key, value in service.environment.items()
-                },
-            },
-        )
-        ready = service.ready or spec.plan.ready
-        if ready.command is not None:
-            ready = attrs.evolve(ready, command=fill_command(ready.command, inside, f"the readiness of service {name}"))
-        launch = ServiceLaunch(
-            name=name,
-            command=ServiceCommand(program=run),
-            folder=own,
-            endpoint=endpoints[name],
-            ready=ready,
-            depends_on=tuple(filter(None, (service.target, *service.depends_on))),
-            ends_by_itself=spec.plan.ends_by_itself,
-            stop_signal=spec.plan.stop_signal,
-            stop_grace=spec.plan.stop_grace,
-            limits=limits.get(name, limits.get("*", ResourceLimits())),
-            output_limit=engine.output_limit,
-        )
-        prepared[name] = Prepared(service=service, spec=spec, launch=launch, folder=own, known=host)
+        paths = {"dir": own, "here": engine.here, "build": build(service.descriptor.name, spec.plan)}
+        host = {key: str(path) for key, path in paths.items() if path} | {"seed": str(case.seed)}
+        inside = {key: network.visible_path(name, path) for key, path in paths.items() if path}
+        known = placeholders_of(name, endpoints, host)
+        launch = _launch(case, service, spec, endpoints[name], known | inside)
+        launch = attrs.evolve(launch, folder=own, output_limit=engine.output_limit)
+        prepared[name] = Prepared(service=service, spec=spec, launch=launch, folder=own, known=known)
     return prepared
+
+
+def _launch(
+    case: PlannedCase, service: PlannedService, spec: ServiceSpec, endpoint: Endpoint, known: Mapping[str, str]
+) -> ServiceLaunch:
+    """Return the launch of one service with every placeholder replaced by what it means where the service runs."""
+    name, plan = service.name, spec.plan
+    run = fill_command(plan.run, known, f"the command of service {name} ({service.descriptor.name})")
+    given = {
+        key: fill(value, known, f"the environment of service {name}") for key, value in service.environment.items()
+    }
+    run = attrs.evolve(run, working_dir=run.working_dir or known["dir"], env={**run.env, **given})
+    ready = service.ready or plan.ready
+    if ready.command is not None:
+        ready = attrs.evolve(ready, command=fill_command(ready.command, known, f"the readiness of service {name}"))
+    limits: Mapping[str, ResourceLimits] = getattr(case.network_options, "resource_limits", {})
+    return ServiceLaunch(
+        name=name,
+        command=ServiceCommand(program=run),
+        folder=Path(known["dir"]),
+        endpoint=endpoint,
+        ready=ready,
+        depends_on=tuple(filter(None, (service.target, *service.depends_on))),
+        ends_by_itself=plan.ends_by_itself,
+        stop_signal=plan.stop_signal,
+        stop_grace=plan.stop_grace,
+        limits=limits.get(name, limits.get("*", ResourceLimits())),
+    )
 
 
 def instrument(
@@ -162,7 +164,7 @@ def instrument(
             _refuse(tool, one, tuple(each.descriptor.name for each in wanted if each is not planned))
             one.launch = attrs.evolve(one.launch, command=tool.wrap(one.launch.command))
             one.instruments.append((planned, tool))
-            factor *= planned.descriptor.slowdown
+            factor *= planned.descriptor.slowdowns.get(one.plan.runtime, planned.descriptor.slowdown)
         if factor > 1.0:
             one.launch = attrs.evolve(
                 one.launch,
