@@ -79,7 +79,9 @@ def check(run: Path, before: list[str]) -> list[str]:
 
 def complete(run: Path, folder: Path, cases: int) -> list[str]:
     before = finished(run)
-    code = subprocess.run(panther("resume", str(run), "--jobs", "2", "--ui", "quiet"), cwd=folder, check=False).returncode
+    code = subprocess.run(
+        panther("resume", str(run), "--jobs", "2", "--ui", "quiet"), cwd=folder, check=False
+    ).returncode
     problems = check(run, before)
     if code != 0 or len(finished(run)) != cases:
         problems.append(f"after the last resume: exit code {code}, {len(finished(run))} of {cases} results")

@@ -31,15 +31,28 @@ test_cases:
 def timed(command: list[str], folder: Path, stdin: bytes = b"") -> tuple[float, int]:
     """Return wall seconds and peak memory in KiB of the largest process of a command."""
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, input=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        command, cwd=folder, input=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+    )
     if done.returncode:
         sys.exit(f"{command} ended with {done.returncode}: {done.stderr.decode()}")
     return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def panther_once(folder: Path, number: str, jobs: int) -> tuple[float, int]:
-    command = [sys.executable, "-m", "panther_core", "run", "trivial.yaml", "--jobs", str(jobs), "--ui", "quiet",
-               "--output", f"run-{number}"]
+    command = [
+        sys.executable,
+        "-m",
+        "panther_core",
+        "run",
+        "trivial.yaml",
+        "--jobs",
+        str(jobs),
+        "--ui",
+        "quiet",
+        "--output",
+        f"run-{number}",
+    ]
     return timed(command, folder)
 
 
@@ -69,8 +82,10 @@ def main() -> None:
     over = [(mine - bare) / options.cases * 1000 for mine, bare in zip(ours, floor, strict=True)]
     print(f"{options.cases} cases, {options.jobs} slots, {options.rounds} rounds, {os.cpu_count()} processors")
     print(f"  xargs    {statistics.median(floor):7.2f} s")
-    print(f"  panther  {statistics.median(ours):7.2f} s   {statistics.median(over):.2f} ms a case over xargs "
-          f"({min(over):.2f} to {max(over):.2f}), start-up included")
+    print(
+        f"  panther  {statistics.median(ours):7.2f} s   {statistics.median(over):.2f} ms a case over xargs "
+        f"({min(over):.2f} to {max(over):.2f}), start-up included"
+    )
     print(f"  largest process {memory / 1024:.0f} MiB")
 
 

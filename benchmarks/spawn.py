@@ -46,8 +46,15 @@ def measure(one: Callable[[Path], None], folder: Path, count: int, slots: int) -
 def plain(folder: Path) -> None:
     """Run the program the way any Python program would, with the same evidence kept."""
     with (folder / "stdout").open("ab") as out, (folder / "stderr").open("ab") as err:
-        subprocess.run(COMMAND.argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=True,
-                       start_new_session=True)
+        subprocess.run(
+            COMMAND.argv,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            check=True,
+            start_new_session=True,
+        )
 
 
 def main() -> None:
@@ -70,12 +77,17 @@ def main() -> None:
             rows["subprocess.run"].append(measure(plain, Path(name), given.count, given.slots))
     medians = {who: [statistics.median(column) for column in zip(*values, strict=True)] for who, values in rows.items()}
     (wall, cpu), (plain_wall, plain_cpu) = medians["supervisor"], medians["subprocess.run"]
-    print(json.dumps({
-        "slots": given.slots,
-        "supervisor": {"wall_ms": round(wall, 3), "engine_cpu_ms": round(cpu, 3)},
-        "subprocess.run": {"wall_ms": round(plain_wall, 3), "engine_cpu_ms": round(plain_cpu, 3)},
-        "ratio": {"wall": round(wall / plain_wall, 2), "engine_cpu": round(cpu / plain_cpu, 2)},
-    }, indent=1))
+    print(
+        json.dumps(
+            {
+                "slots": given.slots,
+                "supervisor": {"wall_ms": round(wall, 3), "engine_cpu_ms": round(cpu, 3)},
+                "subprocess.run": {"wall_ms": round(plain_wall, 3), "engine_cpu_ms": round(plain_cpu, 3)},
+                "ratio": {"wall": round(wall / plain_wall, 2), "engine_cpu": round(cpu / plain_cpu, 2)},
+            },
+            indent=1,
+        )
+    )
 
 
 if __name__ == "__main__":

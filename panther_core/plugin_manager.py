@@ -91,8 +91,12 @@ class PluginManager:
             if entry.name in block or (only is not None and entry.name not in only):
                 self._record(
                     PluginRecord(
-                        name=entry.name, kind=_kind(entry.name), status="blocked", reason="blocked by the user",
-                        distribution=distribution, version=version
+                        name=entry.name,
+                        kind=_kind(entry.name),
+                        status="blocked",
+                        reason="blocked by the user",
+                        distribution=distribution,
+                        version=version,
                     )
                 )
             else:

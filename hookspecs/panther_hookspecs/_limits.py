@@ -16,16 +16,24 @@ def unfit(limits: Mapping[str, ResourceLimits], environment: str) -> Iterator[Pr
     for name, wanted in limits.items():
         where = f"network_environment.resource_limits.{name}"
         if wanted.processes:
-            yield Problem(what=f"{environment} cannot limit the processes of one service", where=f"{where}.processes",
-                          why="the kernel counts them for the user, not for a process tree",
-                          fix="a network environment with containers, or leave the limit out")
+            yield Problem(
+                what=f"{environment} cannot limit the processes of one service",
+                where=f"{where}.processes",
+                why="the kernel counts them for the user, not for a process tree",
+                fix="a network environment with containers, or leave the limit out",
+            )
         if wanted.cpu and wanted.cpu != int(wanted.cpu):
-            yield Problem(what=f"{environment} cannot give {wanted.cpu:g} of a processor", where=f"{where}.cpu",
-                          why="a process can be bound to whole processors only", fix="a whole number")
+            yield Problem(
+                what=f"{environment} cannot give {wanted.cpu:g} of a processor",
+                where=f"{where}.cpu",
+                why="a process can be bound to whole processors only",
+                fix="a whole number",
+            )
         for tool, used in (("prlimit", wanted.files or wanted.memory), ("taskset", wanted.cpu)):
             if used and shutil.which(tool) is None:
-                yield Problem(what=f"{tool} is not installed", where=where, why="it sets the limit",
-                              fix="the package util-linux")
+                yield Problem(
+                    what=f"{tool} is not installed", where=where, why="it sets the limit", fix="the package util-linux"
+                )
 
 
 def limited(command: ServiceCommand, limits: ResourceLimits, number: int) -> ServiceCommand:

@@ -16,7 +16,7 @@ def address_text(address: str) -> str:
     """Return an address as the tables write it: words of 32 bits in the byte order of the machine."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     packed = socket.inet_pton(family, address)
-    words = (packed[at:at + 4] for at in range(0, len(packed), 4))
+    words = (packed[at : at + 4] for at in range(0, len(packed), 4))
     return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
 
 
@@ -24,8 +24,11 @@ def open_inodes(pid: int, transport: str, addresses: Iterable[str], port: int) -
     """Return the inodes of sockets that wait on ``port`` at one of ``addresses`` or at any address."""
     wanted = {f"{address_text(each)}:{port:04X}" for each in (*addresses, "0.0.0.0", "::")}  # noqa: S104 - a comparison
     return {
-        row[_INODE] for table in (transport, f"{transport}6") for row in _rows(pid, table)
-        if row[_LOCAL] in wanted and (transport == "udp" or row[_STATE] == _LISTENING)}
+        row[_INODE]
+        for table in (transport, f"{transport}6")
+        for row in _rows(pid, table)
+        if row[_LOCAL] in wanted and (transport == "udp" or row[_STATE] == _LISTENING)
+    }
 
 
 def _rows(pid: int, table: str) -> Iterator[list[str]]:

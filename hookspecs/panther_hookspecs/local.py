@@ -95,9 +95,7 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         """Run a command to its end in the folder and with the variables of the service."""
         return self._execute(self._running(service_name).launch, command, name=f"{service_name}-execute", kept=True)
 
-    def _execute(
-        self, launch: ServiceLaunch, command: ShellCommand, *, name: str, kept: bool = False
-    ) -> CommandResult:
+    def _execute(self, launch: ServiceLaunch, command: ShellCommand, *, name: str, kept: bool = False) -> CommandResult:
         program = launch.command.program
         own = attrs.evolve(
             command,

@@ -127,12 +127,16 @@ class ReadinessWatch:
         return "it was waited for"
 
     def _too_late(self, limit: float) -> str:
-        return (f"service {self.launch.name} was not ready after {limit:g} s: {self._claim()}"
-                f"{self._last_lines()}\n  try: a longer ready.timeout, or another way to see that it is ready")
+        return (
+            f"service {self.launch.name} was not ready after {limit:g} s: {self._claim()}"
+            f"{self._last_lines()}\n  try: a longer ready.timeout, or another way to see that it is ready"
+        )
 
     def _ended(self, status: ExitStatus) -> str:
-        text = (f"service {self.launch.name} ended before it was ready, after {self._waited():.2f} s: {status} "
-                f"({self._claim()}){self._last_lines()}")
+        text = (
+            f"service {self.launch.name} ended before it was ready, after {self._waited():.2f} s: {status} "
+            f"({self._claim()}){self._last_lines()}"
+        )
         if self.process.pids():
             return f"{text}\n  try: its option to stay in the foreground, because it has put itself into the background"
         advice = self.advise(self._output("stderr"))

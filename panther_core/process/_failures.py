@@ -11,8 +11,9 @@ _INTERPRETER = "it exists, but the interpreter in its first line, or its loader,
 _NO_FORMAT = "it is no program of this machine; a script needs a first line such as #!/bin/sh"
 
 
-def describe_start_failure(stage: str, number: int, detail: str, *, program: str, cwd: str,
-                           streams: Sequence[str]) -> str:
+def describe_start_failure(
+    stage: str, number: int, detail: str, *, program: str, cwd: str, streams: Sequence[str]
+) -> str:
     """Return which program failed to start, at which step, with the system's own words and what they mean here."""
     words = os.strerror(number) if number else detail
     if stage == "cwd":

@@ -38,14 +38,16 @@ class LocalCommandProcessor(CommandProcessor):
     emit: Callable[[BaseEvent], None] | None = None
     environment_name: str = ""
 
-    def execute(self, command: ShellCommand, *, log_dir: Path | None = None, name: str = "",
-                stdin: bytes = b"") -> CommandResult:
+    def execute(
+        self, command: ShellCommand, *, log_dir: Path | None = None, name: str = "", stdin: bytes = b""
+    ) -> CommandResult:
         """Run ``command``, keep its output in ``log_dir``, end its tree at its timeout; never raise for its failure."""
         label = name or Path(command.command).name or "command"
         began = time.monotonic()
         with _files(log_dir, label, stdin) as (source, stdout, stderr):
-            process = self.launcher.launch(ServiceCommand(program=command), name=label, cwd=Path.cwd(), stdin=source,
-                                           stdout=stdout, stderr=stderr)
+            process = self.launcher.launch(
+                ServiceCommand(program=command), name=label, cwd=Path.cwd(), stdin=source, stdout=stdout, stderr=stderr
+            )
             try:
                 status = process.wait(command.timeout)
                 if status is None:
@@ -55,12 +57,24 @@ class LocalCommandProcessor(CommandProcessor):
             duration = time.monotonic() - began
             kept = log_dir is not None
             result = CommandResult(
-                command=command, exit=status, duration=duration, usage=process.usage,
-                stdout=_text(stdout), stderr=_text(stderr),
-                stdout_path=stdout if kept else None, stderr_path=stderr if kept else None)
+                command=command,
+                exit=status,
+                duration=duration,
+                usage=process.usage,
+                stdout=_text(stdout),
+                stderr=_text(stderr),
+                stdout_path=stdout if kept else None,
+                stderr_path=stderr if kept else None,
+            )
         if self.emit is not None:
-            self.emit(CommandExecutionEvent(command=command.to_string(), exit_code=result.exit_code,
-                                            environment_name=self.environment_name, duration_ms=round(duration * 1000)))
+            self.emit(
+                CommandExecutionEvent(
+                    command=command.to_string(),
+                    exit_code=result.exit_code,
+                    environment_name=self.environment_name,
+                    duration_ms=round(duration * 1000),
+                )
+            )
         return result
 
 

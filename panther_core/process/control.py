@@ -42,7 +42,8 @@ class Supervisor:
     _child: subprocess.Popen[bytes]
     _link: socket.socket
     _processes: weakref.WeakValueDictionary[int, LocalProcess] = attrs.field(
-        factory=weakref.WeakValueDictionary, init=False)
+        factory=weakref.WeakValueDictionary, init=False
+    )
     _replies: dict[int, queue.SimpleQueue[tuple[int, ...]]] = attrs.field(factory=dict, init=False)
     _numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
     _sending: threading.Lock = attrs.field(factory=threading.Lock, init=False)
@@ -53,24 +54,43 @@ class Supervisor:
     _crash: str = attrs.field(default="", init=False)
 
     @classmethod
-    def start(cls, *, run_id: str, output_limit: int = 16 << 20, sample_interval: float = 0.25,
-              emit: Callable[[BaseEvent], None] | None = None) -> Self:
+    def start(
+        cls,
+        *,
+        run_id: str,
+        output_limit: int = 16 << 20,
+        sample_interval: float = 0.25,
+        emit: Callable[[BaseEvent], None] | None = None,
+    ) -> Self:
         """Start the child program for one run. ``emit`` receives an event for each command that is run to its end."""
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-I", "-S", str(_PROGRAM), str(theirs.fileno())]
         try:
             with theirs:
                 child = subprocess.Popen(
-                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    start_new_session=True, cwd="/", env={"PANTHER_SUPERVISOR": run_id})
+                    command,
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,
+                    cwd="/",
+                    env={"PANTHER_SUPERVISOR": run_id},
+                )
         except OSError as error:
             ours.close()
             raise ResourceExhaustionException(f"the process supervisor could not be started: {error}") from error
-        supervisor = cls(run_id=run_id, output_limit=output_limit, sampler=Sampler(sample_interval), child=child,
-                         link=ours)
+        supervisor = cls(
+            run_id=run_id, output_limit=output_limit, sampler=Sampler(sample_interval), child=child, link=ours
+        )
         supervisor.launcher = LocalLauncher(
-            run_id=run_id, output_limit=output_limit, enroll=supervisor._enroll, send=supervisor._send,
-            ask_pids=supervisor._ask_pids, sampler=supervisor._sampler, floor=lambda: supervisor._floor)
+            run_id=run_id,
+            output_limit=output_limit,
+            enroll=supervisor._enroll,
+            send=supervisor._send,
+            ask_pids=supervisor._ask_pids,
+            sampler=supervisor._sampler,
+            floor=lambda: supervisor._floor,
+        )
         supervisor.commands = LocalCommandProcessor(supervisor.launcher, emit)
         supervisor._reader = threading.Thread(target=supervisor._read, name="panther-supervisor", daemon=True)
         supervisor._reader.start()
@@ -80,8 +100,9 @@ class Supervisor:
         """Return the running supervisor."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End every process of the run."""
         self.close()
 
@@ -165,9 +186,12 @@ class Supervisor:
         if not self._closing:
             kill_run(self.run_id)
         why = self._crash.strip().rpartition("\n")[2] or "somebody has killed it"
-        self._lost = (f"the process supervisor (pid {self.pid}) of run {self.run_id} is closed" if self._closing else
-                      f"the process supervisor (pid {self.pid}) of run {self.run_id} has ended: {why}\n"
-                      "  because of that all its programs were ended\n  try: run the experiment again")
+        self._lost = (
+            f"the process supervisor (pid {self.pid}) of run {self.run_id} is closed"
+            if self._closing
+            else f"the process supervisor (pid {self.pid}) of run {self.run_id} has ended: {why}\n"
+            "  because of that all its programs were ended\n  try: run the experiment again"
+        )
         for process in list(self._processes.values()):
             process.on_lost(self._lost)
         for number in list(self._replies):

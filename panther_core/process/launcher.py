@@ -91,8 +91,13 @@ class LocalProcess(Process):
             return self._usage
         now = take_sample(self.roots(), 0.0)
         return attrs.evolve(
-            self._usage, cpu_user=now.cpu, max_rss_bytes=max(self._usage.max_rss_bytes, now.rss_bytes),
-            read_bytes=now.read_bytes, write_bytes=now.write_bytes, source="proc")
+            self._usage,
+            cpu_user=now.cpu,
+            max_rss_bytes=max(self._usage.max_rss_bytes, now.rss_bytes),
+            read_bytes=now.read_bytes,
+            write_bytes=now.write_bytes,
+            source="proc",
+        )
 
     @property
     def capped(self) -> Mapping[str, int]:
@@ -165,8 +170,11 @@ class LocalProcess(Process):
 
     def on_failed(self, stage: str, number: int, detail: str) -> None:
         """Notice: it could not be started."""
-        self.fail(describe_start_failure(stage, number, detail, program=self.command.argv[0], cwd=self.cwd,
-                                         streams=self.paths))
+        self.fail(
+            describe_start_failure(
+                stage, number, detail, program=self.command.argv[0], cwd=self.cwd, streams=self.paths
+            )
+        )
 
     def fail(self, detail: str) -> None:
         """Let it have ended before it began."""
@@ -179,8 +187,9 @@ class LocalProcess(Process):
         self._daemons.update(daemons)
         self._finish_streams()
         peak = max((sample.rss_bytes for sample in self.samples), default=0)
-        seen = attrs.evolve(self._usage, max_rss_bytes=max(peak, self._usage.max_rss_bytes),
-                            source="rusage+proc" if peak else "rusage")
+        seen = attrs.evolve(
+            self._usage, max_rss_bytes=max(peak, self._usage.max_rss_bytes), source="rusage+proc" if peak else "rusage"
+        )
         self._usage = added(seen, figures, self.floor())
         self._exit = _status(code, self._asked)
         self._ended.set()
@@ -247,30 +256,73 @@ class LocalLauncher(Launcher):
     sampler: Sampler
     floor: Callable[[], int]
 
-    def start(self, command: ServiceCommand, *, name: str, folder: Path, env: Mapping[str, str] | None = None,
-              output_limit: int | None = None) -> LocalProcess:
+    def start(
+        self,
+        command: ServiceCommand,
+        *,
+        name: str,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        output_limit: int | None = None,
+    ) -> LocalProcess:
         """Start ``command`` with ``folder/stdout`` and ``folder/stderr`` as its output.
 
         ``env`` replaces the inherited environment; the command's own variables come on top of either. A command that
         cannot start gives a Process that has already ended with reason ``start_failed``.
         """
-        return self.launch(command, name=name, cwd=folder, stdin="/dev/null", stdout=folder / "stdout",
-                           stderr=folder / "stderr", env=env, output_limit=output_limit)
+        return self.launch(
+            command,
+            name=name,
+            cwd=folder,
+            stdin="/dev/null",
+            stdout=folder / "stdout",
+            stderr=folder / "stderr",
+            env=env,
+            output_limit=output_limit,
+        )
 
-    def launch(self, command: ServiceCommand, *, name: str, cwd: Path, stdin: str, stdout: Path, stderr: Path,
-               env: Mapping[str, str] | None = None, output_limit: int | None = None) -> LocalProcess:
+    def launch(
+        self,
+        command: ServiceCommand,
+        *,
+        name: str,
+        cwd: Path,
+        stdin: str,
+        stdout: Path,
+        stderr: Path,
+        env: Mapping[str, str] | None = None,
+        output_limit: int | None = None,
+    ) -> LocalProcess:
         """Start ``command`` with any files as its input and output."""
         limit = self.output_limit if output_limit is None else output_limit
         folder = str(cwd.absolute() / (command.program.working_dir or ""))
         paths = (stdin, str(stdout.absolute()), str(stderr.absolute()))
         streams = tuple(StreamCap(Path(path), limit) for path in paths[1:])
-        process = self.enroll(lambda token: LocalProcess(
-            name=name, command=command, cwd=folder, paths=paths, streams=streams, token=token, send=self.send,
-            ask_pids=self.ask_pids, floor=self.floor))
+        process = self.enroll(
+            lambda token: LocalProcess(
+                name=name,
+                command=command,
+                cwd=folder,
+                paths=paths,
+                streams=streams,
+                token=token,
+                send=self.send,
+                ask_pids=self.ask_pids,
+                floor=self.floor,
+            )
+        )
         marks = {"PANTHER_RUN": self.run_id, "PANTHER_SERVICE": name, "PANTHER_PROCESS": str(process.token)}
         variables = (_inherited() if env is None else _bytes(env)) | _bytes({**command.program.env, **marks})
-        self.send("spawn", process.token, _encoded(command.argv), variables, os.fsencode(folder), _encoded(paths),
-                  command.forks, _encoded(command.program.argv))
+        self.send(
+            "spawn",
+            process.token,
+            _encoded(command.argv),
+            variables,
+            os.fsencode(folder),
+            _encoded(paths),
+            command.forks,
+            _encoded(command.program.argv),
+        )
         process.begin()
         if process.pid:
             self.sampler.watch(process)

@@ -112,7 +112,7 @@ def program_below(pid: int, forks: int, argv: list[bytes]) -> int:
     if not level:
         return 0
     # A wrapper may have helpers beside the program, a compressor for example: the command line tells them apart.
-    fitting = [each for each in level if _arguments(each)[-len(argv):] == argv]
+    fitting = [each for each in level if _arguments(each)[-len(argv) :] == argv]
     return min(fitting or level)
 
 
@@ -179,7 +179,11 @@ class Worker:
         self.killing: set[int] = set()
         self.undelivered: list[tuple[float, int, int]] = []
         self.handlers: dict[str, Callable[..., None]] = {
-            "spawn": self.spawn, "signal": self.signal, "kill": self.kill, "pids": self.pids}
+            "spawn": self.spawn,
+            "signal": self.signal,
+            "kill": self.kill,
+            "pids": self.pids,
+        }
 
     def tell(self, *message: object) -> None:
         """Queue a message; it is sent before this process sleeps again."""
@@ -220,8 +224,16 @@ class Worker:
             self.handlers[kind](*rest)
         return bool(data)
 
-    def spawn(self, token: int, argv: list[bytes], env: dict[bytes, bytes], cwd: bytes, streams: list[bytes],
-              forks: int, program: list[bytes]) -> None:
+    def spawn(
+        self,
+        token: int,
+        argv: list[bytes],
+        env: dict[bytes, bytes],
+        cwd: bytes,
+        streams: list[bytes],
+        forks: int,
+        program: list[bytes],
+    ) -> None:
         """Start ``argv`` as the leader of a session of its own and tell the engine its pid, or why it did not start."""
         opened: list[int] = []
         stage = "cwd"
@@ -232,8 +244,14 @@ class Worker:
                 opened.append(os.open(path, flags, 0o644))
             stage = "program"
             pid = os.posix_spawn(
-                find_program(argv[0], env), argv, env, setsid=True, setsigmask=(), setsigdef=_RESET,
-                file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(opened)])
+                find_program(argv[0], env),
+                argv,
+                env,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_RESET,
+                file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(opened)],
+            )
         except OSError as error:
             self.tell("failed", token, stage, error.errno, "")
         except ValueError as error:
@@ -254,8 +272,15 @@ class Worker:
                 return
             if not pid:
                 return
-            figures = (cost.ru_utime, cost.ru_stime, cost.ru_maxrss * 1024, cost.ru_inblock * 512,
-                       cost.ru_oublock * 512, cost.ru_nvcsw, cost.ru_nivcsw)
+            figures = (
+                cost.ru_utime,
+                cost.ru_stime,
+                cost.ru_maxrss * 1024,
+                cost.ru_inblock * 512,
+                cost.ru_oublock * 512,
+                cost.ru_nvcsw,
+                cost.ru_nivcsw,
+            )
             self.reaped(pid, os.waitstatus_to_exitcode(status), figures)
 
     def reaped(self, pid: int, code: int, figures: tuple[float, ...]) -> None:

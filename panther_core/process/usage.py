@@ -195,8 +195,12 @@ def added(usage: Usage, figures: Sequence[float], floor: int = 0) -> Usage:
     """Return ``usage`` with the rusage ``figures`` of one more ended process; its peak counts only above ``floor``."""
     user, system, rss, read, written, voluntary, involuntary = figures
     return attrs.evolve(
-        usage, cpu_user=usage.cpu_user + user, cpu_system=usage.cpu_system + system,
+        usage,
+        cpu_user=usage.cpu_user + user,
+        cpu_system=usage.cpu_system + system,
         max_rss_bytes=max(usage.max_rss_bytes, int(rss) if rss > floor or not usage.max_rss_bytes else 0),
-        read_bytes=usage.read_bytes + int(read), write_bytes=usage.write_bytes + int(written),
+        read_bytes=usage.read_bytes + int(read),
+        write_bytes=usage.write_bytes + int(written),
         voluntary_switches=usage.voluntary_switches + int(voluntary),
-        involuntary_switches=usage.involuntary_switches + int(involuntary))
+        involuntary_switches=usage.involuntary_switches + int(involuntary),
+    )

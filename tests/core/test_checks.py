@@ -15,8 +15,9 @@ PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR
 
 
 def seen(folder: Path, *, measurements: tuple[Measurement, ...] = (), **exits: ExitStatus) -> ScenarioEvidence:
-    evidence = Evidence(folder=folder, exits=exits, folders={name: folder / name for name in exits},
-                        measurements=measurements)
+    evidence = Evidence(
+        folder=folder, exits=exits, folders={name: folder / name for name in exits}, measurements=measurements
+    )
     return ScenarioEvidence(evidence=evidence, roles=dict.fromkeys(exits, ""), parameters=None)
 
 
@@ -24,16 +25,20 @@ def result(verdict: Verdict, *, proves: bool = False) -> CheckResult:
     return CheckResult(name="check", verdict=verdict, evidence="seen", proves_exchange=proves)
 
 
-@pytest.mark.parametrize(("equals", "status", "verdict"), [
-    (0, ExitStatus(code=0), PASS),
-    (0, ExitStatus(code=1), FAIL),
-    (3, ExitStatus(code=3), PASS),
-    (-11, ExitStatus(signal=11, reason="signal"), PASS),
-    (0, ExitStatus(signal=15, reason="stopped"), PASS),
-    (0, ExitStatus(signal=9, reason="stopped"), FAIL),
-])
+@pytest.mark.parametrize(
+    ("equals", "status", "verdict"),
+    [
+        (0, ExitStatus(code=0), PASS),
+        (0, ExitStatus(code=1), FAIL),
+        (3, ExitStatus(code=3), PASS),
+        (-11, ExitStatus(signal=11, reason="signal"), PASS),
+        (0, ExitStatus(signal=15, reason="stopped"), PASS),
+        (0, ExitStatus(signal=9, reason="stopped"), FAIL),
+    ],
+)
 def test_exit_code_compares_code_signal_and_asked_for_stop(
-        tmp_path: Path, equals: int, status: ExitStatus, verdict: Verdict) -> None:
+    tmp_path: Path, equals: int, status: ExitStatus, verdict: Verdict
+) -> None:
     assert ExitCodeCheck(service="client", equals=equals).run(seen(tmp_path, client=status)).verdict is verdict
 
 
@@ -83,8 +88,10 @@ def test_file_refuses_a_path_outside_of_the_service(path: str) -> None:
 
 
 def test_expression_compares_measurements_with_units(tmp_path: Path) -> None:
-    measured = (Measurement(name="cpu_seconds", value=0.5, service="server"),
-                Measurement(name="gperf_cpu.top1.share", value=0.39, service="server"))
+    measured = (
+        Measurement(name="cpu_seconds", value=0.5, service="server"),
+        Measurement(name="gperf_cpu.top1.share", value=0.39, service="server"),
+    )
     view = seen(tmp_path, measurements=measured)
     assert ThatCheck(that="server.cpu_seconds < 600ms and gperf_cpu.top1.share < 40%").run(view).verdict is PASS
     assert ThatCheck(that="cpu_seconds * 2 < 1 or not cpu_seconds > 0.1").run(view).verdict is FAIL
@@ -97,8 +104,21 @@ def test_an_unknown_measurement_is_an_error_that_names_those_that_exist(tmp_path
     assert "server.cpu_seconds" in outcome.evidence
 
 
-@pytest.mark.parametrize("text", ["__import__('os')", "a.b()", "[1]", "x if y else z", "'a' < b", "lambda: 1", "1 +", "",
-                                  "a < 3 parsecs", "(" * 500])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os')",
+        "a.b()",
+        "[1]",
+        "x if y else z",
+        "'a' < b",
+        "lambda: 1",
+        "1 +",
+        "",
+        "a < 3 parsecs",
+        "(" * 500,
+    ],
+)
 def test_expression_refuses_everything_but_arithmetic(text: str) -> None:
     with pytest.raises(expression.ExpressionError):
         expression.parse(text)

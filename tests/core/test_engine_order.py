@@ -31,14 +31,30 @@ def test_a_case_goes_through_its_steps_in_one_order(panther_project: MakeProject
     outcome, calls = run(panther_project)
     outcome.assert_ok()
     assert calls == [
-        "plan", "plan", "preflight", "plan_addresses", "check", "wrap", "setup_environment",
-        "start_service", "start_monitoring", "wait_for_service_ready", "start_service", "wait_for_service_ready",
-        "stop_monitoring", "get_monitoring_data", "collect", "teardown_environment", "verify_clean",
+        "plan",
+        "plan",
+        "preflight",
+        "plan_addresses",
+        "check",
+        "wrap",
+        "setup_environment",
+        "start_service",
+        "start_monitoring",
+        "wait_for_service_ready",
+        "start_service",
+        "wait_for_service_ready",
+        "stop_monitoring",
+        "get_monitoring_data",
+        "collect",
+        "teardown_environment",
+        "verify_clean",
     ]
     assert outcome.measurements()["server.dummy.calls"] == 5
 
 
-@pytest.mark.parametrize("step", ["plan_addresses", "setup_environment", "start_service", "wait_for_service_ready", "collect"])
+@pytest.mark.parametrize(
+    "step", ["plan_addresses", "setup_environment", "start_service", "wait_for_service_ready", "collect"]
+)
 def test_an_environment_that_fails_in_any_step_is_taken_down(panther_project: MakeProject, step: str) -> None:
     outcome, calls = run(panther_project, network=f"fail_in: {step}")
     outcome.assert_exit(1)
@@ -54,7 +70,8 @@ def test_an_unexpected_exception_of_a_plugin_leaves_its_traceback_as_evidence(pa
 
 @pytest.mark.parametrize("step", ["check", "wrap", "start_monitoring", "stop_monitoring", "get_monitoring_data"])
 def test_an_instrument_that_fails_makes_the_case_an_error_never_a_run_without_it(
-        panther_project: MakeProject, step: str) -> None:
+    panther_project: MakeProject, step: str
+) -> None:
     outcome, calls = run(panther_project, instrument=f"fail_in: {step}")
     outcome.assert_verdicts({"talk": "error"})
     assert f"instrument.{step} was told to fail" in outcome.cases()[0]["why"]

@@ -23,8 +23,9 @@ from panther_hookspecs import (
 )
 
 RUN = RunInfo(run_id="r", name="r", folder=None)
-CASE = CaseInfo(case_id="c", name="c", attempt=1, folder=Path(), protocol="", scenario="", network_environment="dummy",
-                services=())
+CASE = CaseInfo(
+    case_id="c", name="c", attempt=1, folder=Path(), protocol="", scenario="", network_environment="dummy", services=()
+)
 ONE, TWO = (TestCandidate(case_id=name, name=name) for name in ("one", "two"))
 DESK = System(name="desk", labels=frozenset({"local"}))
 

@@ -29,11 +29,17 @@ def case(name: str, **more: Any) -> PlannedCase:
     return PlannedCase(case_id=name, name=name, network=NOWHERE, network_options=None, test_type=FUNCTIONAL, **more)
 
 
-def pool(run: Callable[[Work, System], Work | None], *, workers: int = 2, plugins: Iterable[object] = (),
-         expected: dict[str, float] | None = None) -> Orchestrator:
+def pool(
+    run: Callable[[Work, System], Work | None],
+    *,
+    workers: int = 2,
+    plugins: Iterable[object] = (),
+    expected: dict[str, float] | None = None,
+) -> Orchestrator:
     known = expected or {}
-    orchestrator = Orchestrator(run, PluginManager.load(autoload=False, extra=tuple(plugins)).hooks,
-                                lambda each: known.get(each.name))
+    orchestrator = Orchestrator(
+        run, PluginManager.load(autoload=False, extra=tuple(plugins)).hooks, lambda each: known.get(each.name)
+    )
     orchestrator.add_provisioner(LocalSlots(), max_workers=workers)
     return orchestrator
 
@@ -177,7 +183,6 @@ def test_a_plugin_chooses_by_fitness_and_by_name() -> None:
 
     seen: list[str] = []
     pool(lambda work, _: seen.append(work.case.name), workers=1, plugins=[Backwards()]).run(
-        Work(case=case(str(number))) for number in range(10))
+        Work(case=case(str(number))) for number in range(10)
+    )
     assert seen == [str(number) for number in reversed(range(10))]
-
-

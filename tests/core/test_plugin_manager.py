@@ -99,8 +99,9 @@ def test_a_plugin_that_raises_while_registering_leaves_nothing_behind() -> None:
     assert manager.registry.names(ServiceDescriptor) == ("whole",)
 
 
-def test_a_plugin_that_raises_on_import_is_listed_with_its_own_line(tmp_path: Path,
-                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_that_raises_on_import_is_listed_with_its_own_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "panther_explodes_now.py").write_text("import os\nraise SystemError('boom')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     manager = load()

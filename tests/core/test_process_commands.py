@@ -33,13 +33,20 @@ def test_the_result_holds_code_output_and_cost(commands: LocalCommandProcessor) 
     assert result.usage.max_rss_bytes > 0
 
 
-def test_output_is_kept_in_the_log_folder_and_never_overwritten(commands: LocalCommandProcessor,
-                                                                tmp_path: Path) -> None:
-    results = [commands.execute(ShellCommand("echo", (word,)), log_dir=tmp_path / "logs", name="say")
-               for word in ("one", "two")]
+def test_output_is_kept_in_the_log_folder_and_never_overwritten(
+    commands: LocalCommandProcessor, tmp_path: Path
+) -> None:
+    results = [
+        commands.execute(ShellCommand("echo", (word,)), log_dir=tmp_path / "logs", name="say")
+        for word in ("one", "two")
+    ]
     assert [result.stdout for result in results] == ["one\n", "two\n"]
     assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == [
-        "say-2.stderr", "say-2.stdout", "say.stderr", "say.stdout"]
+        "say-2.stderr",
+        "say-2.stdout",
+        "say.stderr",
+        "say.stdout",
+    ]
     assert results[1].stdout_path == tmp_path / "logs" / "say-2.stdout"
 
 
@@ -47,8 +54,9 @@ def test_input_reaches_the_command(commands: LocalCommandProcessor) -> None:
     assert commands.execute(ShellCommand("wc", ("-c",)), stdin=b"x" * 300_000).stdout.strip() == "300000"
 
 
-def test_a_command_that_takes_too_long_ends_with_its_whole_tree(commands: LocalCommandProcessor,
-                                                                tmp_path: Path) -> None:
+def test_a_command_that_takes_too_long_ends_with_its_whole_tree(
+    commands: LocalCommandProcessor, tmp_path: Path
+) -> None:
     began = time.monotonic()
     script = "echo begun; (setsid sh -c 'echo $$ > pid; exec sleep 600' &); sleep 600"
     result = commands.execute(ShellCommand("sh", ("-c", script), str(tmp_path), 0.3))
@@ -87,7 +95,8 @@ def test_only_the_beginning_of_much_output_is_returned(commands: LocalCommandPro
 
 
 def test_variables_that_would_change_an_interpreter_are_not_inherited(
-        commands: LocalCommandProcessor, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: LocalCommandProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     monkeypatch.setenv("INHERITED", "yes")
     shown = commands.execute(ShellCommand("env", env={"OWN": "too"})).stdout.splitlines()

@@ -40,8 +40,9 @@ def supervisor() -> Iterator[Supervisor]:
 
 @pytest.fixture
 def start(supervisor: Supervisor, tmp_path: Path) -> Callable[..., LocalProcess]:
-    def _start(*argv: object, layers: tuple[Layer, ...] = (), working_dir: str | None = None,
-               **more: object) -> LocalProcess:
+    def _start(
+        *argv: object, layers: tuple[Layer, ...] = (), working_dir: str | None = None, **more: object
+    ) -> LocalProcess:
         program = ShellCommand(str(argv[0]), argv[1:], working_dir)
         command = ServiceCommand(program=program, layers=layers)
         return supervisor.launcher.start(command, name="service", folder=tmp_path, **more)  # type: ignore[arg-type]
@@ -81,18 +82,21 @@ def test_a_death_by_signal_is_told_from_an_exit_code(start: Callable[..., LocalP
     assert (status.code, status.signal, status.reason) == (None, signal.SIGSEGV, "signal")
 
 
-def test_a_program_sees_its_folder_an_empty_input_and_its_marks(start: Callable[..., LocalProcess],
-                                                               tmp_path: Path) -> None:
+def test_a_program_sees_its_folder_an_empty_input_and_its_marks(
+    start: Callable[..., LocalProcess], tmp_path: Path
+) -> None:
     start("sh", "-c", "pwd; wc -c; echo $PANTHER_RUN $PANTHER_SERVICE").wait(SOON)
     assert (tmp_path / "stdout").read_text().split() == [str(tmp_path), "0", "test-launcher", "service"]
 
 
-def test_a_program_inherits_three_descriptors_and_default_signals(start: Callable[..., LocalProcess],
-                                                                 tmp_path: Path) -> None:
+def test_a_program_inherits_three_descriptors_and_default_signals(
+    start: Callable[..., LocalProcess], tmp_path: Path
+) -> None:
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
-    script = ("import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1]); "
-              "print(open('/proc/self/status').read())")
+    script = (
+        "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1]); print(open('/proc/self/status').read())"
+    )
     try:
         start(sys.executable, "-I", "-c", script).wait(SOON)
     finally:
@@ -109,29 +113,41 @@ def test_a_program_inherits_three_descriptors_and_default_signals(start: Callabl
 def test_a_given_environment_replaces_the_inherited_one(start: Callable[..., LocalProcess], tmp_path: Path) -> None:
     start("/usr/bin/env", env={"ONLY": "this"}).wait(SOON)
     assert {line.partition("=")[0] for line in (tmp_path / "stdout").read_text().splitlines()} == {
-        "ONLY", "PANTHER_RUN", "PANTHER_SERVICE", "PANTHER_PROCESS"}
+        "ONLY",
+        "PANTHER_RUN",
+        "PANTHER_SERVICE",
+        "PANTHER_PROCESS",
+    }
 
 
-def test_a_second_start_in_the_same_folder_keeps_what_the_first_has_printed(start: Callable[..., LocalProcess],
-                                                                           tmp_path: Path) -> None:
+def test_a_second_start_in_the_same_folder_keeps_what_the_first_has_printed(
+    start: Callable[..., LocalProcess], tmp_path: Path
+) -> None:
     for word in ("first", "second"):
         start("echo", word).wait(SOON)
     assert (tmp_path / "stdout").read_text() == "first\nsecond\n"
 
 
-@pytest.mark.parametrize(("program", "said"), [
-    ("no-such-program-at-all", r"no-such-program-at-all: No such file or directory; it is in no folder of PATH"),
-    ("/no/such/program", "/no/such/program: No such file or directory$"),
-    ("./plain", r"\./plain: Permission denied; it may not be executed"),
-    ("./lost", r"\./lost: No such file or directory; it exists, but the interpreter in its first line"),
-    ("./text", r"\./text: Exec format error; .* first line such as #!/bin/sh"),
-    ("./", r"\./: Permission denied; it is a folder"),
-    ("nul\0byte", "embedded null"),
-])
-def test_a_program_that_cannot_start_says_why(start: Callable[..., LocalProcess], tmp_path: Path, program: str,
-                                              said: str) -> None:
-    for name, content, mode in (("plain", "#!/bin/sh\n", 0o644), ("lost", "#!/no/such/shell\n", 0o755),
-                                ("text", "no script\n", 0o755)):
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("no-such-program-at-all", r"no-such-program-at-all: No such file or directory; it is in no folder of PATH"),
+        ("/no/such/program", "/no/such/program: No such file or directory$"),
+        ("./plain", r"\./plain: Permission denied; it may not be executed"),
+        ("./lost", r"\./lost: No such file or directory; it exists, but the interpreter in its first line"),
+        ("./text", r"\./text: Exec format error; .* first line such as #!/bin/sh"),
+        ("./", r"\./: Permission denied; it is a folder"),
+        ("nul\0byte", "embedded null"),
+    ],
+)
+def test_a_program_that_cannot_start_says_why(
+    start: Callable[..., LocalProcess], tmp_path: Path, program: str, said: str
+) -> None:
+    for name, content, mode in (
+        ("plain", "#!/bin/sh\n", 0o644),
+        ("lost", "#!/no/such/shell\n", 0o755),
+        ("text", "no script\n", 0o755),
+    ):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(mode)
     process = start(program)
@@ -145,8 +161,9 @@ def test_a_program_that_cannot_start_says_why(start: Callable[..., LocalProcess]
 
 def test_a_missing_working_directory_is_not_taken_for_a_missing_program(start: Callable[..., LocalProcess]) -> None:
     process = start("true", working_dir="/no/such/folder")
-    assert str(process.exit) == ("could not start: true: its working directory /no/such/folder: "
-                                 "No such file or directory")
+    assert str(process.exit) == (
+        "could not start: true: its working directory /no/such/folder: No such file or directory"
+    )
 
 
 def test_an_output_that_cannot_be_opened_is_the_reason(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -171,8 +188,9 @@ def test_stopping_gives_the_program_its_signal(start: Callable[..., LocalProcess
     assert "bye" in (tmp_path / "stdout").read_text()
 
 
-def test_a_program_that_ignores_its_signal_is_killed_after_the_grace(start: Callable[..., LocalProcess],
-                                                                    tmp_path: Path) -> None:
+def test_a_program_that_ignores_its_signal_is_killed_after_the_grace(
+    start: Callable[..., LocalProcess], tmp_path: Path
+) -> None:
     process = start("sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.01; done")
     eventually((tmp_path / "stdout").read_text, "the program's start")
     began = time.monotonic()
@@ -198,8 +216,9 @@ def test_waiting_with_a_time_limit_returns_none_while_it_runs(start: Callable[..
 
 
 @pytest.mark.parametrize("main", ["stay", "go"])
-def test_a_daemon_belongs_to_its_service_and_ends_with_it(start: Callable[..., LocalProcess], tmp_path: Path,
-                                                          main: str) -> None:
+def test_a_daemon_belongs_to_its_service_and_ends_with_it(
+    start: Callable[..., LocalProcess], tmp_path: Path, main: str
+) -> None:
     process = start(sys.executable, "-I", "-c", DAEMON, tmp_path / "pid", main)
     daemon = number_in(tmp_path / "pid")
     if main == "go":
@@ -210,8 +229,9 @@ def test_a_daemon_belongs_to_its_service_and_ends_with_it(start: Callable[..., L
     assert process.pids() == ()
 
 
-def test_a_daemon_that_hides_its_environment_is_found_all_the_same(start: Callable[..., LocalProcess],
-                                                                  tmp_path: Path) -> None:
+def test_a_daemon_that_hides_its_environment_is_found_all_the_same(
+    start: Callable[..., LocalProcess], tmp_path: Path
+) -> None:
     other = start("sleep", "600")
     process = start("sh", "-c", "setsid env -i sh -c 'echo $$ > pid; exec sleep 600' & sleep 0.1")
     daemon = number_in(tmp_path / "pid")

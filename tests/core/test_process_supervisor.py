@@ -66,8 +66,11 @@ def run_id() -> str:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_a_second_after_panther_was_killed(tmp_path: Path, run_id: str, number: int) -> None:
     (tmp_path / "owner.py").write_text(OWNER)
-    owner = subprocess.Popen([sys.executable, str(tmp_path / "owner.py"), run_id, str(tmp_path)],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    owner = subprocess.Popen(
+        [sys.executable, str(tmp_path / "owner.py"), run_id, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     assert owner.stdout is not None
     with owner.stdout:
         assert owner.stdout.readline() == b"started\n"
@@ -79,8 +82,9 @@ def test_nothing_is_left_a_second_after_panther_was_killed(tmp_path: Path, run_i
 
 def test_a_fork_of_panther_does_not_keep_its_programs_alive(tmp_path: Path, run_id: str) -> None:
     (tmp_path / "owner.py").write_text(OWNER.replace("print(", FORK + "\nprint("))
-    owner = subprocess.Popen([sys.executable, "-W", "ignore", str(tmp_path / "owner.py"), run_id, str(tmp_path)],
-                             stdout=subprocess.PIPE)
+    owner = subprocess.Popen(
+        [sys.executable, "-W", "ignore", str(tmp_path / "owner.py"), run_id, str(tmp_path)], stdout=subprocess.PIPE
+    )
     assert owner.stdout is not None
     with owner.stdout:
         fork = int(owner.stdout.readline())
@@ -96,8 +100,9 @@ def test_a_fork_of_panther_does_not_keep_its_programs_alive(tmp_path: Path, run_
 def test_a_killed_supervisor_is_noticed_and_its_programs_end(tmp_path: Path, run_id: str) -> None:
     with Supervisor.start(run_id=run_id) as supervisor:
         script = "(setsid sleep 600 &); sleep 600 & wait"
-        process = supervisor.launcher.start(ServiceCommand(program=ShellCommand("sh", ("-c", script))), name="a",
-                                            folder=tmp_path)
+        process = supervisor.launcher.start(
+            ServiceCommand(program=ShellCommand("sh", ("-c", script))), name="a", folder=tmp_path
+        )
         eventually(lambda: len(process.pids()) == 3, "three processes")
         began = time.monotonic()
         os.kill(supervisor.pid, signal.SIGKILL)
@@ -115,8 +120,9 @@ def test_a_killed_supervisor_is_noticed_and_its_programs_end(tmp_path: Path, run
 
 def test_a_stopped_terminal_group_does_not_reach_programs(tmp_path: Path, run_id: str) -> None:
     with Supervisor.start(run_id=run_id) as supervisor:
-        process = supervisor.launcher.start(ServiceCommand(program=ShellCommand("sleep", (600,))), name="a",
-                                            folder=tmp_path)
+        process = supervisor.launcher.start(
+            ServiceCommand(program=ShellCommand("sleep", (600,))), name="a", folder=tmp_path
+        )
         assert os.getsid(process.pid) == process.pid
         assert os.getsid(supervisor.pid) != os.getsid(0)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -135,8 +141,9 @@ def test_starting_after_the_end_is_an_error(tmp_path: Path, run_id: str) -> None
 
 def test_processes_of_a_living_run_are_no_leftovers(tmp_path: Path, run_id: str) -> None:
     with Supervisor.start(run_id=run_id) as supervisor:
-        process = supervisor.launcher.start(ServiceCommand(program=ShellCommand("sleep", (600,))), name="a",
-                                            folder=tmp_path)
+        process = supervisor.launcher.start(
+            ServiceCommand(program=ShellCommand("sleep", (600,))), name="a", folder=tmp_path
+        )
         eventually(lambda: process.pid in marked(run_id), "the program's start")
         assert run_id in alive_runs()
         assert [each for each in leftovers() if each.run_id == run_id] == []

@@ -40,8 +40,9 @@ def eventually(true: Callable[[], object], what: str) -> None:
         time.sleep(0.005)
 
 
-def test_a_flood_of_output_is_cut_at_its_limit_while_it_goes_on(run: Callable[..., LocalProcess],
-                                                                tmp_path: Path) -> None:
+def test_a_flood_of_output_is_cut_at_its_limit_while_it_goes_on(
+    run: Callable[..., LocalProcess], tmp_path: Path
+) -> None:
     amount = 200 << 20
     largest, over = 0, threading.Event()
 
@@ -50,8 +51,10 @@ def test_a_flood_of_output_is_cut_at_its_limit_while_it_goes_on(run: Callable[..
         while not over.wait(0.001):
             largest = max(largest, (tmp_path / "stdout").stat().st_size)
 
-    flood = ("import os, time\nfor _ in range(100): os.write(1, bytes(2 << 20)); time.sleep(0.005)\n"
-             "os.write(1, b'the very last words')")
+    flood = (
+        "import os, time\nfor _ in range(100): os.write(1, bytes(2 << 20)); time.sleep(0.005)\n"
+        "os.write(1, b'the very last words')"
+    )
     process = run(sys.executable, "-I", "-c", flood)
     watcher = threading.Thread(target=look)
     watcher.start()

@@ -14,8 +14,14 @@ from panther_core.results.directory import RESOLVED, RESULTS, slug
 
 
 def record(case: str, verdict: str = "pass", *, attempt: int = 1, final: bool = True) -> dict[str, object]:
-    return {"case": case, "verdict": verdict, "attempt": attempt, "final": final, "expected": ["pass"],
-            "as_expected": verdict == "pass"}
+    return {
+        "case": case,
+        "verdict": verdict,
+        "attempt": attempt,
+        "final": final,
+        "expected": ["pass"],
+        "as_expected": verdict == "pass",
+    }
 
 
 def made(base: Path, name: str = "x") -> RunDirectory:
@@ -92,7 +98,8 @@ def test_results_written_before_kill_minus_9_are_there_afterwards(tmp_path: Path
         "run = RunDirectory.create(Path(sys.argv[1]), 'x')\n"
         "run.write('resolved.yaml', 'name: x')\n"
         "for n in range(50): run.record({'case': str(n), 'final': True, 'attempt': 1, 'verdict': 'pass'})\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n")
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     run = RunDirectory.open(find_run("last", tmp_path))
     assert list(run.history()) == [str(number) for number in range(50)]

@@ -19,8 +19,12 @@ DEATH_TAKES = 2.0
 
 
 def experiment(*cases: str, **top: str) -> str:
-    lines = ["name: misfortune", "network_environment: localhost", *(f"{key}: {value}" for key, value in top.items()),
-             "test_cases:"]
+    lines = [
+        "name: misfortune",
+        "network_environment: localhost",
+        *(f"{key}: {value}" for key, value in top.items()),
+        "test_cases:",
+    ]
     return "\n".join([*lines, *cases]) + "\n"
 
 
@@ -29,9 +33,11 @@ def alone(name: str, argv: str, more: str = "") -> str:
 
 
 def served(name: str, argv: str, ready: str) -> str:
-    return (f"  - name: {name}\n    services:\n"
-            f"      server: {{implementation: command, argv: {argv}, ends_by_itself: false, ready: {ready}}}\n"
-            f"      client: {{implementation: command, argv: ['true'], depends_on: [server]}}")
+    return (
+        f"  - name: {name}\n    services:\n"
+        f"      server: {{implementation: command, argv: {argv}, ends_by_itself: false, ready: {ready}}}\n"
+        f"      client: {{implementation: command, argv: ['true'], depends_on: [server]}}"
+    )
 
 
 def left_over(run: Path) -> list[int]:
@@ -55,22 +61,29 @@ def _of(run: Path) -> Iterator[int]:
 GOOD = alone("good", "['true']")
 
 
-@pytest.mark.parametrize(("case", "verdict", "why"), [
-    (alone("x", "[no-such-program]"), "error", "no-such-program: No such file or directory"),
-    (alone("x", "[/etc/passwd]"), "error", "Permission denied"),
-    (alone("x", "[sh, -c, 'kill -SEGV $$']"), "fail", "signal 11"),
-    (alone("x", "[sh, -c, 'exit 7']"), "fail", "exit code 7"),
-    (alone("x", "[sleep, '1000']", ", timeout: 300ms"), "fail", "had not ended when the time of the case was over"),
-    (served("x", "[sleep, '1000']", "{kind: log, pattern: never, timeout: 300ms}"), "error", "was not ready after"),
-    (served("x", "[sh, -c, 'echo no config >&2; exit 4']", "{kind: log, pattern: never}"), "error", "no config"),
-    (alone("x", "[echo, '{sever.ip}']"), "error", "unknown placeholder {sever.ip}"),
-    (alone("x", "['true']", ", checks: [{that: 'one.cpu < 3'}]"), "error", "one.cpu_seconds"),
-    (alone("x", "['true']", ", checks: [{log: {service: one, matches: hello}}]"), "fail", "nothing matches"),
-    (alone("x", "['true']", ", checks: [{log: {service: one, matches: x, absent: true}}]"), "inconclusive",
-     "none of them shows that anything was exchanged"),
-])
+@pytest.mark.parametrize(
+    ("case", "verdict", "why"),
+    [
+        (alone("x", "[no-such-program]"), "error", "no-such-program: No such file or directory"),
+        (alone("x", "[/etc/passwd]"), "error", "Permission denied"),
+        (alone("x", "[sh, -c, 'kill -SEGV $$']"), "fail", "signal 11"),
+        (alone("x", "[sh, -c, 'exit 7']"), "fail", "exit code 7"),
+        (alone("x", "[sleep, '1000']", ", timeout: 300ms"), "fail", "had not ended when the time of the case was over"),
+        (served("x", "[sleep, '1000']", "{kind: log, pattern: never, timeout: 300ms}"), "error", "was not ready after"),
+        (served("x", "[sh, -c, 'echo no config >&2; exit 4']", "{kind: log, pattern: never}"), "error", "no config"),
+        (alone("x", "[echo, '{sever.ip}']"), "error", "unknown placeholder {sever.ip}"),
+        (alone("x", "['true']", ", checks: [{that: 'one.cpu < 3'}]"), "error", "one.cpu_seconds"),
+        (alone("x", "['true']", ", checks: [{log: {service: one, matches: hello}}]"), "fail", "nothing matches"),
+        (
+            alone("x", "['true']", ", checks: [{log: {service: one, matches: x, absent: true}}]"),
+            "inconclusive",
+            "none of them shows that anything was exchanged",
+        ),
+    ],
+)
 def test_a_case_that_goes_wrong_says_why_and_the_next_one_passes(
-        panther_project: MakeProject, case: str, verdict: str, why: str) -> None:
+    panther_project: MakeProject, case: str, verdict: str, why: str
+) -> None:
     outcome = panther_project({"e.yaml": experiment(case, GOOD)}).run("run e.yaml")
     cannot_run_here = why.endswith(("No such file or directory", "Permission denied"))
     outcome.assert_exit(3 if cannot_run_here else 1)
@@ -82,19 +95,25 @@ def test_a_case_that_goes_wrong_says_why_and_the_next_one_passes(
 
 
 def test_a_server_that_ignores_sigterm_is_killed_and_named(panther_project: MakeProject) -> None:
-    stubborn = served("x", "[sh, -c, \"trap '' TERM; echo up; while :; do sleep 1; done\"]",
-                      "{kind: log, pattern: up}").replace("ends_by_itself: false", "ends_by_itself: false, stop_grace: 200ms")
+    stubborn = served(
+        "x", "[sh, -c, \"trap '' TERM; echo up; while :; do sleep 1; done\"]", "{kind: log, pattern: up}"
+    ).replace("ends_by_itself: false", "ends_by_itself: false, stop_grace: 200ms")
     outcome = panther_project({"e.yaml": experiment(stubborn)}).run("run e.yaml")
     outcome.assert_exit(1, "was killed: what it wrote may be incomplete")
     assert left_over(outcome.run) == []
 
 
 def test_a_daemon_that_leaves_its_parent_is_found_and_ended(panther_project: MakeProject) -> None:
-    daemon = ("import os, time\n"
-              "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(1000)\n    os._exit(0)\n")
-    outcome = panther_project({
-        "daemon.py": daemon, "e.yaml": experiment(alone("x", f"[{sys.executable}, '../../../../../../../daemon.py']")),
-    }).run("run e.yaml")
+    daemon = (
+        "import os, time\n"
+        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(1000)\n    os._exit(0)\n"
+    )
+    outcome = panther_project(
+        {
+            "daemon.py": daemon,
+            "e.yaml": experiment(alone("x", f"[{sys.executable}, '../../../../../../../daemon.py']")),
+        }
+    ).run("run e.yaml")
     assert outcome.cases()[0]["services"]["one"]["exit"].startswith("exit code")
     assert left_over(outcome.run) == []
 
@@ -110,21 +129,26 @@ def test_a_flaky_case_keeps_every_attempt_and_is_never_a_plain_pass(panther_proj
     assert [(each["attempt"], each["verdict"]) for each in outcome.attempts()] == [(1, "fail"), (2, "pass")]
     assert {path.name for path in outcome.folder("x").parent.iterdir()} == {"1", "2"}
     flag.unlink()
-    (project.folder / "e.yaml").write_text(experiment(case.replace("retry_count", "expect: [pass, flaky], retry_count")))
+    (project.folder / "e.yaml").write_text(
+        experiment(case.replace("retry_count", "expect: [pass, flaky], retry_count"))
+    )
     project.run("run e.yaml").assert_ok()
 
 
 def test_a_failure_that_was_expected_is_a_success_and_an_unexpected_pass_is_none(panther_project: MakeProject) -> None:
-    files = {"fails.yaml": experiment(alone("x", "['false']", ", expect: fail")),
-             "passes.yaml": experiment(alone("x", "['true']", ", expect: fail"))}
+    files = {
+        "fails.yaml": experiment(alone("x", "['false']", ", expect: fail")),
+        "passes.yaml": experiment(alone("x", "['true']", ", expect: fail")),
+    }
     project = panther_project(files)
     project.run("run fails.yaml").assert_ok()
     project.run("run passes.yaml").assert_exit(1)
 
 
 def test_output_beyond_the_limit_is_cut_off_and_said_so(panther_project: MakeProject) -> None:
-    outcome = panther_project({"e.yaml": experiment(alone("x", "[sh, -c, 'yes | head -c 100000000; echo the end']"))}).run(
-        "run e.yaml")
+    outcome = panther_project(
+        {"e.yaml": experiment(alone("x", "[sh, -c, 'yes | head -c 100000000; echo the end']"))}
+    ).run("run e.yaml")
     outcome.assert_ok()
     (case,) = outcome.cases()
     assert any("was cut off" in note for note in case["notes"])
@@ -152,7 +176,8 @@ class GrumpyObserver(Observer):
 
 
 def test_a_plugin_that_raises_after_a_case_and_in_an_observer_is_reported_and_changes_no_verdict(
-        panther_project: MakeProject) -> None:
+    panther_project: MakeProject,
+) -> None:
     project = panther_project({"e.yaml": experiment(GOOD)}, plugins=[Grumpy()])
     outcome = project.run("run e.yaml")
     outcome.assert_exit(0, "after the case", "in the observer")
@@ -167,11 +192,17 @@ class Blocks:
             raise RuntimeError("not this one")
 
 
-def test_a_plugin_that_raises_before_a_case_makes_that_case_an_error_with_its_name(panther_project: MakeProject) -> None:
-    outcome = panther_project({"e.yaml": experiment(alone("x", "['true']"), GOOD)}, plugins=[Blocks()]).run("run e.yaml")
+def test_a_plugin_that_raises_before_a_case_makes_that_case_an_error_with_its_name(
+    panther_project: MakeProject,
+) -> None:
+    outcome = panther_project({"e.yaml": experiment(alone("x", "['true']"), GOOD)}, plugins=[Blocks()]).run(
+        "run e.yaml"
+    )
     outcome.assert_verdicts({"x": "error", "good": "pass"})
-    assert any("plugin Blocks: panther_before_test_case raised RuntimeError: not this one" in each["why"]
-               for each in outcome.cases())
+    assert any(
+        "plugin Blocks: panther_before_test_case raised RuntimeError: not this one" in each["why"]
+        for each in outcome.cases()
+    )
 
 
 def test_an_existing_output_folder_is_never_written_into(panther_project: MakeProject) -> None:
@@ -183,8 +214,14 @@ def test_an_existing_output_folder_is_never_written_into(panther_project: MakePr
 def test_two_panthers_at_once_do_not_touch_each_other(panther_project: MakeProject) -> None:
     case = alone("x", "[sh, -c, 'sleep 0.2; exit 0']").replace("}}}", "}}, repeat: 5}")
     project = panther_project({"e.yaml": experiment(case)})
-    both = [subprocess.Popen([sys.executable, "-m", "panther_core", "run", "e.yaml", "--jobs", "2"], cwd=project.folder,
-                             stdout=subprocess.DEVNULL) for _ in range(2)]
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "panther_core", "run", "e.yaml", "--jobs", "2"],
+            cwd=project.folder,
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]
     assert [each.wait(60) for each in both] == [0, 0]
     assert len(list((project.folder / "runs").glob("misfortune-*"))) == 2
 
@@ -192,9 +229,16 @@ def test_two_panthers_at_once_do_not_touch_each_other(panther_project: MakeProje
 def _interrupted(project: PantherProject, number: int) -> int:
     """Start a run in the project, send it a signal when its service runs, and return its exit code."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-         "from panther_core.cli.main import main; sys.exit(main(['run', 'e.yaml', '--output', 'run']))"],
-        cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-c",
+            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+            "from panther_core.cli.main import main; sys.exit(main(['run', 'e.yaml', '--output', 'run']))",
+        ],
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 20
     while not list(project.folder.glob("run/cases/*/1/services/one/stdout")) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -116,8 +116,10 @@ def test_running_out_of_ports_is_said_with_the_way_out(case: Reservations) -> No
 
 
 def test_what_a_killed_process_has_held_is_free_again() -> None:
-    script = ("from panther_env_localhost.addresses import claim; import time; "
-              "held = claim('test-killed'); print('held', flush=True); time.sleep(600)")
+    script = (
+        "from panther_env_localhost.addresses import claim; import time; "
+        "held = claim('test-killed'); print('held', flush=True); time.sleep(600)"
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
@@ -128,12 +130,15 @@ def test_what_a_killed_process_has_held_is_free_again() -> None:
     again.close()
 
 
-@pytest.mark.parametrize(("spec", "needed"), [
-    (service("a", "--to", "{server.ip}"), False),
-    (service("a", "--to", "[{server.ip6}]:{server.port}"), True),
-    (service("a", files={"config": b"listen {self.ip6};"}), True),
-    (service("a", ready=Readiness(kind="command", command=ShellCommand("probe", ("{self.ip6}",)))), True),
-])
+@pytest.mark.parametrize(
+    ("spec", "needed"),
+    [
+        (service("a", "--to", "{server.ip}"), False),
+        (service("a", "--to", "[{server.ip6}]:{server.port}"), True),
+        (service("a", files={"config": b"listen {self.ip6};"}), True),
+        (service("a", ready=Readiness(kind="command", command=ShellCommand("probe", ("{self.ip6}",)))), True),
+    ],
+)
 def test_a_service_that_mentions_an_ipv6_address_needs_one(spec: ServiceSpec, needed: bool) -> None:
     assert needs_ipv6([service("plain"), spec]) is needed
 

@@ -66,8 +66,12 @@ class World:
     endpoints: dict[str, Endpoint] = attrs.field(factory=dict)
 
     def plan(self, *names: str, **more: Any) -> Mapping[str, Endpoint]:
-        specs = [ServiceSpec(name=name, role=name, ports={"port": PORT},
-                             plan=ServicePlan(run=ShellCommand("program"), **more)) for name in names]
+        specs = [
+            ServiceSpec(
+                name=name, role=name, ports={"port": PORT}, plan=ServicePlan(run=ShellCommand("program"), **more)
+            )
+            for name in names
+        ]
         assert [str(problem) for problem in self.environment.preflight(specs)] == []
         self.endpoints = dict(self.environment.plan_addresses(specs))
         self.environment.setup_environment(NetworkPlan())
@@ -77,8 +81,9 @@ class World:
         folder = self.context.attempt / "services" / name
         folder.mkdir(parents=True, exist_ok=True)
         program = ShellCommand(str(argv[0]), argv[1:], env=more.pop("env", {}))
-        return ServiceLaunch(name=name, command=ServiceCommand(program=program), folder=folder,
-                             endpoint=self.endpoints[name], **more)
+        return ServiceLaunch(
+            name=name, command=ServiceCommand(program=program), folder=folder, endpoint=self.endpoints[name], **more
+        )
 
     def start(self, *argv: object, name: str = "one", **more: Any) -> Process:
         if name not in self.endpoints:
@@ -117,8 +122,9 @@ def world(make: Callable[..., World]) -> World:
 
 @pytest.mark.parametrize(("kind", "transport"), [("SOCK_DGRAM", "udp"), ("SOCK_STREAM", "tcp")])
 @pytest.mark.parametrize("place", ["own", "0.0.0.0", "::"])
-def test_a_service_is_ready_when_it_has_a_socket_on_its_port(world: World, kind: str, transport: str,
-                                                             place: str) -> None:
+def test_a_service_is_ready_when_it_has_a_socket_on_its_port(
+    world: World, kind: str, transport: str, place: str
+) -> None:
     endpoint = world.plan("one")["one"]
     where = endpoint.ip if place == "own" else place
     began = time.monotonic()
@@ -135,14 +141,28 @@ def test_a_socket_of_somebody_else_makes_nobody_ready(world: World) -> None:
         world.endpoints["one"] = attrs.evolve(world.endpoints["one"], ip="127.0.0.1", ports={"port": port})
         world.start("sleep", 600, ready=Readiness(kind="udp"))
         said = world.refusal(0.2)
-    assert said == (f"service one was not ready after 0.2 s: no udp socket at 127.0.0.1:{port}\n"
-                    "  try: a longer ready.timeout, or another way to see that it is ready")
+    assert said == (
+        f"service one was not ready after 0.2 s: no udp socket at 127.0.0.1:{port}\n"
+        "  try: a longer ready.timeout, or another way to see that it is ready"
+    )
 
 
 def test_a_socket_of_a_child_counts(world: World) -> None:
     ip = world.plan("one")["one"].ip
-    world.start("sh", "-c", '"$@" & wait', "sh", sys.executable, "-I", "-c", BIND, "SOCK_DGRAM", ip, PORT,
-                ready=Readiness(kind="udp"))
+    world.start(
+        "sh",
+        "-c",
+        '"$@" & wait',
+        "sh",
+        sys.executable,
+        "-I",
+        "-c",
+        BIND,
+        "SOCK_DGRAM",
+        ip,
+        PORT,
+        ready=Readiness(kind="udp"),
+    )
     world.environment.wait_for_service_ready("one", SOON)
 
 
@@ -170,8 +190,9 @@ def test_what_a_former_start_has_printed_makes_nobody_ready(world: World) -> Non
 
 def test_a_command_is_repeated_until_it_succeeds(world: World, tmp_path: Path) -> None:
     probe = ShellCommand("test", ("-e", tmp_path / "there"))
-    world.start("sh", "-c", f"sleep 0.1; touch {tmp_path}/there; exec sleep 600",
-                ready=Readiness(kind="command", command=probe))
+    world.start(
+        "sh", "-c", f"sleep 0.1; touch {tmp_path}/there; exec sleep 600", ready=Readiness(kind="command", command=probe)
+    )
     world.environment.wait_for_service_ready("one", SOON)
     assert (tmp_path / "there").exists()
 
@@ -196,8 +217,10 @@ def test_an_early_end_is_told_with_probe_time_status_and_last_words(world: World
     began = time.monotonic()
     said = world.refusal(600)
     assert time.monotonic() - began < SOON
-    pattern = (r"service one ended before it was ready, after \d\.\d\d s: exit code 3 "
-               r"\(no udp socket at 127[0-9.]+:\d+\)\n  stderr ends with: line 2 \| line 3 \| line 4")
+    pattern = (
+        r"service one ended before it was ready, after \d\.\d\d s: exit code 3 "
+        r"\(no udp socket at 127[0-9.]+:\d+\)\n  stderr ends with: line 2 \| line 3 \| line 4"
+    )
     assert re.fullmatch(pattern, said), said
 
 
@@ -222,10 +245,11 @@ def test_a_port_taken_on_all_addresses_leads_to_the_other_kind_of_addresses(worl
 
 
 def test_limits_hold_for_the_program(world: World) -> None:
-    script = ("import os, resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[1], "
-              "resource.getrlimit(resource.RLIMIT_AS)[1], len(os.sched_getaffinity(0)))")
-    process = world.python(script, limits=ResourceLimits(files=64, memory=Bytes(1 << 30), cpu=1.0),
-                           ends_by_itself=True)
+    script = (
+        "import os, resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[1], "
+        "resource.getrlimit(resource.RLIMIT_AS)[1], len(os.sched_getaffinity(0)))"
+    )
+    process = world.python(script, limits=ResourceLimits(files=64, memory=Bytes(1 << 30), cpu=1.0), ends_by_itself=True)
     assert process.wait(SOON)
     text = (world.context.attempt / "services" / "one" / "stdout").read_text()
     assert text.split() == ["64", str(1 << 30), "1"]
@@ -240,17 +264,24 @@ def test_a_limit_stops_a_program_that_wants_more(world: World) -> None:
     assert "MemoryError" in (world.context.attempt / "services" / "one" / "stderr").read_text()
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"resource_limits": {"one": ResourceLimits(processes=3)}}, "cannot limit the processes"),
-    ({"resource_limits": {"*": ResourceLimits(cpu=0.5)}}, "cannot give 0.5 of a processor"),
-    ({"resource_limits": {"nobody": ResourceLimits(files=3)}}, "the service 'nobody', which this case does not have"),
-    ({"service_dependencies": {"one": ("nobody",)}}, "service_dependencies names the service 'nobody'"),
-    ({"network_topology": {"nodes": 2}}, "has no topology"),
-    ({"deployment_target": "cloud"}, "cannot deploy to 'cloud'"),
-    ({"first_port": 30, "last_port": 20}, "last_port is smaller than first_port"),
-])
-def test_what_cannot_be_kept_is_refused_before_anything_starts(make: Callable[..., World], options: dict[str, Any],
-                                                              said: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"resource_limits": {"one": ResourceLimits(processes=3)}}, "cannot limit the processes"),
+        ({"resource_limits": {"*": ResourceLimits(cpu=0.5)}}, "cannot give 0.5 of a processor"),
+        (
+            {"resource_limits": {"nobody": ResourceLimits(files=3)}},
+            "the service 'nobody', which this case does not have",
+        ),
+        ({"service_dependencies": {"one": ("nobody",)}}, "service_dependencies names the service 'nobody'"),
+        ({"network_topology": {"nodes": 2}}, "has no topology"),
+        ({"deployment_target": "cloud"}, "cannot deploy to 'cloud'"),
+        ({"first_port": 30, "last_port": 20}, "last_port is smaller than first_port"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_before_anything_starts(
+    make: Callable[..., World], options: dict[str, Any], said: str
+) -> None:
     spec = ServiceSpec(name="one", role="one", plan=ServicePlan(run=ShellCommand("true")))
     problems = [str(problem) for problem in make(**options).environment.preflight([spec])]
     assert len(problems) == 1

@@ -82,7 +82,7 @@ class Reservations:
         """
         endpoints: dict[str, Endpoint] = {}
         for first in range(0, len(services), _PER_BLOCK):
-            endpoints |= self._block(services[first:first + _PER_BLOCK])
+            endpoints |= self._block(services[first : first + _PER_BLOCK])
         return endpoints if len(endpoints) == len(services) else {}
 
     def _block(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
@@ -96,8 +96,10 @@ class Reservations:
             first = _FIRST_BLOCK + block * _BLOCK + 1
             addresses = [str(ipaddress.ip_address(first + each)) for each in range(len(services))]
             if all(map(_free, services, addresses)):
-                return {spec.name: Endpoint(name=spec.name, ip=address, hostname=address, ports=spec.ports)
-                        for spec, address in zip(services, addresses, strict=True)}
+                return {
+                    spec.name: Endpoint(name=spec.name, ip=address, hostname=address, ports=spec.ports)
+                    for spec, address in zip(services, addresses, strict=True)
+                }
             self._names.pop().close()
             tries -= 1
             if not tries:
@@ -115,10 +117,12 @@ class Reservations:
                 free = next((port for port in candidates if self._hold_port(spec.name, port, ipv6=ipv6)), None)
                 if free is None:
                     raise ResourceExhaustionException(
-                        f"no port from {ports[0]} to {ports[-1]} is free\n  try: a wider first_port and last_port")
+                        f"no port from {ports[0]} to {ports[-1]} is free\n  try: a wider first_port and last_port"
+                    )
                 chosen[name] = free
-            endpoints[spec.name] = Endpoint(name=spec.name, ip="127.0.0.1", ip6="::1" if ipv6 else "",
-                                            hostname="localhost", ports=chosen)
+            endpoints[spec.name] = Endpoint(
+                name=spec.name, ip="127.0.0.1", ip6="::1" if ipv6 else "", hostname="localhost", ports=chosen
+            )
         return endpoints
 
     def _hold(self, name: str) -> bool:

@@ -24,13 +24,18 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
         """Yield what localhost cannot do for these services."""
         yield from super().preflight(services)
         if self.options.network_topology:
-            yield Problem(what="localhost has no topology", where="network_environment.network_topology",
-                          why="all services share the loopback interface", fix="another network environment")
+            yield Problem(
+                what="localhost has no topology",
+                where="network_environment.network_topology",
+                why="all services share the loopback interface",
+                fix="another network environment",
+            )
         if not self._ports():
             yield Problem(what="last_port is smaller than first_port", where="network_environment.last_port")
         if needs_ipv6(services) and not _has_ipv6():
-            yield Problem(what="a service needs IPv6, and loopback has no ::1",
-                          fix="sysctl net.ipv6.conf.lo.disable_ipv6=0")
+            yield Problem(
+                what="a service needs IPv6, and loopback has no ::1", fix="sysctl net.ipv6.conf.lo.disable_ipv6=0"
+            )
 
     def _ports(self) -> range:
         """Return the ports to choose from: those of the options, else those of the run."""

@@ -17,8 +17,6 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
         summary="Processes of this machine on loopback: no privilege, no image, nothing to install.",
         factory=LocalhostEnvironment,
         options=LocalhostOptions,
-        needs=(
-            Need("linux", "linux", why="all of 127.0.0.0/8 is local, and readiness is read from /proc"),
-        ),
+        needs=(Need("linux", "linux", why="all of 127.0.0.0/8 is local, and readiness is read from /proc"),),
         capabilities=frozenset({"ipv6", "rootless", "limits"}),
     )
