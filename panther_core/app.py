@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from panther_core import session
 from panther_core.config import ExperimentConfig, GlobalConfig, load_experiment
+from panther_core.events import EventManager
 from panther_core.experiment_manager import ExperimentManager, RunSettings
+from panther_core.metrics import MetricsCollector
 from panther_core.plugin_manager import PluginManager
-from panther_core.results import find_run
+from panther_core.results import RunDirectory, find_run
 from panther_core.results.directory import LOCK, RESOLVED
+from panther_core.run.engine import Engine
 from panther_hookspecs import ConfigurationException, Observer
 
 
@@ -93,6 +99,17 @@ class Panther:
     def run(self, path: Path, options: RunOptions, observers: Sequence[Observer] = ()) -> RunSummary:
         """Run an experiment file from beginning to end."""
         return self._carry_out(self.load(path, options.sets), options, observers)
+
+    @contextlib.contextmanager
+    def previewing(self, experiment: ExperimentConfig) -> Iterator[Engine]:
+        """Give an engine to preview cases with; nothing of it is kept."""
+        with tempfile.TemporaryDirectory(prefix="panther-preview-") as name, contextlib.ExitStack() as stack:
+            directory = RunDirectory.create(Path(name), "preview")
+            stack.callback(directory.close)
+            directory.write(LOCK, '{"programs": {}}')
+            here, emit = session.folder_of(experiment), EventManager().emit
+            made = session.engine(directory, self.plugins.hooks, self.settings, MetricsCollector(), emit, None, here)
+            yield stack.enter_context(made)
 
     def resume(self, run: Path, options: RunOptions, observers: Sequence[Observer] = ()) -> RunSummary:
         """Run what is missing in a run directory, and what did not come out as expected."""

@@ -21,6 +21,7 @@ from panther_core.outcome import Ending
 from panther_core.plan import PlannedCase, count_cases, plan_cases
 from panther_core.plugin_manager import PluginManager
 from panther_core.results import RunDirectory
+from panther_core.results.directory import History
 from panther_core.results.durations import Durations
 from panther_core.run.engine import Engine
 from panther_core.run.fastfail import FastFail
@@ -101,6 +102,7 @@ class ExperimentManager:
         self._orchestrator: Orchestrator | None = None
         self._experiment: ExperimentConfig | None = None
         self._tally = Tally()
+        self._history: Mapping[str, History] = {}
         self._cancelled = False
         self._entered: set[ExperimentPhase] = set()
 
@@ -158,12 +160,19 @@ class ExperimentManager:
         if self.dry_run:
             return self._result(total=sum(1 for _ in self.planned()))
         total = count_cases(experiment) if not self.settings.select else sum(1 for _ in self.planned())
+        if not total:
+            what = f"--select {self.settings.select!r}" if self.settings.select else "the matrix of the experiment"
+            return self._result(total=0, error=ConfigurationException(f"no case matches {what}"))
         error: PantherExperimentError | None = None
         try:
             with self._phase(ExperimentPhase.SERVICE_SETUP):
                 self._set_up(experiment)
             with self._phase(
-                ExperimentPhase.TEST_EXECUTION, total=total, jobs=self.settings.jobs, run=str(self.experiment_dir)
+                ExperimentPhase.TEST_EXECUTION,
+                total=total,
+                done=sum(map(self._is_settled, self._history.values())),
+                jobs=self.settings.jobs,
+                run=str(self.experiment_dir),
             ):
                 self._execute()
         except KeyboardInterrupt:
@@ -203,6 +212,7 @@ class ExperimentManager:
 
     def _set_up(self, experiment: ExperimentConfig) -> None:
         directory = self._run_directory()
+        self._history = directory.history() if self._resume else {}
         session.write_inputs(directory, experiment, self._plugins, self.settings.locked)
         for observer in session.observers(experiment, self._plugins.registry, directory, self.metrics_collector):
             self._events.add_observer(observer, missed=tuple(self._early))
@@ -235,8 +245,8 @@ class ExperimentManager:
             tally=self._tally,
             durations=durations,
             fast_fail=FastFail(enabled=self.fast_fail_enabled),
-            history=directory.history() if self._resume else {},
-            only_missing=self.settings.only_missing,
+            history=self._history,
+            is_settled=self._is_settled,
             unexpected=self._on_unexpected,
         )
         orchestrator = self._orchestrator = Orchestrator(runner.run_test, self._plugins.hooks, durations.expected)
@@ -253,6 +263,10 @@ class ExperimentManager:
             raise TestExecutionError(
                 f"no system can run {work.case.described()}: it needs the labels {', '.join(sorted(work.case.labels))}"
             )
+
+    def _is_settled(self, history: History) -> bool:
+        """Return whether a case of a run that is taken up again stays as it is."""
+        return history.final is not None and (self.settings.only_missing or bool(history.final["as_expected"]))
 
     def _on_unexpected(self) -> None:
         if self.settings.fail_fast and self._orchestrator is not None:

@@ -32,7 +32,7 @@ class Runner:
     fast_fail: FastFail
     history: Mapping[str, History]
     """What an earlier session of this run has recorded, by case."""
-    only_missing: bool
+    is_settled: Callable[[History], bool]
     unexpected: Callable[[], None]
     """Called when a case has not come out as expected."""
     _tries: dict[str, list[Verdict]] = attrs.field(factory=dict)
@@ -45,7 +45,7 @@ class Runner:
                 yield Work(case=case)
                 continue
             final = before.final
-            if final is not None and (final["as_expected"] or self.only_missing):
+            if final is not None and self.is_settled(before):
                 verdict = over_attempts(before.verdicts)
                 self.tally.ended(case.name, verdict, expected=final["as_expected"])
                 continue

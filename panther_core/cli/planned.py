@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,12 @@ import attrs
 
 from panther_core.cli.console import Console
 from panther_core.cli.text import columns, plural
-from panther_hookspecs import ServicePlan
+from panther_hookspecs import PantherExperimentError
 
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
+    from panther_core.config import ExperimentConfig
     from panther_core.plan import PlannedCase
-
-_PHASES = ("pre_compile", "compile", "post_compile", "pre_run", "run", "post_run")
+    from panther_core.run.engine import Engine
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
@@ -42,15 +43,17 @@ def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_
     registry = console.plugins.registry
     experiment = load_experiment(Path(args.file), registry, sets=args.sets, environ=console.environ)
     cases = plan_cases(experiment, registry, select=args.select)
-    if as_json:
-        _print_json(cases, console, commands=commands)
-        return 0
-    count = 0
-    for case in cases:
-        count += 1
-        console.lines(columns([_row(case)]))
-        if commands:
-            console.lines(columns(_commands(case), indent="    "))
+    with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(_engine(console, experiment)) if commands else None
+        if as_json:
+            _print_json(cases, console, engine)
+            return 0
+        count = 0
+        for case in cases:
+            count += 1
+            console.lines(columns([_row(case)]))
+            if engine is not None:
+                console.lines(columns(_commands(case, engine), indent="    "))
     if not count:
         console.complain(f"no case matches --select {args.select!r}")
         return 2
@@ -69,34 +72,33 @@ def _row(case: PlannedCase) -> tuple[str, ...]:
     return (case.case_id, f"{case.described()}{number}", note)
 
 
-def _commands(case: PlannedCase) -> Iterator[tuple[str, str, str]]:
-    """Yield service, phase and command line, with the placeholders that only a network can fill."""
-    from panther_core.run.compose import specify  # noqa: PLC0415 - belongs to the running of cases
+def _commands(case: PlannedCase, engine: Engine) -> Iterator[tuple[str, str, str]]:
+    """Yield service, phase and command line, or what would keep the case from running."""
+    from panther_core.run.preview import preview  # noqa: PLC0415 - belongs to the running of cases
 
     if case.unsupported:
         return
-    for name, spec in specify(case, 1).items():
-        for phase in _PHASES:
-            for command in _of_phase(spec.plan, phase):
-                yield name, phase, command
-    for each in case.instruments:
-        yield "", "watched by", f"{each.descriptor.name}: {', '.join(each.services)}"
+    try:
+        yield from preview(case, engine)
+    except PantherExperimentError as error:
+        yield "", "would fail", str(error)
 
 
-def _of_phase(plan: ServicePlan, phase: str) -> list[str]:
-    given = getattr(plan, phase)
-    return [each.to_string() for each in (given if isinstance(given, tuple) else (given,))]
+def _engine(console: Console, experiment: ExperimentConfig) -> contextlib.AbstractContextManager[Engine]:
+    from panther_core.app import Panther  # noqa: PLC0415 - only commands need an engine
+
+    return Panther(console.settings, console.plugins).previewing(experiment)
 
 
-def _print_json(cases: Iterator[PlannedCase], console: Console, *, commands: bool) -> None:
+def _print_json(cases: Iterator[PlannedCase], console: Console, engine: Engine | None) -> None:
     """Print a JSON list, one case on a line as it is planned: a million cases need no memory."""
     console.stdout.write("[")
     for number, case in enumerate(cases):
-        console.stdout.write((",\n" if number else "\n") + json.dumps(_as_json(case, commands=commands), default=str))
+        console.stdout.write((",\n" if number else "\n") + json.dumps(_as_json(case, engine), default=str))
     console.stdout.write("\n]\n")
 
 
-def _as_json(case: PlannedCase, *, commands: bool) -> dict[str, Any]:
+def _as_json(case: PlannedCase, engine: Engine | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "case": case.case_id,
         "name": case.name,
@@ -124,8 +126,9 @@ def _as_json(case: PlannedCase, *, commands: bool) -> dict[str, Any]:
         "exclusive": case.exclusive,
         "unsupported": case.unsupported,
     }
-    if commands:
+    if engine is not None:
         found["commands"] = [
-            {"service": service, "phase": phase, "command": command} for service, phase, command in _commands(case)
+            {"service": service, "phase": phase, "command": command}
+            for service, phase, command in _commands(case, engine)
         ]
     return found

@@ -58,6 +58,7 @@ def _run(attempt: Attempt) -> None:
     engine = attempt.engine
     try:
         engine.check_cancelled()
+        engine.require(attempt.case)
         engine.hooks.before_test_case(attempt.info)
         with _network(attempt) as (network, control):
             _start(attempt, network, control)
@@ -87,8 +88,7 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
             specs = specify(case, attempt.number)
             _preflight(network, specs)
             stack.callback(_tear_down, attempt, network)
-            endpoints = network.plan_addresses(tuple(specs.values()))
-            attempt.prepared = compose(case, specs, endpoints, attempt.folder, network, engine)
+            attempt.prepared = compose(case, specs, network, attempt.folder, engine, engine.builds.ready)
             slowdown = instrument(case, attempt.prepared, attempt.folder, engine, attempt.notes.append)
             evidence.place_files(attempt.prepared)
             evidence.run_phase("pre_run", attempt.prepared, engine)

@@ -40,11 +40,8 @@ class BuildCache:
 
     def ready(self, implementation: str, plan: ServicePlan) -> Path | None:
         """Return the folder of the finished build, building it if need be; None if there is nothing to build."""
-        if not any(getattr(plan, phase) for phase in PHASES):
-            return None
-        key = _key(implementation, plan)
-        folder = self.folder / key
-        if key in self._done:
+        folder = self.planned(implementation, plan)
+        if folder is None or (key := folder.name) in self._done:
             return folder
         with self._lock:
             if key in self._failed:
@@ -54,6 +51,12 @@ class BuildCache:
                     self._build(folder, key, implementation, plan)
                 self._done.add(key)
         return folder
+
+    def planned(self, implementation: str, plan: ServicePlan) -> Path | None:
+        """Return where the build is or would be, without building it; None if there is nothing to build."""
+        if not any(getattr(plan, phase) for phase in PHASES):
+            return None
+        return self.folder / _key(implementation, plan)
 
     def _build(self, folder: Path, key: str, implementation: str, plan: ServicePlan) -> None:
         if (folder / _COMPLETE).exists():

@@ -8,11 +8,21 @@ from pathlib import Path
 
 import attrs
 
+from panther_core import needs
 from panther_core.hooks import Hooks
 from panther_core.metrics import MetricsCollector
+from panther_core.plan.cases import PlannedCase
 from panther_core.results import RunDirectory
 from panther_core.run.build import BuildCache
-from panther_hookspecs import BaseEvent, CommandProcessor, Context, Launcher, PantherExperimentError, Process
+from panther_hookspecs import (
+    BaseEvent,
+    CommandProcessor,
+    Context,
+    Descriptor,
+    Launcher,
+    PantherExperimentError,
+    Process,
+)
 
 
 class CancelledError(PantherExperimentError):
@@ -39,8 +49,18 @@ class Engine:
     program_seen: Callable[[str], None] = lambda _program: None
     """Told the program of every started service, for the record of what the run depends on."""
     _cancelled: threading.Event = attrs.field(factory=threading.Event)
+    _satisfied: set[frozenset[tuple[str, str]]] = attrs.field(factory=set)
     _live: dict[int, Process] = attrs.field(factory=dict)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
+
+    def require(self, case: PlannedCase) -> None:
+        """Raise EnvironmentUnavailableError if this machine lacks what the plugins of the case need."""
+        services = (each.descriptor for each in case.services)
+        needed: tuple[Descriptor, ...] = (case.network, *services, *(each.descriptor for each in case.instruments))
+        key = frozenset((each.KIND, each.name) for each in needed)
+        if key not in self._satisfied:
+            needs.require(needed)
+            self._satisfied.add(key)
 
     def context(self, case_id: str, folder: Path, seed: int, note: Callable[[str], None]) -> Context:
         """Return what a plugin that takes part in a case is handed; makes its folder."""

@@ -143,7 +143,7 @@ def test_a_plan_without_cases_is_an_error(project: PantherProject) -> None:
 
 
 def test_a_run_without_cases_is_no_success(project: PantherProject) -> None:
-    project.run(["run", "mixed.yaml", "-k", "name=talk and name=mute"]).assert_exit(1, "no case matches the selection")
+    project.run(["run", "mixed.yaml", "-k", "name=talk and name=mute"]).assert_exit(2, "no case matches --select")
 
 
 def test_validate_looks_at_every_file(project: PantherProject) -> None:
