@@ -232,8 +232,10 @@ def _interrupted(project: PantherProject, number: int) -> int:
         [
             sys.executable,
             "-c",
-            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-            "from panther_core.cli.main import main; sys.exit(main(['run', 'e.yaml', '--output', 'run']))",
+            (
+                "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+                "from panther_core.cli.main import main; sys.exit(main(['run', 'e.yaml', '--output', 'run']))"
+            ),
         ],
         cwd=project.folder,
         stdout=subprocess.DEVNULL,
