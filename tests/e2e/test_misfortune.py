@@ -13,7 +13,20 @@ from pathlib import Path
 import pytest
 
 from panther_core.testing import MakeProject, PantherProject
-from panther_hookspecs import BaseEvent, CaseInfo, Observer, ObserverContext, ObserverDescriptor, hookimpl
+from panther_hookspecs import (
+    BaseEvent,
+    CaseInfo,
+    Need,
+    Observer,
+    ObserverContext,
+    ObserverDescriptor,
+    ServiceContext,
+    ServiceDescriptor,
+    ServiceManager,
+    ServicePlan,
+    ShellCommand,
+    hookimpl,
+)
 
 DEATH_TAKES = 2.0
 
@@ -277,3 +290,24 @@ def test_a_resumed_run_finds_the_files_beside_the_experiment(panther_project: Ma
     (project.folder / "shared/program.sh").write_text("exit 0\n")
     project.run("resume run").assert_ok()
     assert "retry_count: 0" in (project.folder / "run/resolved.yaml").read_text()
+
+
+class NeedsATool:
+    @hookimpl
+    def panther_register_services(self) -> Iterator[ServiceDescriptor]:
+        needs = (Need("tool", "no-such-tool-anywhere", package="nowhere"),)
+        yield ServiceDescriptor(name="needy", summary="needs a tool", needs=needs, factory=Needy)
+
+
+class Needy(ServiceManager):
+    def __init__(self, _options: object) -> None: ...
+
+    def plan(self, context: ServiceContext) -> ServicePlan:
+        return ServicePlan(run=ShellCommand("true"), ends_by_itself=True)
+
+
+def test_a_missing_tool_is_named_with_its_package_and_the_other_cases_run(panther_project: MakeProject) -> None:
+    case = "  - {name: x, services: {one: {implementation: needy}}}"
+    outcome = panther_project({"e.yaml": experiment(case, GOOD)}, plugins=[NeedsATool()]).run("run e.yaml")
+    outcome.assert_exit(3, "no-such-tool-anywhere", "apt install nowhere")
+    outcome.assert_verdicts({"x": "error", "good": "pass"})
