@@ -14,7 +14,7 @@ from panther_core.results.directory import History
 from panther_core.results.durations import Durations
 from panther_core.run.attempt import carry_out
 from panther_core.run.engine import Engine
-from panther_core.run.fastfail import FastFail
+from panther_core.run.fastfail import FastFail, raise_if_exhausted
 from panther_core.run.record import is_retryable
 from panther_core.tally import Tally
 from panther_hookspecs import EnvironmentUnavailableError, System, TestEvent, Verdict
@@ -55,6 +55,13 @@ class Runner:
 
     def run_test(self, work: Work, system: System) -> Work | None:
         """Run one attempt and record it; return the work of another one if it is due."""
+        try:
+            return self._run_test(work, system)
+        except OSError as error:
+            raise_if_exhausted(error)
+            raise
+
+    def _run_test(self, work: Work, system: System) -> Work | None:
         case = work.case
         self.tally.began(case.name)
         self._tell_start(work, system)

@@ -149,7 +149,8 @@ def engine(
             program_seen=programs.seen,
             port_range=hooks.choose_port_range(info) or DEFAULT_PORTS,
         )
-        programs.write()
+        with contextlib.suppress(OSError):  # a full disk has ended the run with an error of its own
+            programs.write()
 
 
 def cache_folder(settings: GlobalConfig) -> Path:

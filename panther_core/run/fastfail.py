@@ -11,6 +11,18 @@ import attrs
 
 from panther_hookspecs import ResourceExhaustionException, TimeoutCascadeException
 
+_EXHAUSTED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def raise_if_exhausted(error: OSError) -> None:
+    """Raise ResourceExhaustionException if the error means that the machine has run out of something."""
+    if error.errno in _EXHAUSTED:
+        where = f": {error.filename}" if error.filename else ""
+        raise ResourceExhaustionException(
+            f"stopped: {error.strerror}{where}\n  every result so far is kept\n"
+            "  try: make room and continue with `panther resume`"
+        ) from error
+
 
 @attrs.define
 class FastFail:
@@ -26,11 +38,8 @@ class FastFail:
         """Raise if the error is critical, or if this was one timeout too many."""
         if not self.enabled:
             return
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
-            raise ResourceExhaustionException(
-                f"stopped: {error.strerror}\n  the evidence so far is kept; free some and "
-                "continue with `panther resume`"
-            ) from error
+        if isinstance(error, OSError):
+            raise_if_exhausted(error)
         if isinstance(error, ResourceExhaustionException):
             raise error
         timed_out = any("time of the case was over" in check["evidence"] for check in record["checks"])
