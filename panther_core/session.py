@@ -144,7 +144,7 @@ def engine(
             commands=supervisor.commands,
             metrics=metrics,
             emit=emit,
-            builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands),
+            builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands, directory.folder / "builds"),
             here=here,
             program_seen=programs.seen,
             port_range=hooks.choose_port_range(info) or DEFAULT_PORTS,

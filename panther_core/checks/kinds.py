@@ -75,6 +75,9 @@ class LogCheck(Check):
         "both", help="stdout, stderr or both.", validator=attrs.validators.in_(("stdout", "stderr", "both"))
     )
     absent: bool = option(False, help="Turn it round: the expression must not be found.")
+    at_least: int = option(
+        1, help="How often it must be found, in all streams together.", validator=attrs.validators.ge(1)
+    )
 
     def run(self, seen: ScenarioEvidence) -> CheckResult:
         """Look for the expression in the output."""
@@ -82,13 +85,17 @@ class LogCheck(Check):
         if self.service not in seen.evidence.folders:
             return _result(name, holds=False, evidence="there is no such service")
         streams = ("stdout", "stderr") if self.stream == "both" else (self.stream,)
-        for stream in streams:
-            found = re.search(self.matches, seen.evidence.text(self.service, stream), re.MULTILINE)
-            if found:
-                return _result(
-                    name, holds=not self.absent, evidence=f"{stream} has {found[0][:80]!r}", proves=not self.absent
-                )
-        return _result(name, holds=self.absent, evidence=f"nothing matches {self.matches!r}")
+        found = [
+            (stream, match[0])
+            for stream in streams
+            for match in re.finditer(self.matches, seen.evidence.text(self.service, stream), re.MULTILINE)
+        ]
+        if not found:
+            return _result(name, holds=self.absent, evidence=f"nothing matches {self.matches!r}")
+        stream, text = found[0]
+        counted = f", {len(found)} times" if len(found) > 1 or self.at_least > 1 else ""
+        holds = not self.absent and len(found) >= self.at_least
+        return _result(name, holds=holds, evidence=f"{stream} has {text[:80]!r}{counted}", proves=True)
 
 
 @attrs.frozen(kw_only=True)

@@ -34,6 +34,8 @@ class BuildCache:
 
     folder: Path
     commands: CommandProcessor
+    evidence: Path
+    """Where the run keeps a copy of the logs of every build that it has used."""
     _failed: dict[str, str] = attrs.field(factory=dict)
     _done: set[str] = attrs.field(factory=set)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -48,7 +50,10 @@ class BuildCache:
                 raise BuildError(self._failed[key])
             if key not in self._done:
                 with _held(self.folder / f"{key}.lock"):
-                    self._build(folder, key, implementation, plan)
+                    try:
+                        self._build(folder, key, implementation, plan)
+                    finally:
+                        shutil.copytree(folder / "logs", self.evidence / key, dirs_exist_ok=True)
                 self._done.add(key)
         return folder
 
@@ -62,7 +67,7 @@ class BuildCache:
         if (folder / _COMPLETE).exists():
             return
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        (folder / "logs").mkdir(parents=True)
         known = {"build": str(folder), "dir": str(folder)}
         for phase in PHASES:
             for number, command in enumerate(getattr(plan, phase), 1):
@@ -77,7 +82,7 @@ class BuildCache:
         self._failed[key] = (
             f"building {implementation} failed: {command.command}: {result.exit}\n  "
             + "\n  ".join(tail)
-            + f"\n  the whole log: {folder / 'logs'}"
+            + f"\n  the whole log: {self.evidence / key}"
         )
         raise BuildError(self._failed[key])
 

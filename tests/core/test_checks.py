@@ -55,6 +55,16 @@ def test_log_finds_a_line_in_either_stream_and_survives_bytes_that_are_no_text(t
     assert LogCheck(service="client", matches="PONG", stream="stdout").run(view).verdict is FAIL
 
 
+def test_log_counts_how_often_a_line_is_there(tmp_path: Path) -> None:
+    (tmp_path / "client").mkdir()
+    (tmp_path / "client" / "stdout").write_text("PONG 1\nPONG 2\n")
+    view = seen(tmp_path, client=ExitStatus(code=0))
+    assert LogCheck(service="client", matches="PONG", at_least=2).run(view).verdict is PASS
+    outcome = LogCheck(service="client", matches="PONG", at_least=3).run(view)
+    assert outcome.verdict is FAIL
+    assert "2 times" in outcome.evidence
+
+
 def test_absence_of_a_line_proves_no_exchange(tmp_path: Path) -> None:
     (tmp_path / "client").mkdir()
     outcome = LogCheck(service="client", matches="error", absent=True).run(seen(tmp_path, client=ExitStatus(code=0)))
