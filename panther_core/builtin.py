@@ -1,49 +1,67 @@
-"""The capabilities that the engine brings itself, registered through the same hooks as everybody else's."""
+"""The capabilities that the engine brings itself, registered through the same hooks as everybody else's.
+
+Each hook imports what it announces when it is asked: to list its commands, the console needs no more than those.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from panther_core.cli.builtin import descriptors as commands
-from panther_core.events.builtin import descriptors as observers
-from panther_core.orchestrator import LOCAL
-from panther_core.reports.builtin import descriptors as reports
-from panther_core.run.functional import FUNCTIONAL
-from panther_hookspecs import (
-    CommandDescriptor,
-    ObserverDescriptor,
-    ProvisionerDescriptor,
-    ReportDescriptor,
-    TestTypeDescriptor,
-    hookimpl,
-)
+from panther_hookspecs import hookimpl
+
+if TYPE_CHECKING:  # this module holds no attrs class
+    from panther_hookspecs import (
+        CommandDescriptor,
+        ObserverDescriptor,
+        Provisioner,
+        ProvisionerDescriptor,
+        ReportDescriptor,
+        TestTypeDescriptor,
+    )
 
 
 @hookimpl
 def panther_register_commands() -> Iterable[CommandDescriptor]:
     """Bring the commands of the console."""
-    return commands()
+    from panther_core.cli.builtin import descriptors  # noqa: PLC0415 - asked by itself for help
+
+    return descriptors()
 
 
 @hookimpl
 def panther_register_observers() -> Iterable[ObserverDescriptor]:
     """Bring storage, metrics and log."""
-    return observers()
+    from panther_core.events.builtin import descriptors  # noqa: PLC0415 - not needed for help
+
+    return descriptors()
 
 
 @hookimpl
 def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
     """Bring the slots of this machine."""
-    return (LOCAL,)
+    from panther_hookspecs import ProvisionerDescriptor  # noqa: PLC0415 - not needed for help
+
+    return (ProvisionerDescriptor(name="local", summary="Slots of this machine", factory=_local_slots),)
 
 
 @hookimpl
 def panther_register_reports() -> Iterable[ReportDescriptor]:
     """Bring the reports for machines."""
-    return reports()
+    from panther_core.reports.builtin import descriptors  # noqa: PLC0415 - not needed for help
+
+    return descriptors()
 
 
 @hookimpl
 def panther_register_test_types() -> Iterable[TestTypeDescriptor]:
     """Bring the default test type."""
+    from panther_core.run.functional import FUNCTIONAL  # noqa: PLC0415 - not needed for help
+
     return (FUNCTIONAL,)
+
+
+def _local_slots(_options: Any) -> Provisioner:
+    from panther_core.orchestrator import LocalSlots  # noqa: PLC0415 - imports the planning, which few commands need
+
+    return LocalSlots()

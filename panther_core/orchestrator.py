@@ -15,7 +15,7 @@ import attrs
 
 from panther_core.hooks import Hooks
 from panther_core.plan.cases import PlannedCase
-from panther_hookspecs import NoOptions, Provisioner, ProvisionerDescriptor, System, TestCandidate
+from panther_hookspecs import Provisioner, System, TestCandidate
 
 
 @attrs.frozen(kw_only=True)
@@ -54,12 +54,6 @@ class LocalSlots(Provisioner):
 
     def release(self, system: System) -> None:
         """Take the slot back; nothing is held for it."""
-
-
-LOCAL = ProvisionerDescriptor(
-    name="local", summary="Slots of this machine", factory=lambda _options: LocalSlots(), options=NoOptions
-)
-"""What a run uses unless the experiment names provisioners."""
 
 
 @attrs.define

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from panther_core.cli.commands import (
-    clean,
-    completion,
-    doctor,
-    new,
-    plan,
-    plugins,
-    report,
-    resume,
-    run,
-    schema,
-    show,
-    validate,
-)
+import importlib
+from collections.abc import Callable
+from typing import Any
+
 from panther_hookspecs import CommandDescriptor
 
-_MODULES = (run, validate, plan, plugins, schema, doctor, show, report, resume, clean, new, completion)
+_COMMANDS = {
+    "run": "Run an experiment",
+    "validate": "Find every error in experiment files",
+    "plan": "Show the cases of an experiment without running them",
+    "plugins": "List plugins, hooks and events",
+    "schema": "Print the JSON schema of experiments, for editors",
+    "doctor": "Show what this machine has and lacks for the installed plugins",
+    "show": "Show what a run has found out",
+    "report": "Make a report from a run",
+    "resume": "Continue a run that was interrupted",
+    "clean": "Remove what killed runs have left behind",
+    "new": "Begin a plugin from a template",
+    "completion": "Print a completion script for a shell",
+}
+"""Every module of ``panther_core.cli.commands`` with what it does."""
 
 
 def descriptors() -> tuple[CommandDescriptor, ...]:
-    """Return the built-in commands, in the order in which a user meets them."""
-    return tuple(module.COMMAND for module in _MODULES)
+    """Return the built-in commands; the module of one is imported when that one is called."""
+    return tuple(
+        CommandDescriptor(name=name, summary=summary, configure=_late(name, "configure"), run=_late(name, "run"))
+        for name, summary in _COMMANDS.items()
+    )
+
+
+def _late(command: str, function: str) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        return getattr(importlib.import_module(f"panther_core.cli.commands.{command}"), function)(*arguments)
+
+    return call

@@ -1,1 +1,1 @@
-"""The built-in commands, one module each; every module holds a ``COMMAND`` descriptor like the ones of plugins."""
+"""The commands that the engine brings: one module each, with the ``configure`` and ``run`` of its descriptor."""

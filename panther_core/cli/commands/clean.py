@@ -6,14 +6,16 @@ import argparse
 
 from panther_core.cli.console import Console
 from panther_core.cli.text import columns, plural
-from panther_hookspecs import CommandDescriptor, Leftover, NetworkEnvironmentDescriptor
+from panther_hookspecs import Leftover, NetworkEnvironmentDescriptor
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add what decides how much is removed."""
     parser.add_argument("--dry-run", action="store_true", help="only list it")
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Remove what is left over, or only list it."""
     found, failed = _find(console)
     for leftover in found:
         line = columns([(leftover.run_id or "-", leftover.what)])[0]
@@ -51,8 +53,3 @@ def _remove(leftover: Leftover) -> str:
     except Exception as error:  # noqa: BLE001 - reported, and the rest is still removed
         return f"{leftover.what} could not be removed: {error}"
     return ""
-
-
-COMMAND = CommandDescriptor(
-    name="clean", summary="Remove what killed runs have left behind", configure=_configure, run=_run
-)

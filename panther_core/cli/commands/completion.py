@@ -26,11 +26,13 @@ class Completable:
     """What may follow an option that has a choice."""
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a shell."""
     parser.add_argument("shell", choices=SHELLS, help="load it with: source <(panther completion bash)")
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print the script."""
     from panther_core.cli.main import command_parser, global_parser  # noqa: PLC0415 - main imports this module by way of the plugins
 
     commands = [
@@ -151,8 +153,3 @@ def _value_cases(commands: Iterable[Completable], action: str) -> str:
 def _quoted(text: str, extra: str = "") -> str:
     """Return text that may stand between single quotes, in any of the shells."""
     return re.sub(f"['\\\\{extra}]", "", text) if extra else re.sub(r"['\\]", "", text)
-
-
-COMMAND = CommandDescriptor(
-    name="completion", summary="Print a completion script for a shell", configure=_configure, run=_run
-)

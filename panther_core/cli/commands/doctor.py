@@ -11,14 +11,15 @@ from typing import Any
 from panther_core.cli.console import Console
 from panther_core.cli.text import columns, plural
 from panther_core.needs import Found, look_for
-from panther_hookspecs import CommandDescriptor, Descriptor, Need
+from panther_hookspecs import Descriptor, Need
 
 CANNOT_RUN = 3
 _STATES = {True: "found", False: "missing", None: "unknown"}
 _SILENT = ("command", "report", "observer", "test_type")
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of what to look at."""
     parser.add_argument(
         "names",
         metavar="NAME",
@@ -28,7 +29,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print an object")
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Look for every need and say what is ready."""
     descriptors = _wanted(args.names, console)
     needs = list(dict.fromkeys(need for each in descriptors for need in each.needs))
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -127,11 +129,3 @@ def _as_json(descriptors: Sequence[Descriptor], found: Mapping[Need, Found]) -> 
             for each in descriptors
         ],
     }
-
-
-COMMAND = CommandDescriptor(
-    name="doctor",
-    summary="Show what this machine has and lacks for the installed plugins",
-    configure=_configure,
-    run=_run,
-)

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from panther_core.cli.console import Console
-from panther_hookspecs import CommandDescriptor
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add what can be made, each with its own arguments."""
     what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     plugin = what.add_parser("plugin", help="a plugin package with tests, ready to install")
     plugin.add_argument("kind", metavar="KIND", help="what it brings: protocol, service, env, profiler, ...")
@@ -19,12 +19,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Make it and say how to go on."""
     from panther_core.scaffold import create  # noqa: PLC0415 - needed only here
 
     made = create(args.kind, args.name, Path(args.into))
     console.say(f"{made}\nnext:\n  pip install -e {made}\n  pytest {made}\n  panther plugins")
     return 0
-
-
-COMMAND = CommandDescriptor(name="new", summary="Begin a plugin from a template", configure=_configure, run=_run)

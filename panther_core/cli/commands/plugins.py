@@ -10,12 +10,13 @@ from typing import Any
 from panther_core.cli.console import Console
 from panther_core.cli.text import columns, plural
 from panther_core.plugin_manager import PluginRecord
-from panther_hookspecs import BaseEvent, CommandDescriptor, summary_of
+from panther_hookspecs import BaseEvent, summary_of
 
 _COLOURS = {"active": "green", "broken": "red", "incompatible": "red", "blocked": "dim"}
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add what to list instead of the plugins."""
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     parser.add_argument(
         "--hooks", action="store_true", help="list the hooks with the plugins that implement them, in call order"
@@ -23,7 +24,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", action="store_true", help="list the events with their fields")
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """List it."""
     if args.hooks:
         return _hooks(args, console)
     if args.events:
@@ -120,6 +122,3 @@ def _fields(event: type[BaseEvent]) -> list[str]:
 
 def _summary(event: type[BaseEvent]) -> str:
     return (event.__doc__ or "").partition("\n")[0]
-
-
-COMMAND = CommandDescriptor(name="plugins", summary="List plugins, hooks and events", configure=_configure, run=_run)

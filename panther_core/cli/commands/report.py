@@ -10,10 +10,11 @@ from pathlib import Path
 from panther_core.cli.console import Console
 from panther_core.cli.session import write_report
 from panther_core.cli.text import columns, shown_path
-from panther_hookspecs import CommandDescriptor, ReportDescriptor
+from panther_hookspecs import ReportDescriptor
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add which report to make of which run."""
     parser.add_argument(
         "run", metavar="RUN", nargs="?", default="last", help="the run: its folder, its name, or last (default)"
     )
@@ -25,7 +26,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Make the report, or list the ones there are."""
     registry = console.plugins.registry
     if not args.format:
         console.lines(columns((each.name, each.filename, each.summary) for each in registry.all(ReportDescriptor)))
@@ -49,6 +51,3 @@ def _print(content: bytes, console: Console) -> None:
         return
     console.stdout.flush()
     raw.write(content)
-
-
-COMMAND = CommandDescriptor(name="report", summary="Make a report from a run", configure=_configure, run=_run)

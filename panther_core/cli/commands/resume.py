@@ -6,16 +6,17 @@ import argparse
 
 from panther_core.cli.console import Console
 from panther_core.cli.session import add_screen_options, conduct
-from panther_hookspecs import CommandDescriptor
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add which run to continue, and how."""
     parser.add_argument("run", metavar="RUN", help="the run: its folder, its name, or last")
     parser.add_argument("--only-missing", action="store_true", help="leave alone what came out otherwise than expected")
     add_screen_options(parser)
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Continue it."""
     from panther_core.app import RunOptions  # noqa: PLC0415 - the engine is needed only here
 
     folder = console.run_folder(args.run)
@@ -27,8 +28,3 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         only_missing=args.only_missing,
     )
     return conduct(args, console, lambda screen: console.panther.resume(folder, options, [screen]))
-
-
-COMMAND = CommandDescriptor(
-    name="resume", summary="Continue a run that was interrupted", configure=_configure, run=_run
-)

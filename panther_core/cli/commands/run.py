@@ -8,10 +8,10 @@ from pathlib import Path
 from panther_core.cli.console import Console
 from panther_core.cli.planned import add_plan_options, show_plan
 from panther_core.cli.session import add_screen_options, conduct
-from panther_hookspecs import CommandDescriptor
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add which experiment to run, and how."""
     add_plan_options(parser)
     parser.add_argument("--output", "-o", metavar="DIR", help="the run's folder, which must not exist yet")
     parser.add_argument("--dry-run", action="store_true", help="only show the cases and the commands that would run")
@@ -21,7 +21,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_screen_options(parser)
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Run it, or only show what would be run."""
     if args.dry_run:
         return show_plan(args, console, commands=True)
     from panther_core.app import RunOptions  # noqa: PLC0415 - the engine is needed only here
@@ -37,6 +38,3 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         strict=console.strict,
     )
     return conduct(args, console, lambda screen: console.panther.run(Path(args.file), options, [screen]))
-
-
-COMMAND = CommandDescriptor(name="run", summary="Run an experiment", configure=_configure, run=_run)

@@ -7,14 +7,16 @@ import json
 from pathlib import Path
 
 from panther_core.cli.console import Console
-from panther_hookspecs import CommandDescriptor, PantherExperimentError
+from panther_hookspecs import PantherExperimentError
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add where the schema goes."""
     parser.add_argument("--output", "-o", metavar="FILE", help="write it to FILE instead of printing it")
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Write it."""
     from panther_core.config import experiment_schema  # noqa: PLC0415 - needed only here
 
     text = json.dumps(experiment_schema(console.plugins.registry), indent=2)
@@ -27,8 +29,3 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         raise PantherExperimentError(f"cannot write {args.output}: {error.strerror}") from error
     console.say(f"{args.output}\nto use it, begin an experiment with:\n  # yaml-language-server: $schema={args.output}")
     return 0
-
-
-COMMAND = CommandDescriptor(
-    name="schema", summary="Print the JSON schema of experiments, for editors", configure=_configure, run=_run
-)

@@ -10,10 +10,11 @@ from typing import Any
 from panther_core.cli.console import Console
 from panther_core.cli.overview import case_lines, run_lines
 from panther_core.cli.progress import case_label
-from panther_hookspecs import CommandDescriptor, ConfigurationException, RunView
+from panther_hookspecs import ConfigurationException, RunView
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add which run to show, and how much of it."""
     parser.add_argument(
         "run", metavar="RUN", nargs="?", default="last", help="the run: its folder, its name, or last (default)"
     )
@@ -23,7 +24,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one object with the records of the cases")
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Show it."""
     view = console.open_run(args.run)
     cases = [each for each in view.cases() if not args.case or _matches(each, args.case)]
     if args.case and not cases:
@@ -47,6 +49,3 @@ def _lines(view: RunView, cases: list[Mapping[str, Any]], console: Console, *, d
 
 def _matches(case: Mapping[str, Any], wanted: str) -> bool:
     return str(case["case"]).startswith(wanted) or wanted in case_label(case)
-
-
-COMMAND = CommandDescriptor(name="show", summary="Show what a run has found out", configure=_configure, run=_run)

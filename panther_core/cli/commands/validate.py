@@ -8,10 +8,11 @@ from pathlib import Path
 from panther_core.cli.console import Console
 from panther_core.cli.failures import explain
 from panther_core.cli.text import plural
-from panther_hookspecs import CommandDescriptor, PantherExperimentError
+from panther_hookspecs import PantherExperimentError
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add which experiments to look at."""
     parser.add_argument("files", metavar="FILE", nargs="+", help="an experiment")
     parser.add_argument(
         "--set",
@@ -23,7 +24,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _run(args: argparse.Namespace, console: Console) -> int:
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Say for each what is wrong, or how many cases it has."""
     worst = 0
     for name in args.files:
         try:
@@ -41,8 +43,3 @@ def _count(path: Path, sets: list[str], console: Console) -> int:
     from panther_core.plan import count_cases  # noqa: PLC0415 - the same
 
     return count_cases(load_experiment(path, console.plugins.registry, sets=sets, environ=console.environ))
-
-
-COMMAND = CommandDescriptor(
-    name="validate", summary="Find every error in experiment files", configure=_configure, run=_run
-)
