@@ -1,0 +1,177 @@
+"""The environment itself: one set of private namespaces for one attempt."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_env_netns.layout import Layout, layout_of
+from panther_env_netns.options import NetnsOptions
+from panther_env_netns.plan import plan_of
+from panther_env_netns.privilege import has_privileges, why_refused
+from panther_env_netns.topology import graph_of, problems_of
+from panther_hookspecs import (
+    Endpoint,
+    EnvironmentUnavailableError,
+    Layer,
+    LayerRole,
+    LocalNetworkEnvironment,
+    NetworkPlan,
+    Problem,
+    Process,
+    ServiceCommand,
+    ServiceLaunch,
+    ServiceSpec,
+    ShellCommand,
+    TestExecutionError,
+)
+
+_KEEPER = Path(__file__).with_name("keeper.py")
+_PAUSE = 0.001
+_END_PATIENCE = 8.0
+_LOCAL_NAMES = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+
+
+@attrs.define(slots=False)
+class NetnsEnvironment(LocalNetworkEnvironment):
+    """Runs every service of one case in a network namespace of its own."""
+
+    options: Any = attrs.field(factory=NetnsOptions)
+    _layout: Layout | None = attrs.field(default=None, init=False)
+    _keeper: Process | None = attrs.field(default=None, init=False)
+    _namespaces: dict[str, tuple[int, int]] = attrs.field(factory=dict, init=False)
+    """Descriptor of the keeper and inode of every namespace."""
+
+    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what netns cannot do for these services."""
+        yield from super().preflight(services)
+        yield from problems_of(self.options.network_topology, [each.name for each in services])
+
+    def plan_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
+        """Lay the network out. Nobody else is in it, so every case has the same addresses and the protocol's ports."""
+        layout = layout_of(graph_of(self.options.network_topology, [each.name for each in services]))
+        self._layout = layout
+        ipv6 = _has_ipv6()
+        endpoints = {}
+        for spec in services:
+            first = layout.nodes[spec.name].interfaces[0]
+            endpoints[spec.name] = Endpoint(
+                name=spec.name, ip=first.ip, ip6=first.ip6 if ipv6 else "", hostname=spec.name, ports=spec.ports
+            )
+            self.note("debug", f"{spec.name} is at {first.ip} {dict(spec.ports)}")
+        return endpoints
+
+    def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Start the keeper and wait until it has made everything."""
+        if self._layout is None:
+            raise TestExecutionError(f"{self.get_name()}: addresses have to be planned before the network is set up")
+        folder = self.context.folder
+        hosts, plan = folder / "hosts", folder / "plan.json"
+        hosts.write_text(_LOCAL_NAMES + "".join(_names(self._layout, ipv6=_has_ipv6())), encoding="utf-8")
+        visible = str(hosts) if Path("/etc/hosts").exists() else ""
+        made = plan_of(self._layout, ipv6=_has_ipv6(), hosts=visible)
+        plan.write_text(json.dumps(attrs.asdict(made), indent=1), encoding="utf-8")
+        own = folder / "keeper"
+        own.mkdir(exist_ok=True)
+        argv = [*self._unsharing(), "--", sys.executable, "-I", "-S", str(_KEEPER), str(plan)]
+        command = ServiceCommand(program=ShellCommand(argv[0], argv[1:]))
+        self._keeper = self.context.launcher.start(command, name=f"{self.get_name()}-keeper", folder=own)
+        told: Mapping[str, tuple[int, int]] = json.loads(self._first_line(own))
+        self._namespaces = {name: (fd, inode) for name, (fd, inode) in told.items()}
+
+    def _unsharing(self) -> tuple[str, ...]:
+        if has_privileges():
+            return ("unshare", "--mount", "--net")
+        user = "--map-root-user" if self.options.map_to_root else "--map-current-user"
+        return ("unshare", "--user", user, "--keep-caps", "--mount", "--net")
+
+    def _first_line(self, folder: Path) -> str:
+        """Return what the keeper says when all is there."""
+        keeper, end = self._keeper, time.monotonic() + self.options.timeout
+        assert keeper is not None
+        while True:
+            text = (folder / "stdout").read_text(encoding="utf-8") if keeper.pid else ""
+            if text.endswith("\n"):
+                return text
+            status = keeper.wait(_PAUSE)
+            if status is not None:
+                said = (folder / "stderr").read_text(errors="replace") if keeper.pid else str(status)
+                raise EnvironmentUnavailableError(why_refused(self.get_name(), said))
+            if time.monotonic() > end:
+                raise TestExecutionError(
+                    f"{self.get_name()}: the network was not there after "
+                    f"{self.options.timeout:g} s\n  try: a longer timeout"
+                )
+
+    def place(self, command: ServiceCommand, launch: ServiceLaunch) -> ServiceCommand:
+        """Return the command as it enters the namespaces of its service."""
+        keeper, program = self._keeper, command.program
+        if keeper is None or launch.name not in self._namespaces:
+            raise TestExecutionError(f"service {launch.name} has no namespace: the network was not set up for it")
+        folder = program.working_dir or str(launch.folder)
+        _refuse_missing(launch.name, program, folder)
+        user = () if has_privileges() else (f"--user=/proc/{keeper.pid}/ns/user", "--preserve-credentials")
+        argv = (
+            "nsenter",
+            *user,
+            f"--mount=/proc/{keeper.pid}/ns/mnt",
+            f"--net=/proc/{keeper.pid}/fd/{self._namespaces[launch.name][0]}",
+            "--",
+            "env",
+            "--chdir",
+            folder,
+        )
+        return command.wrapped(Layer(role=LayerRole.NETWORK, by=self.get_name(), argv=argv))
+
+    def teardown_environment(self) -> None:
+        """End what still runs; the namespaces go with it."""
+        super().teardown_environment()
+        if self._keeper is not None:
+            self._keeper.kill()
+
+    def verify_clean(self) -> Iterable[str]:
+        """Yield every process of the case that is alive, and whoever is still in one of its namespaces."""
+        yield from super().verify_clean()
+        inodes = {inode: name for name, (_, inode) in self._namespaces.items()}
+        for pid, inode in _network_namespaces():
+            if inode in inodes:
+                yield f"process {pid} in the namespace of {inodes[inode] or 'the fabric'}"
+
+
+def _names(layout: Layout, *, ipv6: bool) -> Iterator[str]:
+    for name, node in layout.nodes.items():
+        for each in node.interfaces:
+            yield f"{each.ip} {name}\n"
+            if ipv6:
+                yield f"{each.ip6} {name}\n"
+
+
+def _has_ipv6() -> bool:
+    return Path("/proc/sys/net/ipv6").exists()
+
+
+def _network_namespaces() -> Iterator[tuple[int, int]]:
+    """Yield every process that we may look at, with the number of its network namespace."""
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit():
+            try:
+                yield int(each.name), (each / "ns" / "net").stat().st_ino
+            except OSError:
+                continue
+
+
+def _refuse_missing(service: str, program: ShellCommand, folder: str) -> None:
+    """Raise for a program that does not exist, which otherwise would be a wrapper's exit code."""
+    name = os.path.join(folder, program.command) if "/" in program.command else program.command
+    if shutil.which(name, path=program.env.get("PATH")) is None:
+        raise EnvironmentUnavailableError(
+            f"service {service} could not start: {program.command}: there is no such program, or it may not be executed"
+        )

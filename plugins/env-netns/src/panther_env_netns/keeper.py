@@ -1,0 +1,185 @@
+"""The child program that makes the namespaces of one case and keeps them until it is asked to end.
+
+Run as ``unshare [--user ...] --mount --net -- python -I -S keeper.py PLAN``. It starts in a network namespace that
+belongs to no service, the *fabric*, where bridges and relays are; every other one is held open as a descriptor, so
+that ``/proc/PID/fd/N`` leads into it. Nothing gets a name, so nothing can be left behind: the kernel removes all of it
+with the last process.
+
+``PLAN`` is a JSON file, see `panther_env_netns.plan.Plan`. Once everything is there, one line of JSON tells which
+descriptor belongs to which node, and which network namespace it is. On SIGTERM the helpers are ended so that they
+write what they have, and then this process ends.
+
+Nothing but the standard library is imported here, and not much of it.
+"""
+
+# pathlib would take a third of the start-up time.
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from typing import Any, Never
+
+CLONE_NEWNET = 0x40000000
+MS_BIND = 4096
+PATIENCE = 5.0
+_EVENTS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM)
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def fail(text: str) -> Never:
+    """End with ``text`` as the reason."""
+    sys.stderr.write(f"{text}\n")
+    sys.exit(1)
+
+
+def check(result: int, what: str) -> None:
+    """End if a system call was refused."""
+    if result != 0:
+        fail(f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
+class Keeper:
+    """Holds the namespaces, and the helpers that run beside them."""
+
+    def __init__(self) -> None:
+        """Begin with the fabric, which has no name."""
+        self.namespaces = {"": os.open("/proc/self/ns/net", os.O_RDONLY)}
+        self.helpers: dict[int, str] = {}
+
+    def enter(self, node: str) -> None:
+        """Make this process, and so what it starts from now on, be in the namespace of ``node``."""
+        check(_LIBC.setns(self.namespaces[node], CLONE_NEWNET), f"cannot enter the namespace of {node or 'the fabric'}")
+
+    def make(self, node: str) -> None:
+        """Make a network namespace and go there."""
+        check(_LIBC.unshare(CLONE_NEWNET), f"cannot make a network namespace for {node}")
+        self.namespaces[node] = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+    def configure(self, node: str, lines: list[str]) -> int:
+        """Start ``ip`` with these lines in the namespace of ``node``; return its process id."""
+        text = "".join(f"{self.resolved(line)}\n" for line in lines)
+        self.enter(node)
+        source = os.memfd_create(f"lines of {node or 'the fabric'}")
+        os.write(source, text.encode())
+        os.lseek(source, 0, os.SEEK_SET)
+        try:
+            return self.spawn(["ip", "-batch", "-"], stdin=source)
+        finally:
+            os.close(source)
+
+    def resolved(self, line: str) -> str:
+        """Return the line with the path of a namespace where it says ``@node``."""
+        words = line.split()
+        return " ".join(
+            f"/proc/{os.getpid()}/fd/{self.namespaces[word[1:]]}" if word[:1] == "@" else word for word in words
+        )
+
+    def spawn(self, argv: list[str], *, stdin: int, stdout: int = 2) -> int:
+        """Start a program where this process is."""
+        actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1)]
+        try:
+            return os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions, setsigmask=())
+        except OSError as error:
+            fail(f"{argv[0]}: {error.strerror}")
+
+    def help_with(self, name: str, node: str, argv: list[str]) -> int:
+        """Start a helper in the namespace of ``node``; return what it will say that it is ready on."""
+        self.enter(node)
+        reader, writer = os.pipe()
+        with open("/dev/null", "rb") as nothing:
+            self.helpers[self.spawn(argv, stdin=nothing.fileno(), stdout=writer)] = name
+        os.close(writer)
+        return reader
+
+    def end(self) -> int:
+        """Ask the helpers to end, wait until they have, and return the exit code."""
+        for pid in self.helpers:
+            os.kill(pid, signal.SIGTERM)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        code = 0
+        while self.helpers:
+            if signal.sigwait(_EVENTS) == signal.SIGALRM:
+                fail(f"these did not end within {PATIENCE:g} s: {', '.join(self.helpers.values())}")
+            code = max(code, self.reap())
+        return code
+
+    def reap(self) -> int:
+        """Take the helpers that have ended; return the largest of their exit codes."""
+        code = 0
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return code
+            if not pid:
+                return code
+            name = self.helpers.pop(pid, "")
+            ended = abs(os.waitstatus_to_exitcode(status))
+            if ended:
+                sys.stderr.write(f"{name} ended with {os.waitstatus_to_exitcode(status)}\n")
+            code = max(code, ended)
+
+
+def wait_for(pids: dict[int, str]) -> None:
+    """Wait until all of these have ended; end if one of them was refused something, which it has told."""
+    for pid, node in pids.items():
+        if os.waitpid(pid, 0)[1]:
+            fail(f"ip could not set up {node or 'the fabric'}")
+
+
+def set_up(plan: dict[str, Any]) -> Keeper:
+    """Make everything that the plan lists."""
+    keeper = Keeper()
+    if plan["hosts"]:
+        source, target = plan["hosts"].encode(), b"/etc/hosts"
+        check(_LIBC.mount(source, target, None, MS_BIND, None), "cannot replace /etc/hosts")
+    write(plan["settings"].get("", {}))
+    for node in plan["nodes"]:
+        keeper.make(node)
+        write(plan["settings"].get(node, {}))
+    wait_for({keeper.configure("", plan["lines"][""]): ""})
+    wait_for({keeper.configure(node, plan["lines"][node]): node for node in plan["nodes"]})
+    signals = [keeper.help_with(each["name"], each["node"], each["argv"]) for each in plan["helpers"]]
+    for helper, signalled in zip(plan["helpers"], signals, strict=True):
+        if not os.read(signalled, 1):
+            fail(f"{helper['name']} did not start")
+    return keeper
+
+
+def write(settings: dict[str, str]) -> None:
+    """Write kernel settings of the namespace that this process is in; one that the kernel lacks is left out."""
+    for name, value in settings.items():
+        path = f"/proc/sys/{name}"
+        try:
+            with open(path, "w") as file:
+                file.write(value)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            fail(f"{path}: {error.strerror}")
+
+
+def main() -> int:
+    """Set up, tell, and wait for the end."""
+    with open(sys.argv[1], "rb") as file:
+        plan = json.load(file)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _EVENTS)
+    keeper = set_up(plan)
+    keeper.enter("")
+    told = {name: [fd, os.fstat(fd).st_ino] for name, fd in keeper.namespaces.items()}
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+    while signal.sigwait(_EVENTS) != signal.SIGTERM:
+        before = len(keeper.helpers)
+        keeper.reap()
+        if len(keeper.helpers) != before:
+            fail("a helper has ended too early")
+    return keeper.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
