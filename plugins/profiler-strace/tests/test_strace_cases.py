@@ -29,6 +29,9 @@ test_cases:
       - that: "{check}"
 """
 
+COOKIE = 37
+"""Bytes with which each connection of iperf3 begins, and which it does not count."""
+
 EXCHANGED = (
     "server.strace.net.datagrams_received >= 10 and server.strace.net.datagrams_sent >= 10 "
     "and client.strace.net.bytes_sent == server.strace.net.bytes_received and server.strace.truncated == 0"
@@ -119,3 +122,38 @@ def test_wrong_options_are_told_when_the_file_is_read(panther_project: MakeProje
 def test_valgrind_on_the_same_process_is_excluded(other: str) -> None:
     (descriptor,) = panther_register_execution_environments()
     assert "valgrind" in descriptor.excludes[other]
+
+
+@pytest.mark.skipif(shutil.which("iperf3") is None, reason="needs iperf3")
+@pytest.mark.parametrize("attach", ["false", "true"])
+def test_a_real_server_and_its_client_account_for_every_byte(panther_project: MakeProject, attach: str) -> None:
+    text = f"""
+name: iperf
+network_environment: localhost
+execution_environments: [{{type: strace, attach: {attach}, services: [server]}}, {{type: strace, services: [client]}}]
+test_cases:
+  - name: throughput
+    services:
+      server:
+        implementation: command
+        ends_by_itself: false
+        argv: [iperf3, --server, --bind, "{{self.ip}}", --forceflush]
+        stop_signal: INT
+        ready: {{kind: log, pattern: Server listening}}
+      client:
+        implementation: command
+        depends_on: [server]
+        argv: [iperf3, --client, "{{server.ip}}", --bytes, 1M, --json]
+    checks:
+      - exit_code: {{service: client, equals: 0}}
+      - that: "client.strace.net.bytes_sent >= 1MiB"
+      - that: "server.strace.net.bytes_received == client.strace.net.bytes_sent"
+      - that: "server.strace.net.bytes_sent == client.strace.net.bytes_received"
+"""
+    done = panther_project({"exp.yaml": text}).run("run exp.yaml")
+    done.assert_ok()
+    (case,) = done.cases()
+    assert case["problems"] == []
+    sent = json.loads(done.text("services/client/stdout"))["end"]["sum_sent"]["bytes"]
+    peers = json.loads(done.text("profiles/server/strace/strace.json"))["peers"]
+    assert sent + COOKIE in {peer["bytes_in"] for peer in peers}
