@@ -190,6 +190,17 @@ def test_a_complete_log_agrees_with_its_table() -> None:
     assert disagreements(read(*lines[:2], *TABLE.splitlines())) == ["sendto"]
 
 
+def test_a_service_that_was_started_twice_has_two_tables_that_add_up() -> None:
+    lines = (
+        call(f'recvfrom({SERVER}, "x", 100, 0, {CLIENT}, [16]) = 1', took="0.000020000"),
+        call(f"recvfrom({SERVER}, 0x7f, 100, 0, 0x7f, [16]) = -1 EAGAIN (Resource temporarily unavailable)"),
+        call(f'sendto({SERVER}, "x", 1, 0, {CLIENT}, 16) = 1'),
+        *TABLE.splitlines(),
+    )
+    trace = read(*lines, *lines)
+    assert (trace.tables, trace.count, disagreements(trace), trace.unread) == (2, 6, [], 0)
+
+
 def test_where_lines_were_dropped_the_table_has_the_numbers() -> None:
     trace = read(
         call(f'sendto({SERVER}, "x", 1, 0, {CLIENT}, 16) = 1'),
