@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
+from importlib.abc import InspectLoader
 from typing import Any
 
 import attrs
@@ -25,7 +27,8 @@ from panther_hookspecs import (
 )
 
 _REGISTER = "panther_register_"
-_KINDS = tuple(name.removeprefix(_REGISTER) for name in vars(RegisterSpecs) if name.startswith(_REGISTER))
+KINDS = tuple(name.removeprefix(_REGISTER) for name in vars(RegisterSpecs) if name.startswith(_REGISTER))
+"""What plugins can be asked for, as the register hooks are called: ``commands``, ``services``, ..."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +53,8 @@ class PluginManager:
 
     registry: Registry = attrs.field(factory=Registry)
     plugins: tuple[PluginRecord, ...] = ()
+    kinds: tuple[str, ...] = KINDS
+    """The kinds of capabilities that plugins are asked for."""
     _pluggy: pluggy.PluginManager = attrs.field(init=False)
     hooks: Hooks = attrs.field(init=False)
 
@@ -68,13 +73,15 @@ class PluginManager:
         only: Iterable[str] | None = None,
         autoload: bool = True,
         extra: Sequence[object] = (),
+        kinds: tuple[str, ...] = KINDS,
     ) -> PluginManager:
         """Load the built-in plugin, the installed ones and ``extra`` objects.
 
         ``block`` and ``only`` name entry points. Extra objects are modules or objects with hook
-        implementations that are not installed, such as the ones of a test.
+        implementations that are not installed, such as the ones of a test. Where only some ``kinds``
+        of capabilities are wanted, such as ``commands``, a plugin that brings none of them is not imported.
         """
-        manager = cls()
+        manager = cls(kinds=kinds)
         manager.add_module("builtin", "panther_core.builtin", distribution="panther-pluggy")
         if autoload:
             manager.add_installed(frozenset(block), None if only is None else frozenset(only))
@@ -89,18 +96,22 @@ class PluginManager:
             origin = entry.dist
             distribution, version = (origin.name, origin.version) if origin else ("", "")
             if entry.name in block or (only is not None and entry.name not in only):
-                self._record(
-                    PluginRecord(
-                        name=entry.name,
-                        kind=_kind(entry.name),
-                        status="blocked",
-                        reason="blocked by the user",
-                        distribution=distribution,
-                        version=version,
-                    )
-                )
+                reason = "blocked by the user"
+            elif self.kinds != KINDS and not _may_bring(entry.module, self.kinds):
+                reason = f"brings none of: {', '.join(self.kinds)}"
             else:
                 self.add_module(entry.name, entry.value, distribution=distribution, version=version)
+                continue
+            self._record(
+                PluginRecord(
+                    name=entry.name,
+                    kind=_kind(entry.name),
+                    status="blocked",
+                    reason=reason,
+                    distribution=distribution,
+                    version=version,
+                )
+            )
 
     def add_module(self, name: str, module: str, *, distribution: str = "", version: str = "") -> None:
         """Import and add one plugin; whatever goes wrong is kept in its record."""
@@ -149,7 +160,7 @@ class PluginManager:
         """Ask every register hook of the plugin; add all descriptors or none."""
         provider = Provider(plugin=record.name, distribution=record.distribution, version=record.version)
         found: list[Descriptor] = []
-        for kind in _KINDS:
+        for kind in self.kinds:
             for descriptor in self.hooks.registered(kind, plugin):
                 if not isinstance(descriptor, Descriptor):
                     raise TypeError(f"panther_register_{kind} gave {descriptor!r}, which is no descriptor")
@@ -189,6 +200,18 @@ class PluginManager:
 
     def _record(self, record: PluginRecord) -> None:
         self.plugins = (*self.plugins, record)
+
+
+def _may_bring(module: str, kinds: Iterable[str]) -> bool:
+    """Return whether ``module`` may implement a register hook of ``kinds``; its compiled code names what it defines."""
+    try:
+        spec = importlib.util.find_spec(module)
+        code = spec.loader.get_code(module) if spec and isinstance(spec.loader, InspectLoader) else None
+    except Exception:  # noqa: BLE001 - importing the plugin in earnest will tell what is wrong
+        code = None
+    if code is None or ("*",) in code.co_consts:  # nothing to look at, or it takes over all names of another module
+        return True
+    return any(f"{_REGISTER}{kind}" in code.co_names for kind in kinds)
 
 
 def _refuse_wrappers(plugin: object, manager: pluggy.PluginManager) -> None:

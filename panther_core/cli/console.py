@@ -86,11 +86,17 @@ class Console(CommandContext):
     @cached_property
     def plugins(self) -> PluginManager:
         """The installed plugins."""
-        from panther_core.plugin_manager import PluginManager  # noqa: PLC0415 - needs pluggy
+        return self.load()
+
+    def load(self, *kinds: str) -> PluginManager:
+        """Load the plugins; with ``kinds`` only those that bring such capabilities, and nothing else of them."""
+        from panther_core.plugin_manager import KINDS, PluginManager  # noqa: PLC0415 - needs pluggy
 
         only = self.environ.get("PANTHER_PLUGINS")
         block = self._blocked()
-        manager = PluginManager.load(block=block, only=only.split(",") if only else None, extra=self.extra)
+        manager = PluginManager.load(
+            block=block, only=only.split(",") if only else None, extra=self.extra, kinds=kinds or KINDS
+        )
         self._check(manager, block)
         return manager
 

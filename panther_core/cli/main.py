@@ -95,11 +95,12 @@ def _guarded(console: Console, rest: list[str], *, wants_help: bool) -> int:
 def _command(console: Console, rest: list[str], *, wants_help: bool) -> int:
     from panther_hookspecs import CommandDescriptor  # noqa: PLC0415 - help must not pay for it
 
-    registry = console.plugins.registry
+    helping = wants_help or not rest
+    registry = (console.load("commands") if helping else console.plugins).registry
     commands = tuple(_known(each) for each in registry.all(CommandDescriptor))
     if not (console.block or console.extra or console.config_file):
         known.remember(commands, console.environ)
-    if wants_help or not rest:
+    if helping:
         _print_help(commands)
         return 0 if wants_help else USAGE
     return _run(registry.get(CommandDescriptor, rest[0]), rest[1:], console)
