@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,3 +106,21 @@ def test_the_first_two_commands_of_the_readme_set_up_and_test() -> None:
     assert quickstart
     assert (ROOT / quickstart.group(1)).is_file()
     assert second == "bash .ci/run test"
+
+
+def test_one_command_lists_a_new_plugin_everywhere_and_changes_nothing_else(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "README.md", ".ci/list_plugins.py", "plugins/requirements.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    names = re.findall(r"plugins/([\w-]+)$", (ROOT / "plugins" / "requirements.txt").read_text(), re.MULTILINE)
+    for plugin in (*names, "env-zebra"):
+        (tmp_path / "plugins" / plugin).mkdir()
+        about = f'[project]\nname = "panther-{plugin}"\ndescription = "All of {plugin}."\n'
+        (tmp_path / "plugins" / plugin / "pyproject.toml").write_text(about)
+    subprocess.run([sys.executable, ".ci/list_plugins.py"], cwd=tmp_path, check=True, timeout=60)
+    for name, times in (("pyproject.toml", 5), ("README.md", 1), ("plugins/requirements.txt", 1)):
+        before, after = (ROOT / name).read_text().splitlines(), (tmp_path / name).read_text().splitlines()
+        added = [line for line in after if line not in before]
+        assert len(added) == times, added
+        assert all("zebra" in line for line in added)
+        assert [line for line in before if line not in after and "|" not in line] == []

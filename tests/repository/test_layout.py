@@ -115,6 +115,7 @@ def test_a_plugin_has_a_readme_and_tests(folder: Path) -> None:
 
 @plugins
 def test_a_plugin_is_listed_wherever_plugins_are_listed(folder: Path) -> None:
+    """If it is not, `python .ci/list_plugins.py` mends all lists."""
     root, distribution = _root(), f"panther-{folder.name}"
     package = distribution.replace("-", "_")
     assert f"-e ./plugins/{folder.name}" in (ROOT / "plugins" / "requirements.txt").read_text().splitlines()
