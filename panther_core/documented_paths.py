@@ -7,12 +7,11 @@ are older than the layout of this package; the table says where each name lives.
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 _H = "panther_hookspecs"
 _ENVIRONMENT_EVENTS = (
@@ -81,8 +80,11 @@ DOCUMENTED: Mapping[str, Mapping[str, str]] = {
 _PARENTS = frozenset(path.rsplit(".", count)[0] for path in DOCUMENTED for count in range(1, path.count(".") + 1))
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds the documented modules that do not exist as files; their names are looked up when they are used."""
+class _Finder:
+    """Finds the documented modules that do not exist as files; their names are looked up when they are used.
+
+    Not derived from the classes of importlib.abc, whose import costs more than the rest of `panther --help`.
+    """
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None, /
@@ -91,7 +93,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         below = fullname.removeprefix("panther_core.")
         if below == fullname or (below not in DOCUMENTED and below not in _PARENTS):
             return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=below in _PARENTS)
+        return importlib.machinery.ModuleSpec(fullname, cast(Any, self), is_package=below in _PARENTS)
 
     def create_module(self, _spec: importlib.machinery.ModuleSpec, /) -> ModuleType | None:
         """Let the import system make an ordinary module."""

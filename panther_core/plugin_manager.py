@@ -8,7 +8,6 @@ import importlib.util
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
-from importlib.abc import InspectLoader
 from typing import Any
 
 import attrs
@@ -206,7 +205,8 @@ def _may_bring(module: str, kinds: Iterable[str]) -> bool:
     """Return whether ``module`` may implement a register hook of ``kinds``; its compiled code names what it defines."""
     try:
         spec = importlib.util.find_spec(module)
-        code = spec.loader.get_code(module) if spec and isinstance(spec.loader, InspectLoader) else None
+        loader: Any = spec.loader if spec else None
+        code = loader.get_code(module)
     except Exception:  # noqa: BLE001 - importing the plugin in earnest will tell what is wrong
         code = None
     if code is None or ("*",) in code.co_consts:  # nothing to look at, or it takes over all names of another module

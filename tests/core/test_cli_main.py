@@ -19,6 +19,7 @@ from panther_hookspecs import CommandDescriptor, EnvironmentUnavailableError, Pa
 
 COMMANDS = [
     "clean",
+    "compare",
     "completion",
     "doctor",
     "new",
@@ -249,6 +250,36 @@ def test_help_from_the_list_imports_neither_contract_nor_plugins(tmp_path: Path)
     heavy = {"attr", "pluggy", "panther_hookspecs", "ruamel", "cattrs", "rich"}
     assert heavy & set(imported[0])
     assert not heavy & set(imported[1])
+
+
+def test_help_asks_only_those_installed_plugins_that_can_bring_commands(tmp_path: Path) -> None:
+    hook = (
+        "from panther_hookspecs import CommandDescriptor, hookimpl\n@hookimpl\ndef panther_register_commands():\n"
+        "    yield CommandDescriptor(name='NAME', summary='Try', configure=lambda p: None, run=lambda a, c: 0)\n"
+    )
+    announced = {
+        "direct": hook.replace("NAME", "direct"),
+        "indirect": "from hidden_hooks import *\n",
+        "other": "import sys; sys.stderr.write('the other plugin was imported')\n",
+    }
+    (tmp_path / "hidden_hooks.py").write_text(hook.replace("NAME", "indirect"))
+    for name, content in announced.items():
+        (tmp_path / f"trial_{name}.py").write_text(content)
+    info = tmp_path / "trials-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: trials\nVersion: 1\n")
+    points = "\n".join(f"command-{name} = trial_{name}" for name in announced)
+    (info / "entry_points.txt").write_text(f"[panther]\n{points}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "panther_core", "--help"],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    added = done.stdout.partition("commands of plugins:\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in added] == ["direct", "indirect"]
+    assert done.stderr == ""
 
 
 def test_a_reader_who_has_enough_causes_no_traceback() -> None:
