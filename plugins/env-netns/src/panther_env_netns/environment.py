@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -170,7 +169,7 @@ def _network_namespaces() -> Iterator[tuple[int, int]]:
 
 def _refuse_missing(service: str, program: ShellCommand, folder: str) -> None:
     """Raise for a program that does not exist, which otherwise would be a wrapper's exit code."""
-    name = os.path.join(folder, program.command) if "/" in program.command else program.command
+    name = str(Path(folder) / program.command) if "/" in program.command else program.command
     if shutil.which(name, path=program.env.get("PATH")) is None:
         raise EnvironmentUnavailableError(
             f"service {service} could not start: {program.command}: there is no such program, or it may not be executed"

@@ -12,6 +12,7 @@ write what they have, and then this process ends.
 Nothing but the standard library is imported here, and not much of it.
 """
 
+# ruff: noqa: PTH123
 # pathlib would take a third of the start-up time.
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _fabric(layout: Layout) -> Iterator[str]:
     """Yield what joins the nodes: a cable between two, a bridge for more."""
     ports = 0
     for number, members in enumerate(layout.segments):
-        if len(members) == 2:
+        if len(members) == 2:  # noqa: PLR2004 - a cable has two ends
             one, other = members
             yield f"link add {_end(one)} type veth peer {_end(other)}"
             continue

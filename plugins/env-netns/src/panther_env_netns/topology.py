@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
 from panther_hookspecs import Problem, option
-import itertools
 
 _WHERE = "network_environment.network_topology"
 _SWITCH = "switch"
