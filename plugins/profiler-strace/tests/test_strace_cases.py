@@ -147,13 +147,13 @@ test_cases:
     checks:
       - exit_code: {{service: client, equals: 0}}
       - that: "client.strace.net.bytes_sent >= 1MiB"
-      - that: "server.strace.net.bytes_received == client.strace.net.bytes_sent"
-      - that: "server.strace.net.bytes_sent == client.strace.net.bytes_received"
+      - that: "server.strace.net.bytes_received <= client.strace.net.bytes_sent" # it does not read what comes too late
 """
     done = panther_project({"exp.yaml": text}).run("run exp.yaml")
     done.assert_ok()
     (case,) = done.cases()
     assert case["problems"] == []
-    sent = json.loads(done.text("services/client/stdout"))["end"]["sum_sent"]["bytes"]
-    peers = json.loads(done.text("profiles/server/strace/strace.json"))["peers"]
-    assert sent + COOKIE in {peer["bytes_in"] for peer in peers}
+    told = json.loads(done.text("services/client/stdout"))["end"]
+    client, server = (json.loads(done.text(f"profiles/{name}/strace/strace.json")) for name in ("client", "server"))
+    assert told["sum_sent"]["bytes"] + COOKIE in {socket["bytes_out"] for socket in client["targets"]}
+    assert told["sum_received"]["bytes"] + COOKIE in {peer["bytes_in"] for peer in server["peers"]}
