@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from panther_core.plugin_manager import PluginManager
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / ".ci" / "run"
 
@@ -124,3 +126,17 @@ def test_one_command_lists_a_new_plugin_everywhere_and_changes_nothing_else(tmp_
         assert len(added) == times, added
         assert all("zebra" in line for line in added)
         assert [line for line in before if line not in after and "|" not in line] == []
+
+
+def test_the_script_installs_what_the_plugins_need() -> None:
+    listed = re.search(r"^DEBIAN_PACKAGES=\((.*)\)$", SCRIPT.read_text(), re.MULTILINE)
+    assert listed
+    ours = {f"panther-{path.parent.name}" for path in ROOT.glob("plugins/*/pyproject.toml")}
+    needed = {
+        need.package
+        for descriptor in PluginManager.load().registry
+        for need in descriptor.needs
+        if need.kind in ("tool", "library") and need.package and descriptor.provider.distribution in ours
+    }
+    assert needed <= set(listed.group(1).split())
+    assert listed.group(1).split() == sorted(listed.group(1).split())
