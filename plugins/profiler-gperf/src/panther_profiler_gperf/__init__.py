@@ -1,0 +1,1 @@
+"""The execution environments ``gperf_cpu`` and ``gperf_heap``: gperftools on native programs."""
