@@ -16,6 +16,7 @@ _COMMANDS = {
     "schema": "Print the JSON schema of experiments, for editors",
     "doctor": "Show what this machine has and lacks for the installed plugins",
     "show": "Show what a run has found out",
+    "compare": "Compare two runs: verdicts, findings, metrics",
     "report": "Make a report from a run",
     "resume": "Continue a run that was interrupted",
     "clean": "Remove what killed runs have left behind",

@@ -10,6 +10,7 @@ from typing import Any
 from panther_core.cli.progress import Finished, case_label, finished_lines, verdict_line
 from panther_core.cli.style import Style
 from panther_core.cli.text import clean, columns, counted, duration, number, plural, shown_path, squeeze
+from panther_core.cli.watched import overhead_lines, watched_lines
 from panther_hookspecs import RunView, Verdict
 
 _MOST_EXPLAINED = 20
@@ -33,7 +34,14 @@ def run_lines(view: RunView, cases: Sequence[Mapping[str, Any]], style: Style, *
     if unexpected:
         lines += ["", style("not as expected", "bold")]
         lines += _explained(unexpected, view.folder, style, limit)
-    return lines + _findings(cases, style, limit)
+    return [*lines, *_findings(cases, view.folder, style, limit), *_watched(cases, view.folder, style, limit)]
+
+
+def _watched(cases: Sequence[Mapping[str, Any]], folder: Path, style: Style, limit: int) -> list[str]:
+    """Return what the instruments saw, and how much slower they made the cases that also ran without them."""
+    seen = watched_lines(cases, folder, style, limit=limit)
+    cost = overhead_lines(cases, limit=limit)
+    return [*(["", *seen] if seen else []), *(["", style("cost of the instruments", "bold"), *cost] if cost else [])]
 
 
 def _table(cases: Iterable[Mapping[str, Any]], style: Style, limit: int) -> list[str]:
@@ -74,18 +82,22 @@ def _verdicts(records: Sequence[Mapping[str, Any]]) -> str:
     return _counted(counts) if len(records) > 1 else next(iter(counts))
 
 
-def _findings(cases: Iterable[Mapping[str, Any]], style: Style, limit: int) -> list[str]:
-    """Return the distinct findings of all cases, the most frequent first."""
-    seen: dict[str, tuple[int, str]] = {}
+def _findings(cases: Iterable[Mapping[str, Any]], folder: Path, style: Style, limit: int) -> list[str]:
+    """Return the distinct findings of all cases, the most frequent first, each with a file of evidence."""
+    seen: dict[str, tuple[int, str, str]] = {}
     for case in cases:
         for each in case.get("findings") or ():
             text = f"{each.get('source', '')} {each.get('kind', '')}: {each.get('message', '')}"
             key = str(each.get("fingerprint") or text)
-            seen[key] = (seen.get(key, (0, ""))[0] + int(each.get("count") or 1), text)
+            path = str(folder / str(case.get("folder") or "") / each["artifact"]) if each.get("artifact") else ""
+            seen[key] = (seen.get(key, (0, "", ""))[0] + int(each.get("count") or 1), text, path)
     if not seen:
         return []
     ranked = sorted(seen.values(), key=lambda each: -each[0])
-    lines = columns(((f"{count} x", text) for count, text in ranked[:_MOST_FINDINGS]), limit=limit, indent="  ")
+    shown = ranked[:_MOST_FINDINGS]
+    told = columns(((f"{count} x", text) for count, text, _ in shown), limit=limit, indent="  ")
+    paths = [[f"      {clean(shown_path(path))}"] if path else [] for _, _, path in shown]
+    lines = [line for first, rest in zip(told, paths, strict=True) for line in (first, *rest)]
     more = [f"  and {len(ranked) - _MOST_FINDINGS} more"] if len(ranked) > _MOST_FINDINGS else []
     return ["", style("findings", "bold"), *lines, *more]
 
@@ -117,7 +129,13 @@ def case_lines(case: Mapping[str, Any], folder: Path, style: Style) -> list[str]
         ("services", _services(case)),
         ("checks", _checks(case)),
         ("measurements", _measurements(case)),
-        ("findings", [(each.get("source", ""), each.get("message", "")) for each in case.get("findings") or ()]),
+        (
+            "findings",
+            [
+                (each.get("source", ""), each.get("message", ""), each.get("artifact", ""))
+                for each in case.get("findings") or ()
+            ],
+        ),
         ("problems", [(each,) for each in case.get("problems") or ()]),
         ("files", [(each["path"], each.get("kind", "")) for each in case.get("artifacts") or ()]),
     ):
@@ -126,7 +144,7 @@ def case_lines(case: Mapping[str, Any], folder: Path, style: Style) -> list[str]
                 f"  {style(title, 'bold')}",
                 *columns([[str(cell) for cell in row] for row in rows], indent="    "),
             ]
-    return [line for line in lines if line]
+    return [line for line in (*lines, *watched_lines([case], folder, style, indent="    ")) if line]
 
 
 def _services(case: Mapping[str, Any]) -> list[tuple[str, ...]]:

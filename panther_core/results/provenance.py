@@ -26,6 +26,7 @@ _SYSCTLS = (
 )
 _NOT_COMPARED = {"programs", "folder"}
 """Programs are compared when they start; where the experiment file lay does not matter."""
+_FORM = "{}: recorded {!r}, now {!r}"
 _LIBRARIES = ("panther-pluggy", "pluggy", "attrs", "cattrs", "ruamel.yaml", "rich")
 
 
@@ -79,7 +80,9 @@ def program_hash(program: str, known: dict[tuple[str, int, int], str]) -> tuple[
     return real, known[key]
 
 
-def differences(recorded: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
+def differences(
+    recorded: Mapping[str, Any], now: Mapping[str, Any], where: str = "", *, form: str = _FORM
+) -> list[str]:
     """Return one line for each value of a recorded lock that is different now."""
     found: list[str] = []
     ignored = set() if where else _NOT_COMPARED
@@ -87,9 +90,9 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any], where: str 
         path = f"{where}.{key}".lstrip(".")
         before, after = recorded.get(key), now.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differences(before, after, path)
+            found += differences(before, after, path, form=form)
         elif before != after:
-            found.append(f"{path}: recorded {before!r}, now {after!r}")
+            found.append(form.format(path, before, after))
     return found
 
 

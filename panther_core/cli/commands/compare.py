@@ -1,0 +1,69 @@
+"""`panther compare`: what differs between two runs, and whether that means anything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from panther_core.cli.comparison import as_data, comparison_lines, conclusion
+from panther_core.cli.console import Console
+from panther_core.compare import Rules, compare
+from panther_hookspecs import Share
+
+_WORSE = 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what may follow the command."""
+    parser.add_argument("a", metavar="A", help="the run to compare with: its folder, its name, or last")
+    parser.add_argument("b", metavar="B", help="the run to judge")
+    parser.add_argument(
+        "--fail-on", choices=("regression",), help="end with 1 if anything got worse: a verdict, a finding or a metric"
+    )
+    parser.add_argument(
+        "--limit",
+        metavar="METRIC=SHARE",
+        type=_limit,
+        action="append",
+        default=[],
+        help="by how much the median of METRIC (a name or a pattern) may differ before that matters "
+        "(default: '*=5%%'); may be repeated, the last that fits counts",
+    )
+    parser.add_argument(
+        "--metric", metavar="GLOB", action="append", default=[], help="compare these metrics only; may be repeated"
+    )
+    parser.add_argument(
+        "--higher",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="metrics of which more is better, besides throughput and the like; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="print one object with all values and all that was tested")
+
+
+def _limit(text: str) -> tuple[str, float]:
+    pattern, sign, share = text.rpartition("=")
+    try:
+        limit = Share.parse(share)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+    if not sign or not pattern or limit < 0:
+        raise argparse.ArgumentTypeError(f"expected METRIC=SHARE, for example server.cpu_seconds=10%, got {text!r}")
+    return pattern, float(limit)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Compare two runs."""
+    a, b = console.open_run(args.a), console.open_run(args.b)
+    rules = Rules(metrics=tuple(args.metric), limits=tuple(args.limit), higher=tuple(args.higher))
+    found = compare(a, b, rules)
+    if args.json:
+        console.say(json.dumps(as_data(found, a.folder, b.folder), indent=1))
+    else:
+        for line in comparison_lines(found, a.folder, b.folder, console.style, limit=console.columns):
+            console.say(line)
+    if args.fail_on and any(found.regressions()):
+        console.complain(conclusion(found))
+        return _WORSE
+    return 0

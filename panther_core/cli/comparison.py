@@ -1,0 +1,256 @@
+"""A comparison of two runs, as lines for a person and as plain data for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_core.cli.style import Style
+from panther_core.cli.text import clean, columns, counted, number, plural, shown_path
+from panther_core.compare import Change, Comparison, FindingChange, Outcome, VerdictChange
+from panther_core.statistics import Interval, median_interval, percentile, repetitions_to_show_anything
+
+FORMAT = 1
+_MOST = 20
+_MOST_OPEN = 5
+_MOST_DIFFERENCES = 8
+_WHOLE_PERCENT = 10
+_NAMED = (Outcome.WORSE, Outcome.BETTER, Outcome.CHANGED, Outcome.SAME, Outcome.INCONCLUSIVE)
+_COLOURS = {Outcome.WORSE: "red", Outcome.BETTER: "green", Outcome.CHANGED: "cyan", Outcome.INCONCLUSIVE: "yellow"}
+
+
+def comparison_lines(found: Comparison, a: Path, b: Path, style: Style, *, limit: int = 0) -> list[str]:
+    """Return what differs, the most important first: machines, verdicts, findings, functions, other metrics."""
+    lines = [f"A  {clean(shown_path(a))}", f"B  {clean(shown_path(b))}", *_differences(found, style, limit)]
+    lines += [f"  {each}" for each in map(clean, found.notes)]
+    lines += _verdicts(found, b, style, limit)
+    lines += _findings(found, b, style, limit)
+    lines += _numbers(found, style, limit)
+    return [*lines, "", conclusion(found)]
+
+
+def conclusion(found: Comparison) -> str:
+    """Return in one line what got worse."""
+    worse = list(found.regressions())
+    kinds = [
+        (f"{name}", sum(isinstance(each, VerdictChange) and each.change == name for each in worse))
+        for name in ("new failure", "newly flaky")
+    ]
+    kinds += [
+        ("new finding", sum(isinstance(each, FindingChange) for each in worse)),
+        ("metric", sum(isinstance(each, Change) for each in worse)),
+    ]
+    if not worse:
+        still = len(found.of(Outcome.INCONCLUSIVE))
+        return "nothing got worse" + (
+            f", as far as can be said: {still} of the metrics are inconclusive" if still else ""
+        )
+    said = [plural(count, name) if name != "newly flaky" else f"{count} {name}" for name, count in kinds if count]
+    return f"B is worse than A: {', '.join(said)}"
+
+
+def _differences(found: Comparison, style: Style, limit: int) -> list[str]:
+    lines: list[str] = []
+    if found.machine:
+        lines.append(
+            style("! A and B ran on different machines; numbers may differ for that reason alone", "red", "bold")
+        )
+        lines += _capped(found.machine, limit)
+    if found.others:
+        lines += ["  also different:", *_capped(found.others, limit)]
+    return lines
+
+
+def _capped(texts: Sequence[str], limit: int) -> list[str]:
+    lines = columns(((each,) for each in texts[:_MOST_DIFFERENCES]), limit=limit, indent="    ")
+    more = len(texts) - _MOST_DIFFERENCES
+    return [*lines, f"    and {more} more: --json lists all"] if more > 0 else lines
+
+
+def _verdicts(found: Comparison, b: Path, style: Style, limit: int) -> list[str]:
+    alike = found.pairs - len(found.verdicts)
+    lines = ["", f"{style('verdicts', 'bold')}: {plural(found.pairs, 'case')} compared, {alike} unchanged"]
+    for each in found.verdicts[:_MOST]:
+        row = (each.change, f"{counted(each.a)} -> {counted(each.b)}", each.case)
+        lines += _marked([row], style, worse=each.worse, limit=limit)
+        if each.worse:
+            lines += columns([(each.why,), (shown_path(b / each.folder),)], limit=limit, indent="      ")
+    return lines + _more(len(found.verdicts))
+
+
+def _marked(rows: Sequence[Sequence[str]], style: Style, *, worse: bool, limit: int) -> list[str]:
+    mark = style("!", "red", "bold") if worse else " "
+    return [f"{mark} {line}" for line in columns(rows, limit=max(limit - 2, 0))]
+
+
+def _more(count: int, most: int = _MOST) -> list[str]:
+    return [f"  and {count - most} more: --json lists all"] if count > most else []
+
+
+def _findings(found: Comparison, b: Path, style: Style, limit: int) -> list[str]:
+    if not found.findings:
+        return []
+    lines = ["", f"{style('findings', 'bold')}: {plural(len(found.findings), 'difference')}"]
+    for each in found.findings[:_MOST]:
+        where = each.cases[0] if len(each.cases) == 1 else plural(len(each.cases), "case")
+        what = " ".join(filter(None, (each.source, each.service and f"of {each.service}")))
+        row = (each.change, _times(each), f"{what}: {each.message}", where)
+        lines += _marked([row], style, worse=each.worse, limit=limit)
+        if each.change == "new" and each.path:
+            lines.append(f"      {clean(shown_path(b / each.path))}")
+    return lines + _more(len(found.findings))
+
+
+def _times(change: FindingChange) -> str:
+    """Return in how many repetitions, or where that is the same how often in all."""
+    (k_a, n_a, c_a), (k_b, n_b, c_b) = change.a, change.b
+    if change.change in ("new", "gone"):
+        k, n = (k_b, n_b) if change.change == "new" else (k_a, n_a)
+        return f"in {k} of {n}"
+    return f"{c_a} -> {c_b}"
+
+
+def _numbers(found: Comparison, style: Style, limit: int) -> list[str]:
+    if not found.changes:
+        return []
+    counts = counted((each.value, len(found.of(each))) for each in _NAMED)
+    lines = ["", f"{style('metrics', 'bold')}: {len(found.changes)} compared: {counts}"]
+    different = [each for each in found.changes if each.outcome in (Outcome.WORSE, Outcome.BETTER, Outcome.CHANGED)]
+    different.sort(key=lambda each: _NAMED.index(each.outcome))
+    one_case = len({each.case for each in found.changes}) == 1
+    for title, rows in (
+        ("functions and system calls", [each for each in different if each.metric.symbol]),
+        (
+            "other metrics" if any(each.metric.symbol for each in different) else "",
+            [each for each in different if not each.metric.symbol],
+        ),
+    ):
+        if rows and title:
+            lines.append(f"  {title}")
+        lines += _rows(rows[:_MOST], style, limit, one_case=one_case) + _more(len(rows))
+    return lines + _undecided(found, style, limit, one_case=one_case)
+
+
+def _rows(changes: Sequence[Change], style: Style, limit: int, *, one_case: bool) -> list[str]:
+    rows = [(each.outcome.value, *_told(each), *(() if one_case else (each.case,))) for each in changes]
+    lines = columns(rows, limit=max(limit - 2, 0))
+    return [
+        f"{style('!', 'red', 'bold') if each.outcome is Outcome.WORSE else ' '} "
+        + line.replace(each.outcome.value, style(each.outcome.value, _COLOURS[each.outcome]), 1)
+        for each, line in zip(changes, lines, strict=True)
+    ]
+
+
+def _told(change: Change) -> tuple[str, ...]:
+    before, after = change.medians
+    sure = change.outcome is not Outcome.INCONCLUSIVE
+    return (
+        str(change.metric),
+        f"{number(before)} -> {number(after)} {change.metric.unit}".rstrip(),
+        _percent(change.relative) + (_relative_interval(change) if sure else ""),
+        f"p {change.corrected:.2g}",
+        f"n {len(change.a)}" if len(change.a) == len(change.b) else f"n {len(change.a)}, {len(change.b)}",
+        *(() if change.needed is None else (f"needs {change.needed}",)),
+    )
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return "from 0"
+    percent = share * 100
+    return f"{percent:+.0f} %" if abs(percent) >= _WHOLE_PERCENT else f"{percent:+.1f} %"
+
+
+def _relative_interval(change: Change) -> str:
+    before = abs(change.medians[0])
+    if change.interval is None or not before:
+        return ""
+    return f" ({_percent(change.interval.low / before)} to {_percent(change.interval.high / before)})"
+
+
+def _undecided(found: Comparison, style: Style, limit: int, *, one_case: bool) -> list[str]:
+    """Return what large differences are not certain, and what it would take to be."""
+    undecided = found.of(Outcome.INCONCLUSIVE)
+    if not undecided:
+        return []
+    needed = [each.needed for each in undecided if each.needed]
+    a, b = found.repetitions
+    said = f"{plural(len(undecided), 'metric')} cannot be decided with {a} and {b} repetitions"
+    lines = [f"  {said}" + (f"; at least {min(needed)} of each are needed (repeat: {min(needed)})" if needed else "")]
+    if min(a, b) < repetitions_to_show_anything():
+        return lines
+    large = sorted((each for each in undecided if _large(each)), key=lambda each: each.p)
+    lines += _rows(large[:_MOST_OPEN], style, limit, one_case=one_case)
+    return lines + _more(len(large), _MOST_OPEN)
+
+
+def _large(change: Change) -> bool:
+    relative = change.relative
+    return relative is None or abs(relative) > change.limit
+
+
+def as_data(found: Comparison, a: Path, b: Path) -> dict[str, Any]:
+    """Return the comparison as plain data, nothing left out."""
+    return {
+        "format": "panther-compare",
+        "v": FORMAT,
+        "a": str(a),
+        "b": str(b),
+        "worse": sum(1 for _ in found.regressions()),
+        "conclusion": conclusion(found),
+        "machine": list(found.machine),
+        "others": list(found.others),
+        "notes": list(found.notes),
+        "pairs": found.pairs,
+        "verdicts": [
+            {**attrs.asdict(each), "a": dict(each.a), "b": dict(each.b), "worse": each.worse} for each in found.verdicts
+        ],
+        "findings": [_finding(each) for each in found.findings],
+        "tested": found.tested,
+        "metrics": [_metric(each) for each in found.changes],
+    }
+
+
+def _finding(change: FindingChange) -> dict[str, Any]:
+    names = ("with", "repetitions", "count")
+    sides = {"a": dict(zip(names, change.a, strict=True)), "b": dict(zip(names, change.b, strict=True))}
+    return {**attrs.asdict(change), "cases": list(change.cases), **sides, "worse": change.worse}
+
+
+def _metric(change: Change) -> dict[str, Any]:
+    return {
+        "case": change.case,
+        "metric": str(change.metric),
+        "name": change.metric.name,
+        "service": change.metric.service,
+        "labels": dict(change.metric.labels),
+        "unit": change.metric.unit,
+        "symbol": change.metric.symbol,
+        "outcome": change.outcome.value,
+        "better": change.direction,
+        "limit": change.limit,
+        "change": change.relative,
+        "shift": _interval(change.interval),
+        "delta": change.delta,
+        "p": change.p,
+        "p_corrected": change.corrected,
+        "needed": change.needed,
+        "a": _sample(change.a),
+        "b": _sample(change.b),
+    }
+
+
+def _sample(values: Sequence[float]) -> dict[str, Any]:
+    return {
+        "values": list(values),
+        "median": percentile(values, 0.5),
+        "p95": percentile(values, 0.95),
+        "median_interval": _interval(median_interval(values)),
+    }
+
+
+def _interval(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]

@@ -1,0 +1,147 @@
+"""What the instruments of a run saw and what they cost, in a few lines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_core.cli.style import Style
+from panther_core.cli.text import clean, columns, number, shown_path
+from panther_core.folded import Profile, profiles_of
+from panther_core.statistics import median
+
+_MOST_FILES = 50
+_MOST_LINES = 12
+_MOST_FUNCTIONS = 4
+_MOST_NUMBERS = 5
+_WORTH_NAMING = 0.005
+_AXIS = "execution_environments"
+
+Record = Mapping[str, Any]
+_WithAndWithout = tuple[Sequence[Record], Sequence[Record]]
+
+
+@attrs.define
+class _Hot:
+    """The profiles of one instrument on one service, added up."""
+
+    weights: defaultdict[str, float] = attrs.field(factory=lambda: defaultdict(float))
+    unit: str = ""
+    heaviest: tuple[float, Path | None] = (0.0, None)
+
+    def add(self, profile: Profile) -> None:
+        """Add one file."""
+        weights = profile.self_weights()
+        for function, weight in weights.items():
+            self.weights[function] += weight
+        self.unit = profile.unit
+        self.heaviest = max(self.heaviest, (sum(weights.values()), profile.path), key=lambda each: each[0])
+
+    def told(self) -> str:
+        """Return the functions that weigh most, with their share."""
+        total = sum(self.weights.values())
+        ranked = sorted(self.weights.items(), key=lambda each: -each[1])[:_MOST_FUNCTIONS]
+        ranked = [each for each in ranked if each[1] >= _WORTH_NAMING * total] or ranked[:1]
+        shares = ", ".join(f"{function} {weight / total:.0%}" for function, weight in ranked)
+        return f"{shares} of {number(total)} {self.unit}".rstrip()
+
+
+def watched_lines(cases: Sequence[Record], run: Path, style: Style, *, limit: int = 0, indent: str = "  ") -> list[str]:
+    """Return the hottest functions and calls by instrument and service, each with its file, and some numbers."""
+    watched = [each for each in cases if each.get("instruments")]
+    if not watched:
+        return []
+    hot = _hot(watched, run)
+    rows = [
+        (service, f"{instrument} {part}".rstrip(), each.told()) for (service, instrument, part), each in hot.items()
+    ]
+    lines: list[str] = []
+    for line, each in list(zip(columns(rows, limit=limit, indent=indent), hot.values(), strict=True))[:_MOST_LINES]:
+        lines += [line, f"{indent}    {clean(shown_path(each.heaviest[1] or run))}"]
+    lines += _numbers(watched, {(service, instrument) for service, instrument, _ in hot}, limit, indent)
+    return [*([f"{indent[2:]}{style('instruments', 'bold')}"] if lines else []), *lines]
+
+
+def _hot(cases: Iterable[Record], run: Path) -> dict[tuple[str, str, str], _Hot]:
+    """Return the profiles of the newest repetitions by service and instrument; a person needs no more of them."""
+    found: dict[tuple[str, str, str], _Hot] = {}
+    read = 0
+    for case in _newest(cases):
+        for profile in profiles_of(case, run):
+            if read < _MOST_FILES:
+                read += 1
+                key = (profile.service, profile.instrument, profile.part)
+                found.setdefault(key, _Hot()).add(profile)
+    return {key: each for key, each in sorted(found.items()) if each.weights}
+
+
+def _newest(cases: Iterable[Record]) -> Iterator[Record]:
+    last: dict[str, Record] = {}
+    for each in cases:
+        last[f"{each['name']} {sorted((each.get('cell') or {}).items())}"] = each
+    yield from last.values()
+
+
+def _numbers(cases: Sequence[Record], profiled: set[tuple[str, str]], limit: int, indent: str) -> list[str]:
+    """Return the first numbers of the instruments that left no profile: medians over all cases."""
+    values: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for case in cases:
+        names = set(case.get("instruments") or ())
+        for each in case.get("measurements") or ():
+            instrument, _, rest = str(each["name"]).partition(".")
+            key = (str(each.get("service") or ""), instrument)
+            if instrument in names and "." not in rest and key not in profiled:
+                values.setdefault(key, {}).setdefault(rest, []).append(float(each["value"]))
+    rows = [
+        (
+            service,
+            instrument,
+            ", ".join(f"{name} {number(median(many))}" for name, many in list(numbers.items())[:_MOST_NUMBERS]),
+        )
+        for (service, instrument), numbers in sorted(values.items())
+    ]
+    return columns(rows[:_MOST_LINES], limit=limit, indent=indent)
+
+
+def overhead_lines(cases: Iterable[Record], *, limit: int = 0) -> list[str]:
+    """Return how much slower each set of instruments made the cases that also ran without any."""
+    groups: dict[str, dict[str, list[Record]]] = {}
+    for each in cases:
+        if each.get("final", True) and each["verdict"] == "pass":
+            cell = sorted((axis, value) for axis, value in (each.get("cell") or {}).items() if axis != _AXIS)
+            watched = " + ".join(each.get("instruments") or ())
+            groups.setdefault(f"{each['name']} {cell}", {}).setdefault(watched, []).append(each)
+    pairs: dict[str, list[_WithAndWithout]] = {}
+    for group in groups.values():
+        plain = group.pop("", [])
+        for watched, records in group.items():
+            if plain:
+                pairs.setdefault(watched, []).append((records, plain))
+    return columns((_overhead(watched, each) for watched, each in sorted(pairs.items())), limit=limit, indent="  ")
+
+
+def _overhead(watched: str, pairs: Sequence[_WithAndWithout]) -> tuple[str, str, str]:
+    told = []
+    for name, value in (("seconds", _seconds), ("cpu_seconds", _cpu)):
+        ratios = [
+            median([value(each) for each in records]) / base
+            for records, plain in pairs
+            if (base := median([value(each) for each in plain])) > 0
+        ]
+        if ratios:
+            told.append(f"{name} x{median(ratios):.2f}")
+    repetitions = (sum(len(each) for each, _ in pairs), sum(len(each) for _, each in pairs))
+    return watched, ", ".join(told), f"medians of {repetitions[0]} with, {repetitions[1]} without"
+
+
+def _seconds(record: Record) -> float:
+    return float(record.get("seconds") or 0.0)
+
+
+def _cpu(record: Record) -> float:
+    """Return the processor time of all services."""
+    return sum(float(each["value"]) for each in record.get("measurements") or () if str(each["name"]) == "cpu_seconds")
