@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,10 +15,11 @@ import attrs
 
 from panther_env_netns.layout import Layout, layout_of
 from panther_env_netns.options import NetnsOptions
-from panther_env_netns.plan import plan_of
+from panther_env_netns.preparation import Preparation, prepare
 from panther_env_netns.privilege import has_privileges, why_refused
 from panther_env_netns.topology import graph_of, problems_of
 from panther_hookspecs import (
+    Artifact,
     Endpoint,
     EnvironmentUnavailableError,
     Layer,
@@ -46,6 +48,7 @@ class NetnsEnvironment(LocalNetworkEnvironment):
     options: Any = attrs.field(factory=NetnsOptions)
     _layout: Layout | None = attrs.field(default=None, init=False)
     _keeper: Process | None = attrs.field(default=None, init=False)
+    _made: Preparation | None = attrs.field(default=None, init=False)
     _namespaces: dict[str, tuple[int, int]] = attrs.field(factory=dict, init=False)
     """Descriptor of the keeper and inode of every namespace."""
 
@@ -68,23 +71,40 @@ class NetnsEnvironment(LocalNetworkEnvironment):
             self.note("debug", f"{spec.name} is at {first.ip} {dict(spec.ports)}")
         return endpoints
 
-    def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:  # noqa: ARG002
+    def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:
         """Start the keeper and wait until it has made everything."""
         if self._layout is None:
             raise TestExecutionError(f"{self.get_name()}: addresses have to be planned before the network is set up")
-        folder = self.context.folder
-        hosts, plan = folder / "hosts", folder / "plan.json"
-        hosts.write_text(_LOCAL_NAMES + "".join(_names(self._layout, ipv6=_has_ipv6())), encoding="utf-8")
-        visible = str(hosts) if Path("/etc/hosts").exists() else ""
-        made = plan_of(self._layout, ipv6=_has_ipv6(), hosts=visible)
-        plan.write_text(json.dumps(attrs.asdict(made), indent=1), encoding="utf-8")
+        asked = config if isinstance(config, NetworkPlan) else NetworkPlan(**config)
+        folder, ipv6 = self.context.folder, _has_ipv6()
+        hosts, written = folder / "hosts", folder / "plan.json"
+        hosts.write_text(_LOCAL_NAMES + "".join(_names(self._layout, ipv6=ipv6)), encoding="utf-8")
+        made = self._made = prepare(
+            self._layout,
+            asked,
+            self.options,
+            folder=folder,
+            seed=self.context.seed,
+            ipv6=ipv6,
+            hosts=str(hosts) if Path("/etc/hosts").exists() else "",
+            has_netem=self._has_netem,
+        )
+        written.write_text(json.dumps(attrs.asdict(made.plan), indent=1), encoding="utf-8")
         own = folder / "keeper"
         own.mkdir(exist_ok=True)
-        argv = [*self._unsharing(), "--", sys.executable, "-I", "-S", str(_KEEPER), str(plan)]
+        argv = [*self._unsharing(), "--", sys.executable, "-I", "-S", str(_KEEPER), str(written)]
         command = ServiceCommand(program=ShellCommand(argv[0], argv[1:]))
         self._keeper = self.context.launcher.start(command, name=f"{self.get_name()}-keeper", folder=own)
         told: Mapping[str, tuple[int, int]] = json.loads(self._first_line(own))
         self._namespaces = {name: (fd, inode) for name, (fd, inode) in told.items()}
+        if made.flows:
+            self.note("info", made.told())
+
+    def _has_netem(self) -> bool:
+        """Try whether the kernel can impair links, in a namespace that vanishes at once."""
+        trial = ("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
+        argv = (*self._unsharing(), "--", *trial)
+        return self.command_processor.execute(ShellCommand(argv[0], argv[1:], timeout=10), name="netem").exit_code == 0
 
     def _unsharing(self) -> tuple[str, ...]:
         if has_privileges():
@@ -112,23 +132,38 @@ class NetnsEnvironment(LocalNetworkEnvironment):
 
     def place(self, command: ServiceCommand, launch: ServiceLaunch) -> ServiceCommand:
         """Return the command as it enters the namespaces of its service."""
-        keeper, program = self._keeper, command.program
-        if keeper is None or launch.name not in self._namespaces:
-            raise TestExecutionError(f"service {launch.name} has no namespace: the network was not set up for it")
+        program = command.program
         folder = program.working_dir or str(launch.folder)
         _refuse_missing(launch.name, program, folder)
-        user = () if has_privileges() else (f"--user=/proc/{keeper.pid}/ns/user", "--preserve-credentials")
-        argv = (
-            "nsenter",
-            *user,
-            f"--mount=/proc/{keeper.pid}/ns/mnt",
-            f"--net=/proc/{keeper.pid}/fd/{self._namespaces[launch.name][0]}",
-            "--",
-            "env",
-            "--chdir",
-            folder,
-        )
+        argv = (*self._entering(launch.name), "env", "--chdir", folder)
         return command.wrapped(Layer(role=LayerRole.NETWORK, by=self.get_name(), argv=argv))
+
+    def _entering(self, node: str) -> tuple[str, ...]:
+        """Return the words before a command that has to run in the namespaces of ``node``."""
+        keeper = self._keeper
+        if keeper is None or node not in self._namespaces:
+            raise TestExecutionError(f"{node} has no namespace: the network was not set up for it")
+        place = f"/proc/{keeper.pid}"
+        user = () if has_privileges() else (f"--user={place}/ns/user", "--preserve-credentials")
+        return ("nsenter", *user, f"--mount={place}/ns/mnt", f"--net={place}/fd/{self._namespaces[node][0]}", "--")
+
+    def collect(self) -> Iterable[Artifact]:
+        """End what records and impairs, so that it writes what it has seen, and yield that."""
+        if self._keeper is None or self._made is None:
+            return
+        read = {(node, args): self._tc(node, args) for node, args in self._made.questions()}
+        status = self._keeper.exit or self._keeper.stop(signal=signal.SIGTERM, grace=_END_PATIENCE)
+        if status.code != 0:
+            said = (self.context.folder / "keeper" / "stderr").read_text(errors="replace").strip().splitlines()
+            raise TestExecutionError(
+                f"{self.get_name()}: the network did not last to the end of the case: {status}"
+                + "".join(f"\n  {line}" for line in said[-3:])
+            )
+        yield from self._made.artifacts(read)
+
+    def _tc(self, node: str, args: tuple[str, ...]) -> str:
+        argv = (*self._entering(node), "tc", *args)
+        return self.command_processor.execute(ShellCommand(argv[0], argv[1:], timeout=10), name="tc").stdout
 
     def teardown_environment(self) -> None:
         """End what still runs; the namespaces go with it."""

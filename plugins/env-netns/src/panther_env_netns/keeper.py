@@ -26,6 +26,9 @@ from typing import Any, Never
 
 CLONE_NEWNET = 0x40000000
 MS_BIND = 4096
+SIOCETHTOOL = 0x8946
+ETHTOOL_FEATURES = (0x17, 0x1F, 0x24, 0x2C)
+"""Checksums of what is sent, segmentation by the device, segmentation by the kernel, joining of what is received."""
 PATIENCE = 5.0
 _EVENTS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM)
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -60,15 +63,15 @@ class Keeper:
         check(_LIBC.unshare(CLONE_NEWNET), f"cannot make a network namespace for {node}")
         self.namespaces[node] = os.open("/proc/self/ns/net", os.O_RDONLY)
 
-    def configure(self, node: str, lines: list[str]) -> int:
-        """Start ``ip`` with these lines in the namespace of ``node``; return its process id."""
+    def configure(self, tool: str, node: str, lines: list[str]) -> int:
+        """Start ``ip`` or ``tc`` with these lines in the namespace of ``node``; return its process id."""
         text = "".join(f"{self.resolved(line)}\n" for line in lines)
         self.enter(node)
         source = os.memfd_create(f"lines of {node or 'the fabric'}")
         os.write(source, text.encode())
         os.lseek(source, 0, os.SEEK_SET)
         try:
-            return self.spawn(["ip", "-batch", "-"], stdin=source)
+            return self.spawn([tool, "-batch", "-"], stdin=source)
         finally:
             os.close(source)
 
@@ -125,11 +128,24 @@ class Keeper:
             code = max(code, ended)
 
 
-def wait_for(pids: dict[int, str]) -> None:
-    """Wait until all of these have ended; end if one of them was refused something, which it has told."""
-    for pid, node in pids.items():
+def configure_all(keeper: Keeper, tool: str, lines: dict[str, list[str]]) -> None:
+    """Set up nodes all at once; end if one of them was refused something, which the tool has told."""
+    for node, pid in {node: keeper.configure(tool, node, own) for node, own in lines.items()}.items():
         if os.waitpid(pid, 0)[1]:
-            fail(f"ip could not set up {node or 'the fabric'}")
+            fail(f"{tool} could not set up {node or 'the fabric'}")
+
+
+def make_bare(interface: str) -> None:
+    """Switch off what would join packets, split them late or leave their checksums open."""
+    import fcntl  # noqa: PLC0415 - few cases need these
+    import socket  # noqa: PLC0415
+    import struct  # noqa: PLC0415
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        for feature in ETHTOOL_FEATURES:
+            value = ctypes.create_string_buffer(struct.pack("=II", feature, 0))
+            request = struct.pack("16sP", interface.encode(), ctypes.addressof(value))
+            fcntl.ioctl(handle, SIOCETHTOOL, request)
 
 
 def set_up(plan: dict[str, Any]) -> Keeper:
@@ -142,8 +158,13 @@ def set_up(plan: dict[str, Any]) -> Keeper:
     for node in plan["nodes"]:
         keeper.make(node)
         write(plan["settings"].get(node, {}))
-    wait_for({keeper.configure("", plan["lines"][""]): ""})
-    wait_for({keeper.configure(node, plan["lines"][node]): node for node in plan["nodes"]})
+    configure_all(keeper, "ip", {"": plan["lines"].pop("")})
+    configure_all(keeper, "ip", plan["lines"])
+    for node, interfaces in plan["bare"].items():
+        keeper.enter(node)
+        for interface in interfaces:
+            make_bare(interface)
+    configure_all(keeper, "tc", plan["shaping"])
     signals = [keeper.help_with(each["name"], each["node"], each["argv"]) for each in plan["helpers"]]
     for helper, signalled in zip(plan["helpers"], signals, strict=True):
         if not os.read(signalled, 1):

@@ -34,6 +34,11 @@ class Interface:
         return str(ipaddress.ip_address(_IPV6 + (self.segment << 64) + self.number))
 
     @property
+    def port(self) -> str:
+        """The name of the other end, where that is in the fabric."""
+        return f"s{self.segment}p{self.number}"
+
+    @property
     def mac(self) -> str:
         """The hardware address, which tells segment and number too."""
         return f"02:00:00:{self.segment:02x}:{self.number >> 8:02x}:{self.number & 255:02x}"
@@ -69,6 +74,7 @@ class Node:
 class Layout:
     """All namespaces, and which interfaces share a segment."""
 
+    services: tuple[str, ...]
     nodes: Mapping[str, Node]
     segments: tuple[tuple[Interface, ...], ...]
 
@@ -92,7 +98,7 @@ def layout_of(graph: Graph) -> Layout:
         name: Node(name=name, interfaces=tuple(own), routes=tuple(routing.of(name)), forwards=name in passing)
         for name, own in interfaces.items()
     }
-    return Layout(nodes=nodes, segments=placed)
+    return Layout(services=graph.services, nodes=nodes, segments=placed)
 
 
 def _segments(graph: Graph) -> list[list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from panther_env_netns.topology import Topology, topology_of
-from panther_hookspecs import NetworkEnvironmentOptions, option
+from panther_hookspecs import Bytes, NetworkEnvironmentOptions, option
 
 
 @attrs.frozen(kw_only=True)
@@ -23,4 +23,14 @@ class NetnsOptions(NetworkEnvironmentOptions):
     )
     map_to_root: bool = option(
         False, help="Without privileges only: services look like root inside and may use raw sockets and tc."
+    )
+    link_mechanism: str = option(
+        "auto",
+        help="What impairs links. auto: the kernel where it can, else a relay. kernel: nothing but the kernel. "
+        "relay: always the relay, whose every decision follows from the seed.",
+        validator=attrs.validators.in_(("auto", "kernel", "relay")),
+    )
+    capture_limit: Bytes = option(Bytes(256 << 20), help="Size at which the recording of an interface stops growing.")
+    capture_length: int = option(
+        65535, help="Bytes of each packet that are recorded.", validator=attrs.validators.in_(range(64, 65536))
     )

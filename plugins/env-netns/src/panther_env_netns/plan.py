@@ -38,14 +38,18 @@ class Plan:
     """Arguments of ``ip`` by node, the fabric's under an empty name; ``@node`` stands for a node's namespace."""
     settings: Mapping[str, Mapping[str, str]]
     """Kernel settings, by node and by their path below /proc/sys."""
+    bare: Mapping[str, Sequence[str]] = attrs.field(factory=dict)
+    """Interfaces that get no help from the kernel, by node: they send the packets that a network would carry."""
+    shaping: Mapping[str, Sequence[str]] = attrs.field(factory=dict)
+    """Arguments of ``tc`` by node."""
     helpers: tuple[Helper, ...] = ()
     hosts: str = ""
     """The file that everybody sees as /etc/hosts."""
 
 
-def plan_of(layout: Layout, *, ipv6: bool, hosts: str) -> Plan:
-    """Return what makes ``layout`` real."""
-    lines: dict[str, Sequence[str]] = {"": tuple(_fabric(layout))}
+def plan_of(layout: Layout, *, ipv6: bool, hosts: str = "", relayed: frozenset[int] = frozenset()) -> Plan:
+    """Return what makes ``layout`` real; on the segments ``relayed`` a relay passes packets on, not the kernel."""
+    lines: dict[str, Sequence[str]] = {"": tuple(_fabric(layout, relayed))}
     lines |= {name: tuple(_node(node, ipv6=ipv6)) for name, node in layout.nodes.items()}
     settings = {"": _FABRIC} | {
         name: _NODE | (_FORWARDING if node.forwards else {}) for name, node in layout.nodes.items()
@@ -53,18 +57,18 @@ def plan_of(layout: Layout, *, ipv6: bool, hosts: str) -> Plan:
     return Plan(nodes=tuple(layout.nodes), lines=lines, settings=settings, hosts=hosts)
 
 
-def _fabric(layout: Layout) -> Iterator[str]:
-    """Yield what joins the nodes: a cable between two, a bridge for more."""
-    ports = 0
+def _fabric(layout: Layout, relayed: frozenset[int]) -> Iterator[str]:
+    """Yield what joins the nodes: a cable between two, a bridge for more, loose ends for a relay."""
     for number, members in enumerate(layout.segments):
-        if len(members) == 2:  # noqa: PLR2004 - a cable has two ends
+        if len(members) == 2 and number not in relayed:  # noqa: PLR2004 - a cable has two ends
             one, other = members
             yield f"link add {_end(one)} type veth peer {_end(other)}"
             continue
-        yield f"link add br{number} up type bridge mcast_snooping 0"
+        if number not in relayed:
+            yield f"link add br{number} up type bridge mcast_snooping 0"
+        joined = "" if number in relayed else f"master br{number} "
         for member in members:
-            yield f"link add p{ports} up master br{number} type veth peer {_end(member)}"
-            ports += 1
+            yield f"link add {member.port} up {joined}type veth peer {_end(member)}"
 
 
 def _end(interface: Interface) -> str:
