@@ -1,0 +1,1 @@
+"""The execution environments of valgrind: memcheck, helgrind, drd, callgrind, massif and dhat."""

@@ -1,0 +1,210 @@
+"""What the execution environments of all valgrind's tools have in common: wrapping, files, and their problems."""
+
+from __future__ import annotations
+
+import abc
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_hookspecs import (
+    Artifact,
+    ExecutionEnvironmentInterface,
+    InstrumentTarget,
+    Layer,
+    LayerRole,
+    MonitoringData,
+    Problem,
+    Process,
+    ServiceCommand,
+)
+from panther_profiler_valgrind import preflight
+from panther_profiler_valgrind.command import prefix, report_pattern
+from panther_profiler_valgrind.options import ValgrindOptions
+from panther_profiler_valgrind.processes import age_of, runs_under
+
+_LEVELS = ("debug", "info", "warning", "error")
+_SETTLED = 1.0
+"""Seconds after which a process is no copy any more that is just about to become another program."""
+
+_KINDS = {"txt": "text", "json": "json", "folded": "folded", "supp": "suppressions", "baseline": "baseline"}
+"""Kind of an artifact by how the name of its file ends."""
+
+
+@attrs.define(slots=False)
+class ValgrindEnvironment(ExecutionEnvironmentInterface):
+    """One tool of valgrind on one service of one attempt."""
+
+    options: Any = attrs.field(factory=ValgrindOptions)
+    _process: Process | None = attrs.field(default=None, init=False)
+    _runtime: str = attrs.field(default="native", init=False)
+    _living: frozenset[int] = attrs.field(default=frozenset(), init=False)
+    """Processes that ran under valgrind when the service was about to be stopped."""
+    _left: bool = attrs.field(default=False, init=False)
+    """Whether the service's process was another program by then, outside of valgrind."""
+
+    def check(self, target: InstrumentTarget) -> Iterable[Problem]:
+        """Yield what makes the tool impossible or useless on this service."""
+        self._runtime = target.runtime
+        if preflight.program_traits(target).stripped:
+            self._note(
+                "warning", f"{target.command.program.command} is stripped: {self.tool} shows addresses, no names"
+            )
+        return preflight.problems(target, self.options, self.context)
+
+    def wrap(self, command: ServiceCommand) -> ServiceCommand:
+        """Return the command under valgrind, which keeps the process id of the program."""
+        argv = prefix(self.options, self._runtime, self._folder())
+        return command.wrapped(Layer(role=LayerRole.INSTRUMENT, by=self.tool, argv=argv))
+
+    def start_monitoring(self, target_process: Process) -> None:
+        """Remember the process: valgrind runs in it from the start."""
+        self._process = target_process
+
+    def stop_monitoring(self) -> None:
+        """Look which processes run under valgrind, since each of them owes a result."""
+        if self._process is None or self._process.exit is not None:
+            return
+        main = self._process.pid
+        self._left = not runs_under(main, self.tool) and age_of(main) > _SETTLED
+        self._living = frozenset(
+            pid for pid in self._process.pids() if pid != main and runs_under(pid, self.tool) and age_of(pid) > _SETTLED
+        )
+
+    def get_monitoring_data(self) -> MonitoringData:
+        """Read what valgrind wrote and say what it means."""
+        files = self._files()
+        main = self._process.pid if self._process else 0
+        if not files or (main and main not in files and not self.options.target_process):
+            return MonitoringData(problems=(self._nothing_written(),))
+        return self._read(files, main)
+
+    @abc.abstractmethod
+    def _read(self, files: Mapping[int, Path], main: int) -> MonitoringData:
+        """Return what the files say; ``main`` is the service's own process."""
+
+    @property
+    def tool(self) -> str:
+        """The name of valgrind's tool."""
+        return str(self.options.TOOL)
+
+    @property
+    def service(self) -> str:
+        """The name of the service."""
+        return self._process.name if self._process else self.context.folder.parent.name
+
+    def _attempt(self) -> Path:
+        return self.context.folder.parents[2]
+
+    def _folder(self) -> Path:
+        """Return the folder for the results, made if needed."""
+        given = self.options.output_directory
+        folder = self._attempt() / given / self.context.folder.parent.name if given else self.context.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder.absolute()
+
+    def _relative(self, path: Path) -> str:
+        """Return a path as findings and messages tell it: relative to the attempt's folder."""
+        return path.relative_to(self._attempt().absolute()).as_posix()
+
+    def _artifact(self, path: Path, kind: str, title: str) -> Artifact:
+        own = path.is_relative_to(self.context.folder.absolute())
+        place = path.relative_to(self.context.folder.absolute()).as_posix() if own else str(path)
+        return Artifact(path=place, kind=kind, service=self.service, title=title)
+
+    def _derived(self, ending: str, text: str, title: str) -> Iterator[Artifact]:
+        """Write what was made from the tool's own files, and yield it; nothing is made of nothing."""
+        path = self._folder() / f"{self.tool}.{ending}"
+        if text:
+            path.write_text(text, encoding="utf-8")
+            yield self._artifact(path, _KINDS[ending], f"{title} of {self.service}")
+
+    def _files(self) -> dict[int, Path]:
+        """Return the results by process; what callgrind and dhat write can be read by others too."""
+        before, _, after = report_pattern(self.options).partition("%p")
+        name = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+        found: dict[int, Path] = {}
+        for path in sorted(self._folder().iterdir()):
+            match = name.fullmatch(path.name)
+            if match and path.stat().st_size:
+                path.chmod(0o644)
+                found[int(match[1])] = path
+        return found
+
+    def _chosen(self, programs: Mapping[int, str]) -> frozenset[int]:
+        """Return the processes to tell about: all, or those of the program that the user has named."""
+        wanted = self.options.target_process
+        return frozenset(pid for pid, program in programs.items() if not wanted or Path(program).name == wanted)
+
+    def _not_chosen(self, programs: Mapping[int, str]) -> Problem:
+        seen = ", ".join(sorted({Path(each).name for each in programs.values() if each})) or "none"
+        return Problem(
+            what=f"the service never started {self.options.target_process!r}",
+            where="target_process",
+            why=f"the programs that it started: {seen}",
+        )
+
+    def _cut_off(self, pids: Iterable[int], main: int) -> Iterator[Problem]:
+        """Yield a problem for each process whose result lacks its end, unless that is only to be expected.
+
+        A copy that becomes another program leaves half a result behind, which is none of its own.
+        """
+        loose = []
+        for pid in pids:
+            where = self._relative(self._folder() / report_pattern(self.options).replace("%p", str(pid)))
+            if pid == main:
+                yield self._main_cut_off(where)
+            elif pid in self._living or self.options.follows:
+                yield Problem(
+                    what=f"the result of process {pid} is not complete",
+                    where=where,
+                    why="it was killed, perhaps because it did not end when the service did",
+                    fix="a longer stop_grace, or a service that ends its children",
+                )
+            else:
+                loose.append(pid)
+        if loose:
+            self._note(
+                "info",
+                f"{len(loose)} forked processes of {self.service} became another program or were killed: "
+                f"{self.tool} knows only how they began; trace_children: true follows them",
+            )
+
+    def _main_cut_off(self, where: str) -> Problem:
+        status = self._process.exit if self._process else None
+        if self._left or (status is not None and status.signal is None):
+            return Problem(
+                what=f"the service became another program, which {self.tool} did not follow",
+                where=where,
+                why="it replaced itself (exec) without valgrind",
+                fix="trace_children: true, or the path of the program itself",
+            )
+        return Problem(
+            what=f"the result of {self.tool} is not complete",
+            where=where,
+            why=f"the service was killed before valgrind could finish: {status}",
+            fix="a longer stop_grace; valgrind needs a moment to look for leaks",
+        )
+
+    def _nothing_written(self) -> Problem:
+        errors = self._attempt() / "services" / self.context.folder.parent.name / "stderr"
+        said = preflight.complaint(errors.read_text(encoding="utf-8", errors="replace")) if errors.is_file() else ""
+        status = self._process.exit if self._process else None
+        return Problem(
+            what=f"{self.tool} has written nothing",
+            where=self._relative(self._folder()),
+            why=said or f"its file is missing or empty; the service ended with {status}",
+            fix="" if said else "a longer stop_grace, if the service was killed",
+        )
+
+    def _note(self, level: str, text: str) -> None:
+        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
+            self.context.note(text)
+
+
+def folded_text(folded: Mapping[str, int]) -> str:
+    """Return folded stacks as text, one a line with its amount."""
+    return "".join(f"{stack} {amount}\n" for stack, amount in sorted(folded.items()) if stack and amount)
