@@ -44,20 +44,24 @@ class Interface:
         return f"02:00:00:{self.segment:02x}:{self.number >> 8:02x}:{self.number & 255:02x}"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Route:
-    """How to reach another segment; ``segment`` -1 is the rest of the world."""
+    """A way to a part of the network, as it is written for IPv4 and for IPv6, and the next hop."""
 
-    segment: int
+    target: tuple[str, str]
     via: Interface
 
     @property
     def lines(self) -> tuple[str, str]:
         """The route for IPv4 and for IPv6 as ``ip`` takes it."""
-        if self.segment < 0:
-            return f"route add default via {self.via.ip}", f"route add ::/0 via {self.via.ip6}"
-        ipv6 = ipaddress.ip_address(_IPV6 + (self.segment << 64))
-        return (f"route add 10.{self.segment}.0.0/16 via {self.via.ip}", f"route add {ipv6}/64 via {self.via.ip6}")
+        return f"route add {self.target[0]} via {self.via.ip}", f"route add {self.target[1]} via {self.via.ip6}"
+
+
+_EVERYWHERE = ("default", "::/0")
+
+
+def _whole(segment: int) -> tuple[str, str]:
+    return f"10.{segment}.0.0/16", f"{ipaddress.ip_address(_IPV6 + (segment << 64))}/64"
 
 
 @attrs.frozen(kw_only=True)
@@ -136,14 +140,21 @@ class _Routing:
 
     def of(self, name: str) -> Iterator[Route]:
         """Yield the routes of one node: a default one where there is a single way out."""
-        ways = self._ways(name)
+        ways, own = self._ways(name), self.interfaces[name]
         gateways = {way.ip: way for way in ways.values()}
-        own = self.interfaces[name]
         if len(gateways) == 1 and len(own) == 1:
-            yield Route(segment=-1, via=next(iter(gateways.values())))
+            yield Route(_EVERYWHERE, next(iter(gateways.values())))
             return
         for segment, via in ways.items():
-            yield Route(segment=segment, via=via)
+            yield Route(_whole(segment), via)
+        near = {each.segment for each in own}
+        for other, ends in self.interfaces.items():
+            hidden = [each for each in ends if each.segment not in near and each.segment not in ways]
+            entry = next((each for each in ends if each.segment in near or each.segment in ways), None)
+            if entry is not None and other != name:
+                # Nobody forwards to that segment, but its owner can be had on another one.
+                via = ways.get(entry.segment, entry)
+                yield from (Route((each.ip, each.ip6), via) for each in hidden)
 
     def _ways(self, name: str) -> dict[int, Interface]:
         """Return the next hop to every segment that the node is not part of, nearest first."""
