@@ -40,7 +40,7 @@ def test_mann_whitney_gives_the_numbers_of_scipy(first: Any, second: Any, u: flo
 @settings(max_examples=60, deadline=None)
 @given(samples, samples)
 def test_mann_whitney_is_exact_with_ties(first: list[int], second: list[int]) -> None:
-    stats = pytest.importorskip("scipy.stats")
+    stats = pytest.importorskip("scipy.stats", reason="needs scipy")
     if min(len(first), len(second)) > 1 and len(first) + len(second) <= 12:
         method = stats.PermutationMethod(n_resamples=10**9)
         wanted = stats.mannwhitneyu(second, first, alternative="two-sided", method=method).pvalue
