@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from panther_core.cli.blocks import Block, Plain, Styled, Writer, parts
+from panther_core.cli.messages import message_lines
 from panther_core.cli.style import Style
-from panther_core.cli.text import clean, clip, width
 from panther_hookspecs import CommandContext, PluginValidationError, RunView
 
 if TYPE_CHECKING:  # this module holds no attrs class, and the engine costs more than most commands need
@@ -48,16 +49,13 @@ class Console(CommandContext):
         self.color = color
         self.strict = strict
         self.verbosity = verbosity
+        self.run: Path | None = None
+        """The folder of the run that this command carries out, once there is one."""
 
     @property
     def style(self) -> Style:
         """Colours for standard output."""
         return Style(self.colourful(self.stdout))
-
-    @property
-    def error_style(self) -> Style:
-        """Colours for standard error."""
-        return Style(self.colourful(self.stderr))
 
     def colourful(self, stream: TextIO) -> bool:
         """Return whether colours are wanted on ``stream``: by --color, else on a terminal that is not a CI log."""
@@ -69,12 +67,23 @@ class Console(CommandContext):
         """Return whether a person looks at ``stream`` right now."""
         return stream.isatty() and not self.environ.get("CI") and self.environ.get("TERM") != "dumb"
 
+    def writer(self, stream: TextIO) -> Writer:
+        """Return what makes text for ``stream``: plainly for a log or a program, with rich where somebody looks."""
+        if not (stream.isatty() or self.colourful(stream)):
+            return Plain()
+        from panther_core.cli.paper import Paper  # noqa: PLC0415 - rich costs more than most commands
+
+        return Paper(
+            stream,
+            colours=self.colourful(stream),
+            links=self.colourful(stream) and self.interactive(stream),
+            columns=max(shutil.get_terminal_size().columns - 1, _NARROW) if stream.isatty() else 0,
+        )
+
     @property
     def columns(self) -> int:
         """How many cells a line may take; 0 where nobody's screen limits it."""
-        if not self.stdout.isatty():
-            return 0
-        return max(shutil.get_terminal_size().columns - 1, _NARROW)
+        return self.writer(self.stdout).width
 
     @cached_property
     def settings(self) -> GlobalConfig:
@@ -131,7 +140,7 @@ class Console(CommandContext):
     @property
     def runs(self) -> Path:
         """The folder in which runs are made."""
-        return Path(self.settings.paths.get("runs", "runs")) if self.config_file else Path("runs")
+        return Path(self.settings.paths.get("output_dir", "runs")) if self.config_file else Path("runs")
 
     def run_folder(self, name: str) -> Path:
         """Return the folder of the run called ``name``: a path, a name below the runs folder, or ``last``."""
@@ -149,13 +158,15 @@ class Console(CommandContext):
         """Print a line to standard output."""
         self.stdout.write(text + "\n")
 
-    def lines(self, lines: Sequence[str]) -> None:
-        """Print lines, clipped to the width of the screen if they are free of colours."""
-        for line in lines:
-            self.say(clip(line, self.columns) if self.columns and width(line) > self.columns else line)
+    def show(self, *blocks: Block) -> None:
+        """Print lines and tables to standard output."""
+        self.stdout.write(self.writer(self.stdout).render(*blocks))
+
+    def warn(self, *blocks: Block) -> None:
+        """Print lines to standard error."""
+        self.stderr.write(self.writer(self.stderr).render(*blocks))
 
     def complain(self, text: str) -> None:
-        """Print a message to standard error, each line cleaned; what is said last there names the cause."""
-        first, *more = [clean(line) for line in text.splitlines()] or [""]
-        self.stderr.write(f"{self.error_style('panther:', 'bold')} {first}\n")
-        self.stderr.writelines(f"{line}\n" for line in more)
+        """Print a message to standard error; what is said last there names the cause."""
+        first, *more = message_lines(text) or [""]
+        self.warn([Styled("panther:", "bold red"), " ", *parts(first)], *more)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import tempfile
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
-from panther_core.cli.text import clean, plural
+from panther_core.cli.known import cache_folder
+from panther_core.cli.messages import message_lines
+from panther_core.cli.text import plural
 from panther_core.cli.version import ask_version
 from panther_hookspecs import PantherExperimentError, PluginValidationError
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:  # only a name in a signature
 BUG = 1
 CANNOT_RUN = 3
 _TRACEBACKS_FROM = 2
+_BUG_FILE = "bug-"
+_MOST_BUGS = 20
 _EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -45,7 +49,7 @@ def _message(error: PantherExperimentError, console: Console) -> str:
     places = getattr(error, "diagnostics", ())
     if not places:
         return str(error) or type(error).__name__
-    console.stderr.writelines(f"{clean(line)}\n" for line in str(error).splitlines())
+    console.warn(*(Rows(rows=[[line]]) for line in message_lines(str(error))))
     return f"{plural(len(places), 'error')} in {', '.join(sorted({each.file for each in places}))}"
 
 
@@ -53,14 +57,14 @@ def _mention_broken(error: PantherExperimentError, console: Console) -> None:
     """Name the plugins that could not be loaded where something was not found: it may be theirs."""
     broken = [each.name for each in _loaded(console) if each.status in ("broken", "incompatible")]
     if broken and error.exit_code == PluginValidationError.exit_code:
-        console.stderr.write(f"not loaded: {', '.join(broken)} (panther plugins says why)\n")
+        console.warn(f"not loaded: {', '.join(broken)} (panther plugins says why)")
 
 
 def _confess(error: Exception, console: Console) -> None:
     """Report an exception that nobody has foreseen: whose bug it is, and where the traceback went."""
     culprit = culprit_of(error, _loaded(console))
     who = f"plugin {culprit.name} {culprit.version}".strip() if culprit else f"panther {ask_version()}"
-    saved = _save(error, who)
+    saved = _save(error, who, console)
     where = f"  the traceback is in {saved}" if saved else "  run again with -v -v to see the traceback"
     console.complain(f"this is a bug in {who}: {type(error).__name__}: {error}\n{where}")
 
@@ -83,13 +87,18 @@ def culprit_of(error: BaseException, plugins: tuple[PluginRecord, ...]) -> Plugi
     return None
 
 
-def _save(error: Exception, who: str) -> str:
-    """Write the traceback to a new file; return its path, or nothing if there is no place for it."""
-    head = f"{who}, Python {sys.version.split()[0]}, {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\nargv: {sys.argv!r}\n\n"
+def _save(error: Exception, who: str, console: Console) -> str:
+    """Write the traceback into the run, or else into the user's cache; return its path, or nothing if that fails."""
+    now = datetime.now(UTC)
+    head = f"{who}, Python {sys.version.split()[0]}, {now:%Y-%m-%dT%H:%M:%SZ}\nargv: {sys.argv!r}\n\n"
+    folder = console.run or cache_folder(console.environ) / "bugs"
+    path = folder / f"{_BUG_FILE}{now:%Y%m%dT%H%M%S.%fZ}.txt"
     try:
-        handle, path = tempfile.mkstemp(prefix="panther-bug-", suffix=".txt")
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(head + "".join(traceback.format_exception(error)))
+        for old in sorted(folder.glob(f"{_BUG_FILE}*.txt"))[:-_MOST_BUGS]:
+            old.unlink()
     except OSError:
         return ""
-    return path
+    return str(path)

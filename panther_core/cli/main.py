@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from panther_core.cli import known
-from panther_core.cli.text import columns
+from panther_core.cli.text import clean
 
 if TYPE_CHECKING:  # help must not pay for the contract and the plugins
     from panther_core.cli.console import Console
@@ -184,7 +184,8 @@ def _print_help(commands: Sequence[known.Known]) -> None:
     text = global_parser().format_help().rstrip()
     for title, rows in (("commands", own), ("commands of plugins", added)):
         if rows:
-            text += f"\n\n{title}:\n" + "\n".join(columns(rows, indent="  "))
+            widest = max(len(name) for name, _ in rows)
+            text += f"\n\n{title}:\n" + "\n".join(f"  {name:<{widest}}  {clean(said)}" for name, said in rows)
     sys.stdout.write(f"{text}\n\n{_EPILOG}\n")
 
 

@@ -1,4 +1,4 @@
-"""A finished run and a single case, as lines for a person."""
+"""A finished run and a single case, for a person."""
 
 from __future__ import annotations
 
@@ -7,82 +7,74 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from panther_core.cli.progress import Finished, case_label, finished_lines, verdict_line
-from panther_core.cli.style import Style
-from panther_core.cli.text import clean, columns, counted, duration, number, plural, shown_path, squeeze
-from panther_core.cli.watched import overhead_lines, watched_lines
-from panther_hookspecs import RunView, Verdict
+from panther_core.cli.attempts import Finished, case_label, counted, finished_blocks, mark, verdict_style
+from panther_core.cli.blocks import Block, Line, Part, Rows, Styled, aligned, link
+from panther_core.cli.text import duration, number, plural, shown_path
+from panther_core.cli.watched import overhead, watched_blocks
+from panther_hookspecs import RunView
 
 _MOST_EXPLAINED = 20
 _MOST_FINDINGS = 10
 _MOST_MEASUREMENTS = 40
-_LABEL = 14
-_BESIDE = 14
 
 
-def run_lines(view: RunView, cases: Sequence[Mapping[str, Any]], style: Style, *, limit: int = 0) -> list[str]:
+def run_blocks(view: RunView, cases: Sequence[Mapping[str, Any]]) -> list[Block]:
     """Return name and counts, one line per cell of the matrix, then everything that was not as expected and why."""
     counts = Counter(str(each["verdict"]) for each in cases)
     unfinished = sum(not each.get("final", True) for each in cases)
-    lines = [
-        style(clean(shown_path(view.folder)), "bold"),
-        f"{plural(len(cases), 'case')}: {_counted(counts) or 'nothing has finished'}"
-        + (f"; {unfinished} unfinished: panther resume {shown_path(view.folder)}" if unfinished else ""),
-    ]
-    lines += ["", *_table(cases, style, limit)] if cases else []
+    more = f"; {unfinished} unfinished: panther resume {shown_path(view.folder)}" if unfinished else ""
+    total = [f"{plural(len(cases), 'case')}: ", *(counted(counts) or ["nothing has finished"]), more]
+    blocks: list[Block] = [link(view.folder), total]
+    blocks += ["", _table(cases)] if cases else []
     unexpected = [each for each in cases if not each["as_expected"]]
     if unexpected:
-        lines += ["", style("not as expected", "bold")]
-        lines += _explained(unexpected, view.folder, style, limit)
-    return [*lines, *_findings(cases, view.folder, style, limit), *_watched(cases, view.folder, style, limit)]
+        blocks += ["", Styled("not as expected", "bold"), *_explained(unexpected, view.folder)]
+    return [*blocks, *_findings(cases, view.folder), *_watched(cases, view.folder)]
 
 
-def _watched(cases: Sequence[Mapping[str, Any]], folder: Path, style: Style, limit: int) -> list[str]:
+def _watched(cases: Sequence[Mapping[str, Any]], folder: Path) -> list[Block]:
     """Return what the instruments saw, and how much slower they made the cases that also ran without them."""
-    seen = watched_lines(cases, folder, style, limit=limit)
-    cost = overhead_lines(cases, limit=limit)
-    return [*(["", *seen] if seen else []), *(["", style("cost of the instruments", "bold"), *cost] if cost else [])]
+    seen, cost = watched_blocks(cases, folder), overhead(cases)
+    costs: list[Block] = ["", Styled("cost of the instruments", "bold"), cost] if cost.rows else []
+    return [*(["", *seen] if seen else []), *costs]
 
 
-def _table(cases: Iterable[Mapping[str, Any]], style: Style, limit: int) -> list[str]:
-    """Return one line for each name and cell; its repetitions are counted."""
+def _table(cases: Iterable[Mapping[str, Any]]) -> Rows:
+    """Return one row for each name and cell; its repetitions are counted."""
     cells: dict[str, list[Mapping[str, Any]]] = {}
     for each in cases:
         cells.setdefault(case_label({**each, "repetition": 1}), []).append(each)
-    verdicts = {label: _verdicts(records) for label, records in cells.items()}
-    widest = max(map(len, verdicts.values()))
-    room = max(limit - widest - _BESIDE, _LABEL) if limit else 0
-    lines = []
+    rows: list[Sequence[Line]] = []
     for label, records in sorted(cells.items()):
         good = all(record["as_expected"] for record in records)
         seconds = sorted(float(record.get("seconds") or 0.0) for record in records)
-        name = squeeze(label, room) if room else label
-        verdict, middle = str(records[-1]["verdict"]), seconds[len(seconds) // 2]
-        lines.append(verdict_line(style, verdict, middle, name, expected=good, text=verdicts[label], cells=widest))
-    return lines
+        rows.append(([mark(expected=good), " ", *_verdicts(records)], duration(seconds[len(seconds) // 2]), label))
+    return Rows(rows=rows, titles=("  verdict", "time", "case"), right=(1,))
 
 
-def _explained(cases: Sequence[Mapping[str, Any]], folder: Path, style: Style, limit: int) -> list[str]:
+def _explained(cases: Sequence[Mapping[str, Any]], folder: Path) -> list[Block]:
     """Return why and where for each cell and reason; repetitions that say the same are counted."""
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for each in cases:
         label = case_label({**each, "repetition": 1})
         groups.setdefault((label, str(each["verdict"]), str(each.get("why"))), []).append(each)
-    lines: list[str] = []
+    blocks: list[Block] = []
     for records in list(groups.values())[:_MOST_EXPLAINED]:
         note = f" (and {len(records) - 1} more like it)" if len(records) > 1 else ""
-        lines += finished_lines(Finished(record=records[0]), style, folder=folder, limit=limit, note=note)
+        blocks += finished_blocks(Finished(record=records[0]), folder=folder, note=note)
     if len(groups) > _MOST_EXPLAINED:
-        lines.append(f"  and {len(groups) - _MOST_EXPLAINED} more: panther show {shown_path(folder)} --json")
-    return lines
+        blocks.append(f"  and {len(groups) - _MOST_EXPLAINED} more: panther show {shown_path(folder)} --json")
+    return blocks
 
 
-def _verdicts(records: Sequence[Mapping[str, Any]]) -> str:
-    counts = Counter(str(record["verdict"]) for record in records)
-    return _counted(counts) if len(records) > 1 else next(iter(counts))
+def _verdicts(records: Sequence[Mapping[str, Any]]) -> list[Part]:
+    if len(records) > 1:
+        return counted(Counter(str(record["verdict"]) for record in records))
+    verdict = str(records[0]["verdict"])
+    return [Styled(verdict, verdict_style(verdict, expected=bool(records[0]["as_expected"])))]
 
 
-def _findings(cases: Iterable[Mapping[str, Any]], folder: Path, style: Style, limit: int) -> list[str]:
+def _findings(cases: Iterable[Mapping[str, Any]], folder: Path) -> list[Block]:
     """Return the distinct findings of all cases, the most frequent first, each with a file of evidence."""
     seen: dict[str, tuple[int, str, str]] = {}
     for case in cases:
@@ -95,23 +87,19 @@ def _findings(cases: Iterable[Mapping[str, Any]], folder: Path, style: Style, li
         return []
     ranked = sorted(seen.values(), key=lambda each: -each[0])
     shown = ranked[:_MOST_FINDINGS]
-    told = columns(((f"{count} x", text) for count, text, _ in shown), limit=limit, indent="  ")
-    paths = [[f"      {clean(shown_path(path))}"] if path else [] for _, _, path in shown]
-    lines = [line for first, rest in zip(told, paths, strict=True) for line in (first, *rest)]
+    blocks: list[Block] = ["", Styled("findings", "bold")]
+    for row, (_, _, path) in zip(aligned([(f"{count} x", text) for count, text, _ in shown]), shown, strict=True):
+        blocks.append(Rows(rows=[row], indent=2))
+        blocks += [["      ", link(path)]] if path else []
     more = [f"  and {len(ranked) - _MOST_FINDINGS} more"] if len(ranked) > _MOST_FINDINGS else []
-    return ["", style("findings", "bold"), *lines, *more]
+    return [*blocks, *more]
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return counted((each.value, counts.get(each.value, 0)) for each in Verdict)
-
-
-def case_lines(case: Mapping[str, Any], folder: Path, style: Style) -> list[str]:
+def case_blocks(case: Mapping[str, Any], folder: Path) -> list[Block]:
     """Return all that a person wants to know about one case, the files to look at included."""
-    lines = [
-        *finished_lines(Finished(record=case), style, folder=folder)[:1],
-        f"  {clean(case.get('why') or '')}".rstrip(),
-    ]
+    attempt = folder / str(case.get("folder") or "")
+    blocks = finished_blocks(Finished(record=case), folder=folder)[:1]
+    blocks += [Rows(rows=[[str(case["why"])]], indent=2)] if case.get("why") else []
     verdicts = case.get("verdicts") or ()
     facts = [
         ("id", case["case"]),
@@ -122,9 +110,9 @@ def case_lines(case: Mapping[str, Any], folder: Path, style: Style) -> list[str]
         ("instruments", ", ".join(case.get("instruments") or ())),
         ("seed", case.get("seed")),
         ("time", ", ".join(f"{name} {duration(spent)}" for name, spent in (case.get("timings") or {}).items())),
-        ("evidence", shown_path(folder / str(case.get("folder") or ""))),
+        ("evidence", link(attempt)),
     ]
-    lines += columns([(name, str(value)) for name, value in facts if value not in ("", None)], indent="  ")
+    blocks.append(Rows(rows=[(name, _cell(value)) for name, value in facts if value not in ("", None)], indent=2))
     for title, rows in (
         ("services", _services(case)),
         ("checks", _checks(case)),
@@ -137,14 +125,20 @@ def case_lines(case: Mapping[str, Any], folder: Path, style: Style) -> list[str]
             ],
         ),
         ("problems", [(each,) for each in case.get("problems") or ()]),
-        ("files", [(each["path"], each.get("kind", "")) for each in case.get("artifacts") or ()]),
+        ("files", [(link(attempt / each["path"], each["path"]), each.get("kind", "")) for each in _files(case)]),
     ):
         if rows:
-            lines += [
-                f"  {style(title, 'bold')}",
-                *columns([[str(cell) for cell in row] for row in rows], indent="    "),
-            ]
-    return [line for line in (*lines, *watched_lines([case], folder, style, indent="    ")) if line]
+            blocks.append(["  ", Styled(title, "bold")])
+            blocks.append(Rows(rows=[[_cell(cell) for cell in row] for row in rows], indent=4))
+    return [*blocks, *watched_blocks([case], folder, indent=4)]
+
+
+def _cell(value: object) -> Part:
+    return value if isinstance(value, Styled) else str(value)
+
+
+def _files(case: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return case.get("artifacts") or ()
 
 
 def _services(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -159,8 +153,11 @@ def _services(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _checks(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    return [(each["verdict"], each["name"], each.get("evidence", "")) for each in case.get("checks") or ()]
+def _checks(case: Mapping[str, Any]) -> list[tuple[Part, ...]]:
+    return [
+        (Styled(each["verdict"], verdict_style(each["verdict"])), each["name"], each.get("evidence", ""))
+        for each in case.get("checks") or ()
+    ]
 
 
 def _measurements(case: Mapping[str, Any]) -> list[tuple[str, ...]]:

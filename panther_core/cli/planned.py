@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
-from panther_core.cli.text import columns, plural
+from panther_core.cli.text import plural
 from panther_hookspecs import PantherExperimentError
 
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
     from panther_core.config import ExperimentConfig
     from panther_core.plan import PlannedCase
     from panther_core.run.engine import Engine
+
+
+_AT_ONCE = 200
+"""Cases that are aligned with each other; no more of a plan is ever held."""
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
@@ -49,11 +55,11 @@ def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_
             _print_json(cases, console, engine)
             return 0
         count = 0
-        for case in cases:
-            count += 1
-            console.lines(columns([_row(case)]))
+        while some := list(itertools.islice(cases, 1 if engine else _AT_ONCE)):
+            count += len(some)
+            console.show(Rows(rows=[_row(case) for case in some]))
             if engine is not None:
-                console.lines(columns(_commands(case, engine), indent="    "))
+                console.show(Rows(rows=[each for case in some for each in _commands(case, engine)], indent=4))
     if not count:
         console.complain(f"no case matches --select {args.select!r}")
         return 2

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self, TextIO
 
-from panther_core.cli.progress import Finished, Progress, finished_lines, running_lines
-from panther_core.cli.style import Style
-from panther_core.cli.text import clip, width
+from panther_core.cli.attempts import Finished, finished_blocks
+from panther_core.cli.blocks import Plain, Writer
+from panther_core.cli.progress import Progress
 from panther_hookspecs import BaseEvent, Observer
 
+SCREENS = ("live", "lines", "json", "quiet")
 HEARTBEAT = 30.0
-FRAMES = 0.25
-_ROWS = 10
-_FRAME_ROOM = 4
 _SHOWN = ("test.started", "test.completed", "test.retried")
 
 
@@ -26,10 +24,9 @@ class Screen(Observer):
     interval = 0.0
     """Seconds between calls of ``tick``; 0 means never."""
 
-    def __init__(self, stream: TextIO, *, style: Style | None = None) -> None:
+    def __init__(self, stream: TextIO) -> None:
         """Show on ``stream``."""
         self.stream = stream
-        self.style = style or Style()
         self.progress = Progress()
         self.lost = False
         """Whether nobody reads the stream any more; the run goes on without."""
@@ -84,7 +81,11 @@ class Screen(Observer):
         try:
             self.stream.write(text)
             self.stream.flush()
-        except (BrokenPipeError, ValueError):
+        except (BrokenPipeError, ValueError):  # the second says that the stream is closed
+            self.lost = True
+        except OSError as error:
+            if error.errno != errno.EIO:  # what a terminal says that was closed
+                raise
             self.lost = True
 
     def _tick(self) -> None:
@@ -124,78 +125,21 @@ class LineScreen(Screen):
 
     interval = HEARTBEAT
 
-    def __init__(self, stream: TextIO, *, style: Style | None = None, clipped: int = 0) -> None:
-        """Clip lines to ``clipped`` cells; 0 leaves them whole."""
-        super().__init__(stream, style=style)
-        self._clipped = clipped
+    def __init__(self, stream: TextIO, *, writer: Writer | None = None) -> None:
+        """Let ``writer`` make the lines."""
+        super().__init__(stream)
+        self._writer = writer or Plain()
         self._silent = True
 
     def finished(self, finished: Finished) -> None:
         """Print the attempt's line."""
         self._silent = False
-        lines = finished_lines(finished, self.style, folder=self.progress.folder, limit=self._clipped)
-        self.write("\n".join(lines) + "\n")
+        self.write(self._writer.render(*finished_blocks(finished, folder=self.progress.folder)))
 
     def tick(self) -> None:
         """Print where the run stands, unless something was printed since the last time."""
         if self._silent:
             longest = next(iter(self.progress.running.values()), None)
             what = f"  longest: {longest[0]}" if longest else ""
-            self.write(clip(f"... {self.progress.status()}{what}", self._clipped or 1000) + "\n")
+            self.write(self._writer.render(f"... {self.progress.status()}{what}"))
         self._silent = True
-
-
-class LiveScreen(Screen):
-    """A few lines at the bottom of the terminal, painted anew four times a second, below what is not as expected."""
-
-    interval = FRAMES
-
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        style: Style | None = None,
-        size: Callable[[], tuple[int, int]] = shutil.get_terminal_size,
-    ) -> None:
-        """``size`` tells columns and lines of the terminal."""
-        super().__init__(stream, style=style)
-        self._size = size
-        self._above: list[str] = []
-        self._painted: list[int] = []
-        """Widths of the lines on the screen, from which follows how many rows they take after a resize."""
-
-    def finished(self, finished: Finished) -> None:
-        """Keep the lines of an attempt that a person must see for the next frame."""
-        record = finished.record
-        if record["verdict"] == "cancelled":
-            return
-        if not record["as_expected"] or record["verdict"] not in ("pass", "unsupported"):
-            limit = self._size()[0] - 1
-            self._above += finished_lines(finished, self.style, folder=self.progress.folder, limit=limit)
-
-    def tick(self) -> None:
-        """Paint a frame."""
-        columns, rows = self._size()
-        frame = self._frame(columns - 1, min(_ROWS, rows - _FRAME_ROOM))
-        self._paint(frame, columns)
-
-    def leave(self) -> None:
-        """Take the frame away; what stands above stays."""
-        self._paint([], self._size()[0])
-        self.write("\x1b[?25h")
-
-    def _frame(self, limit: int, rows: int) -> list[str]:
-        lines = [clip(self.progress.status(), limit), *running_lines(self.progress, max(rows, 1), limit)]
-        return [self.style(line, "bold") if index == 0 else line for index, line in enumerate(lines)]
-
-    def _paint(self, frame: Sequence[str], columns: int) -> None:
-        """Replace the last frame by the waiting lines and a new frame, in one write."""
-        rows = sum(max(1, -(-cells // columns)) for cells in self._painted)
-        back = f"\x1b[{rows}F" if rows else ""
-        above, self._above = self._above, []
-        lines = "".join(f"{line}\x1b[K\n" for line in (*above, *frame))
-        self._painted = [width(line.replace("\x1b[1m", "").replace("\x1b[0m", "")) for line in frame]
-        self.write(f"\x1b[?25l{back}{lines}\x1b[J")
-
-
-SCREENS = ("live", "lines", "json", "quiet")

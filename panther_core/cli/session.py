@@ -12,9 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from panther_core.cli.attempts import counted
+from panther_core.cli.blocks import Part, link
 from panther_core.cli.console import Console
-from panther_core.cli.screen import SCREENS, JsonScreen, LineScreen, LiveScreen, QuietScreen, Screen
-from panther_core.cli.text import counted, duration, plural, shown_path
+from panther_core.cli.screen import SCREENS, JsonScreen, LineScreen, QuietScreen, Screen
+from panther_core.cli.text import duration, plural, shown_path
 from panther_hookspecs import PantherExperimentError, ReportDescriptor, Verdict
 
 if TYPE_CHECKING:  # names in signatures; the engine is imported by whoever has made one
@@ -76,6 +78,8 @@ def conduct(args: argparse.Namespace, console: Console, action: Conduct) -> int:
                 },
             )
         raise
+    finally:
+        console.run = screen.progress.folder
     if summary.run is not None:
         for descriptor, target in reports:
             write_report(descriptor, summary.run, target, console)
@@ -107,10 +111,12 @@ def make_screen(name: str | None, console: Console) -> Screen:
     """Return the screen of that name; by default the live one for a person and lines for a log."""
     stream = console.stdout
     wanted = name or ("live" if console.interactive(stream) else "lines")
-    if wanted == "live":
-        return LiveScreen(stream, style=console.style)
-    if wanted == "lines":
-        return LineScreen(stream, style=console.style, clipped=console.columns)
+    if wanted == "live" and stream.isatty() and console.environ.get("TERM") != "dumb":
+        from panther_core.cli.live import LiveScreen  # noqa: PLC0415 - rich is for those who look at a terminal
+
+        return LiveScreen(stream, colours=console.colourful(stream))
+    if wanted in ("live", "lines"):
+        return LineScreen(stream, writer=console.writer(stream))
     return JsonScreen(stream) if wanted == "json" else QuietScreen(stream)
 
 
@@ -135,18 +141,20 @@ def _conclude(summary: RunSummary, screen: Screen, console: Console) -> int:
     if isinstance(screen, JsonScreen):
         screen.emit("summary", _as_json(summary))
     elif not isinstance(screen, QuietScreen):
-        done = sum(summary.counts.values())
-        ran = plural(done, "case") if done >= summary.total else f"{done} of {plural(summary.total, 'case')}"
-        verdicts = counted((each.value, summary.counts.get(each.value, 0)) for each in Verdict)
-        screen.write(
-            f"{ran} in {duration(screen.progress.elapsed)}: {verdicts or 'nothing ran'}"
-            + (f"  {shown_path(summary.run)}" if summary.run else "")
-            + "\n"
-        )
+        screen.write(console.writer(console.stdout).render(_told(summary, screen.progress.elapsed)))
     cause = cause_of(summary)
     if cause:
         console.complain(cause)
     return summary.exit_code
+
+
+def _told(summary: RunSummary, seconds: float) -> list[Part]:
+    """Return in one line what ran and how it came out."""
+    done = sum(summary.counts.values())
+    ran = plural(done, "case") if done >= summary.total else f"{done} of {plural(summary.total, 'case')}"
+    good = ", all as expected" if done and done >= summary.total and not summary.unexpected else ""
+    where: list[Part] = ["  ", link(summary.run)] if summary.run else []
+    return [f"{ran} in {duration(seconds)}: ", *(counted(summary.counts) or ["nothing ran"]), good, *where]
 
 
 def cause_of(summary: RunSummary) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from panther_core.cli.style import Style
-from panther_core.cli.text import clean, columns, number, shown_path
+from panther_core.cli.blocks import Block, Rows, Styled, aligned, link
+from panther_core.cli.text import number
 from panther_core.folded import Profile, profiles_of
 from panther_core.statistics import median
 
@@ -50,7 +50,7 @@ class _Hot:
         return f"{shares} of {number(total)} {self.unit}".rstrip()
 
 
-def watched_lines(cases: Sequence[Record], run: Path, style: Style, *, limit: int = 0, indent: str = "  ") -> list[str]:
+def watched_blocks(cases: Sequence[Record], run: Path, *, indent: int = 2) -> list[Block]:
     """Return the hottest functions and calls by instrument and service, each with its file, and some numbers."""
     watched = [each for each in cases if each.get("instruments")]
     if not watched:
@@ -59,11 +59,12 @@ def watched_lines(cases: Sequence[Record], run: Path, style: Style, *, limit: in
     rows = [
         (service, f"{instrument} {part}".rstrip(), each.told()) for (service, instrument, part), each in hot.items()
     ]
-    lines: list[str] = []
-    for line, each in list(zip(columns(rows, limit=limit, indent=indent), hot.values(), strict=True))[:_MOST_LINES]:
-        lines += [line, f"{indent}    {clean(shown_path(each.heaviest[1] or run))}"]
-    lines += _numbers(watched, {(service, instrument) for service, instrument, _ in hot}, limit, indent)
-    return [*([f"{indent[2:]}{style('instruments', 'bold')}"] if lines else []), *lines]
+    blocks: list[Block] = []
+    for row, each in list(zip(aligned(rows), hot.values(), strict=True))[:_MOST_LINES]:
+        blocks += [Rows(rows=[row], indent=indent), [" " * (indent + 4), link(each.heaviest[1] or run)]]
+    numbers = _numbers(watched, {(service, instrument) for service, instrument, _ in hot})
+    blocks += [Rows(rows=numbers, indent=indent)] if numbers else []
+    return [[" " * (indent - 2), Styled("instruments", "bold")], *blocks] if blocks else []
 
 
 def _hot(cases: Iterable[Record], run: Path) -> dict[tuple[str, str, str], _Hot]:
@@ -86,7 +87,7 @@ def _newest(cases: Iterable[Record]) -> Iterator[Record]:
     yield from last.values()
 
 
-def _numbers(cases: Sequence[Record], profiled: set[tuple[str, str]], limit: int, indent: str) -> list[str]:
+def _numbers(cases: Sequence[Record], profiled: set[tuple[str, str]]) -> list[tuple[str, str, str]]:
     """Return the first numbers of the instruments that left no profile: medians over all cases."""
     values: dict[tuple[str, str], dict[str, list[float]]] = {}
     for case in cases:
@@ -96,18 +97,17 @@ def _numbers(cases: Sequence[Record], profiled: set[tuple[str, str]], limit: int
             key = (str(each.get("service") or ""), instrument)
             if instrument in names and "." not in rest and key not in profiled:
                 values.setdefault(key, {}).setdefault(rest, []).append(float(each["value"]))
-    rows = [
+    return [
         (
             service,
             instrument,
             ", ".join(f"{name} {number(median(many))}" for name, many in list(numbers.items())[:_MOST_NUMBERS]),
         )
         for (service, instrument), numbers in sorted(values.items())
-    ]
-    return columns(rows[:_MOST_LINES], limit=limit, indent=indent)
+    ][:_MOST_LINES]
 
 
-def overhead_lines(cases: Iterable[Record], *, limit: int = 0) -> list[str]:
+def overhead(cases: Iterable[Record]) -> Rows:
     """Return how much slower each set of instruments made the cases that also ran without any."""
     groups: dict[str, dict[str, list[Record]]] = {}
     for each in cases:
@@ -121,7 +121,7 @@ def overhead_lines(cases: Iterable[Record], *, limit: int = 0) -> list[str]:
         for watched, records in group.items():
             if plain:
                 pairs.setdefault(watched, []).append((records, plain))
-    return columns((_overhead(watched, each) for watched, each in sorted(pairs.items())), limit=limit, indent="  ")
+    return Rows(rows=[_overhead(watched, each) for watched, each in sorted(pairs.items())], indent=2)
 
 
 def _overhead(watched: str, pairs: Sequence[_WithAndWithout]) -> tuple[str, str, str]:

@@ -24,6 +24,7 @@ from panther_hookspecs import (
     Leftover,
     Need,
     NetworkEnvironmentDescriptor,
+    ReportDescriptor,
     hookimpl,
 )
 
@@ -69,7 +70,7 @@ def test_run_ends_with_zero_and_says_nothing_on_standard_error_if_all_is_as_expe
     line, last = done.stdout.splitlines()
     assert line.split()[0::3] == ["pass", "talk"]
     assert last.startswith("1 case in ")
-    assert last.endswith(f"1 pass  runs/{done.run.name}")
+    assert last.endswith(f": 1 pass, all as expected  runs/{done.run.name}")
 
 
 def test_run_ends_with_one_and_names_the_cause_in_the_last_line(project: PantherProject) -> None:
@@ -170,6 +171,31 @@ def test_report_lists_writes_and_prints(project: PantherProject) -> None:
     assert project.run(f"report {run.name} --format junit").stdout == f"runs/{run.name}/junit.xml\n"
     assert project.run("report last --format markdown --output -").stdout.startswith("## good: all 1 as expected")
     project.run("report last --format json --output", "/proc/nowhere/x").assert_exit(1, "cannot write the report")
+
+
+def test_runs_are_made_and_found_where_the_global_configuration_says(project: PantherProject) -> None:
+    (project.folder / "global.yaml").write_text("paths: {output_dir: elsewhere}\n")
+    project.run("--config global.yaml run good.yaml").assert_ok()
+    (run,) = (project.folder / "elsewhere").glob("good-*")
+    assert project.run("--config global.yaml show").stdout.startswith(f"elsewhere/{run.name}\n")
+    project.run("show").assert_exit(2)
+
+
+def test_a_bug_while_a_run_is_carried_out_leaves_its_traceback_in_the_run(panther_project: MakeProject) -> None:
+    @hookimpl
+    def panther_register_reports() -> Iterator[ReportDescriptor]:
+        def write(run: object, target: object, options: object) -> None:
+            raise ZeroDivisionError("nothing to divide by")
+
+        yield ReportDescriptor(name="wrong", summary="Fails", filename="wrong.txt", write=write)
+
+    plugin = ModuleType("wrong")
+    plugin.panther_register_reports = panther_register_reports  # type: ignore[attr-defined]
+    done = panther_project({"good.yaml": GOOD}, plugins=[DummyPlugin(), plugin]).run("run good.yaml --report wrong")
+    done.assert_exit(1, "this is a bug in")
+    (saved,) = done.run.glob("bug-*.txt")
+    assert "nothing to divide by" in saved.read_text()
+    assert f"runs/{done.run.name}/{saved.name}" in done.stderr
 
 
 def test_show_tells_cells_counts_reasons_and_where_the_evidence_is(project: PantherProject) -> None:

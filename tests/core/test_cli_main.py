@@ -134,15 +134,28 @@ def test_two_v_show_the_traceback_of_an_error(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_bug_of_the_engine_is_reported_as_one_and_its_traceback_is_saved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert main(["try"], extra=[raising(ZeroDivisionError("half\x1b[2J"))]) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("panther: this is a bug in panther")
     assert first.endswith(r"ZeroDivisionError: half\x1b[2J")
     saved = Path(second.removeprefix("  the traceback is in "))
+    assert saved.parent == tmp_path / "cache/panther/bugs"
     assert "ZeroDivisionError" in saved.read_text(encoding="utf-8")
+
+
+def test_the_newest_twenty_tracebacks_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "cache/panther/bugs"
+    folder.mkdir(parents=True)
+    for number in range(20):
+        (folder / f"bug-20010101T0000{number:02}.000000Z.txt").write_text("old")
+    (folder / "notes.txt").write_text("mine")
+    assert main(["try"], extra=[raising(ZeroDivisionError())]) == 1
+    kept = sorted(each.name for each in folder.iterdir())
+    assert len(kept) == 21
+    assert kept[0] == "bug-20010101T000001.000000Z.txt"
+    assert kept[-1] == "notes.txt"
 
 
 def test_a_bug_of_a_plugin_names_the_plugin(
@@ -159,7 +172,6 @@ def test_a_bug_of_a_plugin_names_the_plugin(
         "def panther_register_commands():\n"
         "    yield CommandDescriptor(name='try', summary='Try', configure=lambda p: None, run=lambda a, c: work())\n"
     )
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
     from panther_wobbly import plugin  # type: ignore[import-not-found]  # noqa: PLC0415 - made by this test
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -11,19 +12,20 @@ from typing import Any
 
 import pytest
 
+from panther_core.cli.live import LiveScreen
+from panther_core.cli.paper import Paper
 from panther_core.cli.progress import Progress
-from panther_core.cli.screen import JsonScreen, LineScreen, LiveScreen, QuietScreen, Screen
-from panther_core.cli.style import Style
+from panther_core.cli.screen import JsonScreen, LineScreen, QuietScreen, Screen
 from panther_core.cli.text import width
 from panther_hookspecs import BaseEvent, CommandExecutionEvent, ExperimentEvent, TestEvent
 
-ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\\\")
+CONTROL = re.compile(r"(\x1b\[1A|\x1b\[2K|\x1b\[\?25[lh]|\r|\n)")
 
 
-def begun(total: int = 4, jobs: int = 2, run: str = "runs/r-1") -> ExperimentEvent:
-    return ExperimentEvent(
-        experiment_id="r", phase="test_execution", status="started", metadata={"total": total, "jobs": jobs, "run": run}
-    )
+def begun(total: int = 4, jobs: int = 2, run: str = "runs/r-1", **more: Any) -> ExperimentEvent:
+    facts = {"total": total, "jobs": jobs, "run": run, **more}
+    return ExperimentEvent(experiment_id="r", phase="test_execution", status="started", metadata=facts)
 
 
 def started(case: str, name: str = "") -> TestEvent:
@@ -122,20 +124,18 @@ def test_an_unexpected_pass_says_what_was_expected() -> None:
     assert "(expected fail)" in stream.getvalue()
 
 
-def test_lines_keep_within_eighty_columns_with_wide_names() -> None:
+def test_lines_on_a_terminal_wrap_within_its_width_and_leave_nothing_out() -> None:
     stream = io.StringIO()
     feed(
-        LineScreen(stream, clipped=79),
-        ended("a", "inconclusive", name="測試" * 40, why="long reason " * 20, folder="c/a/1"),
+        LineScreen(stream, writer=Paper(stream, columns=79)),
+        ended("a", "inconclusive", name="測試" * 40, why="long reason " * 20, folder="c/a/1", repetition=42),
     )
-    assert max(width(line) for line in stream.getvalue().splitlines()) <= 79
-
-
-def test_a_name_that_is_too_long_keeps_its_end_where_repetitions_differ() -> None:
-    stream = io.StringIO()
-    feed(LineScreen(stream, clipped=79), ended("a", name="transfer" * 20, repetition=42))
-    assert stream.getvalue().rstrip().endswith("transfer #42")
-    assert "..." in stream.getvalue()
+    shown = stream.getvalue()
+    assert max(width(line) for line in shown.splitlines()) <= 79
+    assert shown.count("測試") == 40
+    assert shown.count("reason") == 20
+    assert "#42" in shown
+    assert "\x1b" not in shown
 
 
 def test_a_heartbeat_comes_only_where_nothing_else_was_printed() -> None:
@@ -164,71 +164,120 @@ def test_json_prints_one_object_a_line_with_the_record_of_every_attempt() -> Non
 
 def frame_of(stream: io.StringIO) -> list[str]:
     """Return what stands on the terminal after everything that was written, by carrying out its few controls."""
-    screen: list[str] = []
+    screen = [""]
     row = 0
-    for piece in re.split(r"(\x1b\[\d*F|\x1b\[J|\n)", stream.getvalue()):
-        if piece.endswith("F") and piece.startswith("\x1b"):
-            row -= int(piece[2:-1] or 1)
-        elif piece == "\x1b[J":
-            del screen[row:]
+    for piece in CONTROL.split(COLOUR.sub("", stream.getvalue())):
+        if piece == "\x1b[1A":
+            row -= 1
+        elif piece == "\x1b[2K":
+            screen[row] = ""
         elif piece == "\n":
             row += 1
-        elif ESCAPE.sub("", piece):
-            screen[row : row + 1] = [ESCAPE.sub("", piece)]
+            screen += [""] * (row == len(screen))
+        elif piece and not CONTROL.fullmatch(piece):
+            assert "\x1b" not in piece
+            screen[row] += piece
+    assert row >= 0
+    return screen[: row + 1]
+
+
+def live(stream: io.StringIO, columns: int = 80, **more: Any) -> LiveScreen:
+    screen = LiveScreen(stream, size=(columns, 24), **more)
+    screen.interval = 0
     return screen
 
 
 def test_live_shows_counts_and_the_longest_running_cases_and_caps_them() -> None:
     stream = io.StringIO()
-    screen = LiveScreen(stream, size=lambda: (80, 24))
-    feed(screen, begun(total=300), *(started(f"case-{number:03}") for number in range(200)))
-    screen.tick()
-    frame = frame_of(stream)
-    assert frame[0].startswith("0/300 done  200 running")
-    assert "case-000" in frame[1]
+    with live(stream) as screen:
+        feed(screen, begun(total=300), *(started(f"case-{number:03}") for number in range(200)))
+        screen.tick()
+        frame = frame_of(stream)
+    assert frame[0].startswith("0/300 done ")
+    assert frame[1] == "200 running"
+    assert "case-000" in frame[2]
     assert frame[-1].strip() == "and 191 others"
-    assert len(frame) == 11
+    assert len(frame) == 12
 
 
 def test_live_repaints_in_place_and_keeps_only_what_is_not_as_expected_above() -> None:
     stream = io.StringIO()
-    screen = LiveScreen(stream, size=lambda: (80, 24))
-    feed(screen, begun(), started("a"), started("b"))
-    screen.tick()
-    feed(screen, ended("a"), ended("b", "fail", why="no answer"))
-    screen.tick()
-    screen.tick()
-    frame = frame_of(stream)
+    with live(stream) as screen:
+        feed(screen, begun(), started("a"), started("b"))
+        screen.tick()
+        feed(screen, ended("a"), ended("b", "fail", why="no answer"))
+        screen.tick()
+        screen.tick()
+        frame = frame_of(stream)
     assert [line.split()[:3] for line in frame[:2]] == [["!", "fail", "1.50"], ["no", "answer"]]
-    assert frame[3].startswith("2/4 done  1 pass, 1 fail")
-    assert len(frame) == 4
-    screen.close()
-    assert len(frame_of(stream)) == 3
-    assert stream.getvalue().endswith("\x1b[?25h")
+    assert frame[3].startswith("2/4 done ")
+    assert frame[4].split("  ") == ["1 pass", "1 fail", "0 running"]
+    assert len(frame) == 5
+    assert [line for line in frame_of(stream) if line] == frame[:3]
+    assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
 
 
-def test_live_finds_its_first_line_again_after_the_terminal_became_narrow() -> None:
+def test_live_shows_the_last_failure_even_if_the_run_ends_before_the_next_frame() -> None:
     stream = io.StringIO()
-    size = [120]
-    screen = LiveScreen(stream, size=lambda: (size[0], 24))
-    feed(screen, begun(), started("a", "x" * 100))
-    screen.tick()
-    size[0] = 50
-    screen.tick()
-    assert "\x1b[4F" in stream.getvalue()
+    with live(stream) as screen:
+        feed(screen, begun(), started("a"), ended("a", "fail"))
+    assert frame_of(stream)[0].split()[:2] == ["!", "fail"]
+
+
+def test_live_takes_away_the_rows_that_a_narrower_terminal_made_of_its_lines() -> None:
+    stream = io.StringIO()
+    with live(stream, 120) as screen:
+        feed(screen, begun(), started("a", "x" * 100))
+        screen.tick()
+        stream.truncate(0)
+        screen.rich.width = 50
+        screen.tick()
+        assert frame_height(stream) == 3 + 2 + 2 - 1  # three lines; the bar and the name take three rows each now
+
+
+def frame_height(stream: io.StringIO) -> int:
+    """Return how many lines the last frame went up before it was painted."""
+    return stream.getvalue().count("\x1b[1A")
 
 
 def test_live_lines_never_reach_the_last_column() -> None:
     stream = io.StringIO()
-    screen = LiveScreen(stream, style=Style(enabled=True), size=lambda: (40, 24))
-    feed(screen, begun(total=1000000), started("a", "測試" * 40))
-    screen.tick()
-    assert max(width(line) for line in frame_of(stream)) < 40
+    with live(stream, 40, colours=True) as screen:
+        feed(screen, begun(total=1000000), started("a", "測試" * 40))
+        feed(screen, *(ended(each, each) for each in ("pass", "fail", "error", "flaky", "inconclusive")))
+        screen._above.clear()
+        screen.tick()
+        assert max(width(line) for line in frame_of(stream)) < 40
+
+
+def test_live_shows_names_as_they_are_and_no_markup_or_control_character_works() -> None:
+    stream = io.StringIO()
+    with live(stream, colours=True) as screen:
+        feed(screen, begun(), started("a", "[red]x[/] [/] \\[b]"), ended("b", "fail", why="[bold]\x1b[2J", name="[/x]"))
+        screen.tick()
+        frame = frame_of(stream)
+    assert frame[0].endswith("[/x]")
+    assert frame[1].strip() == "[bold]\\x1b[2J"
+    assert "[red]x[/] [/] \\[b]" in frame[-1]
+
+
+def test_live_starts_at_what_was_finished_when_the_run_was_taken_up_again() -> None:
+    now = [0.0]
+    progress = Progress(clock=lambda: now[0])
+    progress.take(begun(total=10, done=4))
+    now[0] = 6.0
+    for case in "abc":
+        progress.take(ended(case))
+    assert (progress.done, progress.share) == (7, "7/10 done")
+    assert progress.left == pytest.approx(6.0)
+    facts = {"total": 10, "done": 4}
+    progress.take(ExperimentEvent(experiment_id="r", phase="test_execution", status="finished", metadata=facts))
+    assert progress.done == 7
 
 
 def test_live_paints_by_itself_while_nothing_happens() -> None:
     stream = io.StringIO()
-    with LiveScreen(stream, size=lambda: (80, 24)) as screen:
+    with LiveScreen(stream, size=(80, 24)) as screen:
         feed(screen, begun(), started("slow"))
         deadline = time.monotonic() + 10
         while stream.getvalue().count("slow") < 2 and time.monotonic() < deadline:
@@ -236,12 +285,14 @@ def test_live_paints_by_itself_while_nothing_happens() -> None:
     assert stream.getvalue().count("slow") >= 2
 
 
-def test_a_reader_who_goes_away_does_not_disturb_the_run() -> None:
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(errno.EIO, "the terminal is gone"), ValueError("closed")])
+@pytest.mark.parametrize("kind", [LineScreen, LiveScreen])
+def test_a_reader_who_goes_away_does_not_disturb_the_run(kind: type[Screen], error: Exception) -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
-            raise BrokenPipeError
+            raise error
 
-    screen = LineScreen(Gone())
-    feed(screen, ended("a"), ended("b"))
+    with kind(Gone()) as screen:
+        feed(screen, ended("a", "fail"), ended("b"))
     assert screen.lost
     assert screen.progress.done == 2

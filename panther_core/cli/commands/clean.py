@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from panther_core.cli.console import Console
-from panther_core.cli.text import columns, plural
+from panther_core.cli.text import plural
 from panther_hookspecs import Leftover, NetworkEnvironmentDescriptor
 
 
@@ -18,9 +18,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Remove what is left over, or only list it."""
     found, failed = _find(console)
     for leftover in found:
-        line = columns([(leftover.run_id or "-", leftover.what)])[0]
         problem = "" if args.dry_run else _remove(leftover)
-        console.say(f"{line}: {problem}" if problem else line)
+        console.show(f"{leftover.run_id or '-'}  {leftover.what}" + (f": {problem}" if problem else ""))
         failed += [problem] if problem else []
     done = "would be removed" if args.dry_run else "removed"
     console.say(f"{plural(len(found), 'thing')} {done}" if found else "nothing is left over")

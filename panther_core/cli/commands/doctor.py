@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from panther_core.cli.blocks import Part, Rows, Styled
 from panther_core.cli.console import Console
-from panther_core.cli.text import columns, plural
+from panther_core.cli.text import plural
 from panther_core.needs import Found, look_for
 from panther_hookspecs import Descriptor, Need
 
 CANNOT_RUN = 3
 _STATES = {True: "found", False: "missing", None: "unknown"}
+_STYLES = {True: "", False: "red", None: "yellow"}
 _SILENT = ("command", "report", "observer", "test_type")
 
 
@@ -63,47 +65,41 @@ def lacks(descriptor: Descriptor, found: Mapping[Need, Found]) -> list[Found]:
 
 
 def _print(descriptors: Sequence[Descriptor], found: Mapping[Need, Found], console: Console) -> None:
-    rows = [
-        (
-            each.need.kind,
-            each.need.name,
-            _STATES[each.ok],
-            each.advice if each.ok is False else each.detail or each.need.why,
-            ", ".join(sorted({one.name for one in descriptors if each.need in one.needs})),
-        )
-        for each in found.values()
-    ]
-    colours = {"missing": "red", "unknown": "yellow"}
-    if rows:
+    if found:
         titles = ("need", "name", "state", "version, place, or how to get it", "for")
-        for line, row in zip(columns([titles, *rows], limit=console.columns), [titles, *rows], strict=True):
-            console.say(
-                console.style(line, "dim")
-                if row is titles
-                else line.replace(row[2], console.style(row[2], *[colours[row[2]]] if row[2] in colours else []), 1)
-            )
-        console.say()
+        console.show(Rows(rows=_rows(descriptors, found), titles=titles), "")
     shown = [each for each in descriptors if each.KIND not in _SILENT]
     ready = [each for each in shown if not lacks(each, found)]
-    console.lines(columns(_grouped("ready", ready)))
+    console.show(Rows(rows=_grouped(ready)))
     for each in shown:
         if each not in ready:
             what = ", ".join(
                 f"{one.need.name} ({one.advice})" if one.advice else one.need.name for one in lacks(each, found)
             )
-            console.say(f"not ready  {each.KIND.replace('_', ' ')} {each.name}: {what}")
+            console.show(f"not ready  {each.KIND.replace('_', ' ')} {each.name}: {what}")
     broken = [each for each in console.plugins.plugins if each.status in ("broken", "incompatible")]
     for record in broken:
-        console.say(f"{record.status}  plugin {record.name}: {record.reason}")
+        console.show(f"{record.status}  plugin {record.name}: {record.reason}")
     if not shown:
         console.say(f"nothing to look at: {plural(len(console.plugins.plugins) - 1, 'plugin')} installed")
 
 
-def _grouped(title: str, descriptors: Iterable[Descriptor]) -> list[tuple[str, str, str]]:
+def _rows(descriptors: Sequence[Descriptor], found: Mapping[Need, Found]) -> list[tuple[Part, ...]]:
+    """Return one row for each thing that is needed, with everyone who needs it."""
+    rows: dict[tuple[Part, ...], set[str]] = {}
+    for each in found.values():
+        state = Styled(_STATES[each.ok], _STYLES[each.ok])
+        told = each.advice if each.ok is False else each.detail or each.need.why
+        users = rows.setdefault((each.need.kind, each.need.name, state, told), set())
+        users.update(one.name for one in descriptors if each.need in one.needs)
+    return [(*row, ", ".join(sorted(users))) for row, users in rows.items()]
+
+
+def _grouped(descriptors: Iterable[Descriptor]) -> list[tuple[Styled, str, str]]:
     kinds: dict[str, list[str]] = {}
     for each in descriptors:
         kinds.setdefault(each.KIND.replace("_", " "), []).append(each.name)
-    return [(title, kind, ", ".join(names)) for kind, names in kinds.items()]
+    return [(Styled("ready", "green"), kind, ", ".join(names)) for kind, names in kinds.items()]
 
 
 def _as_json(descriptors: Sequence[Descriptor], found: Mapping[Need, Found]) -> Mapping[str, Any]:

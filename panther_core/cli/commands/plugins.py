@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from panther_core.cli.blocks import Rows, Styled
 from panther_core.cli.console import Console
-from panther_core.cli.text import columns, plural
+from panther_core.cli.text import plural
 from panther_core.plugin_manager import PluginRecord
 from panther_hookspecs import BaseEvent, summary_of
 
-_COLOURS = {"active": "green", "broken": "red", "incompatible": "red", "blocked": "dim"}
+_STYLES = {"active": "green", "broken": "red", "incompatible": "red", "blocked": "dim"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,23 +55,27 @@ def as_json(record: PluginRecord) -> Mapping[str, Any]:
 
 
 def _table(records: tuple[PluginRecord, ...], console: Console) -> None:
-    style, rows = console.style, []
-    for record in records:
-        brings = ", ".join(f"{each.KIND.replace('_', ' ')} {each.name}" for each in record.provides)
-        rows.append((record.name, record.version, record.status, record.reason or brings))
-    if not rows:
+    if not records:
         console.say(
             "no plugin is installed; PANTHER itself runs nothing\n"
             "  try: pip install panther-env-localhost panther-protocol-minip panther-service-ping-pong"
         )
         return
-    for line, row in zip(columns(rows, limit=console.columns), rows, strict=True):
-        console.say(
-            line.replace(row[2], style(row[2], _COLOURS.get(row[2], "bold")), 1) if row[2] != "active" else line
-        )
-    wrong = [row for row in rows if row[2] in ("broken", "incompatible")]
+    rows = [
+        (each.name, each.version, Styled(each.status, _STYLES.get(each.status, "bold")), each.reason or _brings(each))
+        for each in records
+    ]
+    console.show(Rows(rows=rows, titles=("plugin", "version", "status", "what it brings")))
+    wrong = [each.name for each in records if each.status in ("broken", "incompatible")]
     if wrong:
-        console.complain(f"{plural(len(wrong), 'plugin')} cannot be used: {', '.join(row[0] for row in wrong)}")
+        console.complain(f"{plural(len(wrong), 'plugin')} cannot be used: {', '.join(wrong)}")
+
+
+def _brings(record: PluginRecord) -> str:
+    kinds: dict[str, list[str]] = {}
+    for each in record.provides:
+        kinds.setdefault(each.KIND.replace("_", " "), []).append(each.name)
+    return "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds.items())
 
 
 def _hooks(args: argparse.Namespace, console: Console) -> int:
@@ -78,7 +83,8 @@ def _hooks(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         console.say(json.dumps({name: list(plugins) for name, plugins in callers.items()}, indent=2))
     else:
-        console.lines(columns((name, ", ".join(plugins) or "-") for name, plugins in callers.items()))
+        rows = [(name, ", ".join(plugins) or "-") for name, plugins in callers.items()]
+        console.show(Rows(rows=rows, titles=("hook", "plugins, in the order of the calls")))
     return 0
 
 
@@ -100,7 +106,8 @@ def _events(args: argparse.Namespace, console: Console) -> int:
             )
         )
     else:
-        console.lines(columns((each.__qualname__, ", ".join(_fields(each)), _summary(each)) for each in events))
+        rows = [(each.__qualname__, ", ".join(_fields(each)), _summary(each)) for each in events]
+        console.show(Rows(rows=rows, titles=("event", "fields", "what it tells")))
     return 0
 
 

@@ -7,9 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
 from panther_core.cli.session import write_report
-from panther_core.cli.text import columns, shown_path
+from panther_core.cli.text import shown_path
 from panther_hookspecs import ReportDescriptor
 
 
@@ -30,7 +31,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Make the report, or list the ones there are."""
     registry = console.plugins.registry
     if not args.format:
-        console.lines(columns((each.name, each.filename, each.summary) for each in registry.all(ReportDescriptor)))
+        rows = [(each.name, each.filename, each.summary) for each in registry.all(ReportDescriptor)]
+        console.show(Rows(rows=rows, titles=("report", "file", "what it shows")))
         return 0
     descriptor = registry.get(ReportDescriptor, args.format)
     run = console.run_folder(args.run)

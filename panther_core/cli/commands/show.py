@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from panther_core.cli.attempts import case_label
+from panther_core.cli.blocks import Block
 from panther_core.cli.console import Console
-from panther_core.cli.overview import case_lines, run_lines
-from panther_core.cli.progress import case_label
+from panther_core.cli.overview import case_blocks, run_blocks
 from panther_hookspecs import ConfigurationException, RunView
 
 
@@ -36,15 +37,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         console.say(json.dumps({"run": str(view.folder), "cases": cases}, indent=2, default=str))
         return 0
-    for line in _lines(view, cases, console, detailed=bool(args.case)):
-        console.say(line)
+    console.show(*(_cases(cases, view) if args.case else run_blocks(view, cases)))
     return 0
 
 
-def _lines(view: RunView, cases: list[Mapping[str, Any]], console: Console, *, detailed: bool) -> list[str]:
-    if detailed:
-        return [line for each in cases for line in (*case_lines(each, view.folder, console.style), "")][:-1]
-    return run_lines(view, cases, console.style, limit=console.columns)
+def _cases(cases: list[Mapping[str, Any]], view: RunView) -> list[Block]:
+    return [block for each in cases for block in (*case_blocks(each, view.folder), "")][:-1]
 
 
 def _matches(case: Mapping[str, Any], wanted: str) -> bool:
