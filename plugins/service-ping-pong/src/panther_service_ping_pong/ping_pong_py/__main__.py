@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import sys
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def play(options: argparse.Namespace, transcript: Transcript) -> tuple[int, str]
 
 def main() -> int:
     """Run the program; return its exit code."""
+    # Shows where a crash was, and gives signals a stack, without which valgrind cannot deliver them in select().
+    faulthandler.enable()
     options = arguments()
     transcript = Transcript(Path(options.dir, "transcript.jsonl"))
     spoken = options.versions if options.role == "server" else options.version
