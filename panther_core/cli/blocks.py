@@ -47,14 +47,20 @@ def link(path: Path | str, text: str = "") -> Styled:
     return Styled(text or shown_path(path), f"link {Path(path).absolute().as_uri()}")
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return rows whose cells but the last are filled up: they align even if something stands between them."""
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[list[str]]:
+    """Return rows with all cells but the last filled up, so that they align whatever stands between them."""
     cells = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    count = max(map(len, cells), default=0)
+    widths = [max((width(row[index]) for row in cells if index < len(row) - 1), default=0) for index in range(count)]
     return [
-        [*(cell + " " * (most - width(cell)) for cell, most in zip(row[:-1], widths, strict=False)), row[-1]]
+        [*(_filled(cell, widths[index], right=index in right) for index, cell in enumerate(row[:-1])), *row[-1:]]
         for row in cells
     ]
+
+
+def _filled(cell: str, cells: int, *, right: bool) -> str:
+    spaces = " " * (cells - width(cell))
+    return spaces + cell if right else cell + spaces
 
 
 def parts(line: Line) -> Sequence[Part]:
@@ -70,9 +76,6 @@ def plain(line: Line) -> str:
 class Writer(abc.ABC):
     """Turns blocks into text for one stream."""
 
-    width = 0
-    """How many cells a line may take; 0 for as many as it needs."""
-
     @abc.abstractmethod
     def render(self, *blocks: Block) -> str:
         """Return the blocks as text."""
@@ -87,17 +90,8 @@ class Plain(Writer):
 
 
 def _lines(block: Block) -> Iterator[str]:
-    if not isinstance(block, Rows):
+    if isinstance(block, Rows):
+        for row in aligned([[plain(cell) for cell in row] for row in block.rows], block.right):
+            yield (" " * block.indent + _GAP.join(row)).rstrip()
+    else:
         yield plain(block)
-        return
-    cells = [[plain(cell) for cell in row] for row in block.rows]
-    widths = [
-        max(width(row[index]) for row in cells if len(row) > index) for index in range(max(map(len, cells), default=0))
-    ]
-    for row in cells:
-        spaces = [" " * (widths[index] - width(cell)) for index, cell in enumerate(row)]
-        padded = [
-            space + cell if index in block.right else cell + space
-            for index, (cell, space) in enumerate(zip(row, spaces, strict=True))
-        ]
-        yield (" " * block.indent + _GAP.join(padded)).rstrip()

@@ -1,4 +1,4 @@
-"""A comparison of two runs, as lines for a person and as plain data for programs."""
+"""A comparison of two runs, for a person and as plain data for programs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
-from panther_core.cli.style import Style
-from panther_core.cli.text import clean, columns, counted, number, plural, shown_path
+from panther_core.cli.attempts import mark
+from panther_core.cli.blocks import Block, Line, Rows, Styled, link
+from panther_core.cli.text import counted, number, plural
 from panther_core.compare import Change, Comparison, FindingChange, Outcome, VerdictChange
 from panther_core.statistics import Interval, median_interval, percentile, repetitions_to_show_anything
 
@@ -22,14 +23,14 @@ _NAMED = (Outcome.WORSE, Outcome.BETTER, Outcome.CHANGED, Outcome.SAME, Outcome.
 _COLOURS = {Outcome.WORSE: "red", Outcome.BETTER: "green", Outcome.CHANGED: "cyan", Outcome.INCONCLUSIVE: "yellow"}
 
 
-def comparison_lines(found: Comparison, a: Path, b: Path, style: Style, *, limit: int = 0) -> list[str]:
+def comparison_blocks(found: Comparison, a: Path, b: Path) -> list[Block]:
     """Return what differs, the most important first: machines, verdicts, findings, functions, other metrics."""
-    lines = [f"A  {clean(shown_path(a))}", f"B  {clean(shown_path(b))}", *_differences(found, style, limit)]
-    lines += [f"  {each}" for each in map(clean, found.notes)]
-    lines += _verdicts(found, b, style, limit)
-    lines += _findings(found, b, style, limit)
-    lines += _numbers(found, style, limit)
-    return [*lines, "", conclusion(found)]
+    blocks: list[Block] = [["A  ", link(a)], ["B  ", link(b)], *_differences(found)]
+    blocks += [f"  {each}" for each in found.notes]
+    blocks += _verdicts(found, b)
+    blocks += _findings(found, b)
+    blocks += _numbers(found)
+    return [*blocks, "", conclusion(found)]
 
 
 def conclusion(found: Comparison) -> str:
@@ -52,56 +53,54 @@ def conclusion(found: Comparison) -> str:
     return f"B is worse than A: {', '.join(said)}"
 
 
-def _differences(found: Comparison, style: Style, limit: int) -> list[str]:
-    lines: list[str] = []
+def _differences(found: Comparison) -> list[Block]:
+    blocks: list[Block] = []
     if found.machine:
-        lines.append(
-            style("! A and B ran on different machines; numbers may differ for that reason alone", "red", "bold")
-        )
-        lines += _capped(found.machine, limit)
+        warning = "! A and B ran on different machines; numbers may differ for that reason alone"
+        blocks += [Styled(warning, "bold red"), *_capped(found.machine)]
     if found.others:
-        lines += ["  also different:", *_capped(found.others, limit)]
-    return lines
+        blocks += ["  also different:", *_capped(found.others)]
+    return blocks
 
 
-def _capped(texts: Sequence[str], limit: int) -> list[str]:
-    lines = columns(((each,) for each in texts[:_MOST_DIFFERENCES]), limit=limit, indent="    ")
+def _capped(texts: Sequence[str]) -> list[Block]:
     more = len(texts) - _MOST_DIFFERENCES
-    return [*lines, f"    and {more} more: --json lists all"] if more > 0 else lines
+    rows = Rows(rows=[(each,) for each in texts[:_MOST_DIFFERENCES]], indent=4)
+    return [rows, f"    and {more} more: --json lists all"] if more > 0 else [rows]
 
 
-def _verdicts(found: Comparison, b: Path, style: Style, limit: int) -> list[str]:
+def _verdicts(found: Comparison, b: Path) -> list[Block]:
     alike = found.pairs - len(found.verdicts)
-    lines = ["", f"{style('verdicts', 'bold')}: {plural(found.pairs, 'case')} compared, {alike} unchanged"]
+    title: Line = [Styled("verdicts", "bold"), f": {plural(found.pairs, 'case')} compared, {alike} unchanged"]
+    blocks: list[Block] = ["", title]
     for each in found.verdicts[:_MOST]:
         row = (each.change, f"{counted(each.a)} -> {counted(each.b)}", each.case)
-        lines += _marked([row], style, worse=each.worse, limit=limit)
+        blocks.append(_marked(row, worse=each.worse))
         if each.worse:
-            lines += columns([(each.why,), (shown_path(b / each.folder),)], limit=limit, indent="      ")
-    return lines + _more(len(found.verdicts))
+            blocks += [Rows(rows=[(each.why,)], indent=6), ["      ", link(b / each.folder)]]
+    return blocks + _more(len(found.verdicts))
 
 
-def _marked(rows: Sequence[Sequence[str]], style: Style, *, worse: bool, limit: int) -> list[str]:
-    mark = style("!", "red", "bold") if worse else " "
-    return [f"{mark} {line}" for line in columns(rows, limit=max(limit - 2, 0))]
+def _marked(row: Sequence[str], *, worse: bool) -> Rows:
+    return Rows(rows=[([mark(expected=not worse), " ", row[0]], *row[1:])])
 
 
-def _more(count: int, most: int = _MOST) -> list[str]:
+def _more(count: int, most: int = _MOST) -> list[Block]:
     return [f"  and {count - most} more: --json lists all"] if count > most else []
 
 
-def _findings(found: Comparison, b: Path, style: Style, limit: int) -> list[str]:
+def _findings(found: Comparison, b: Path) -> list[Block]:
     if not found.findings:
         return []
-    lines = ["", f"{style('findings', 'bold')}: {plural(len(found.findings), 'difference')}"]
+    blocks: list[Block] = ["", [Styled("findings", "bold"), f": {plural(len(found.findings), 'difference')}"]]
     for each in found.findings[:_MOST]:
         where = each.cases[0] if len(each.cases) == 1 else plural(len(each.cases), "case")
         what = " ".join(filter(None, (each.source, each.service and f"of {each.service}")))
         row = (each.change, _times(each), f"{what}: {each.message}", where)
-        lines += _marked([row], style, worse=each.worse, limit=limit)
+        blocks.append(_marked(row, worse=each.worse))
         if each.change == "new" and each.path:
-            lines.append(f"      {clean(shown_path(b / each.path))}")
-    return lines + _more(len(found.findings))
+            blocks.append(["      ", link(b / each.path)])
+    return blocks + _more(len(found.findings))
 
 
 def _times(change: FindingChange) -> str:
@@ -113,11 +112,11 @@ def _times(change: FindingChange) -> str:
     return f"{c_a} -> {c_b}"
 
 
-def _numbers(found: Comparison, style: Style, limit: int) -> list[str]:
+def _numbers(found: Comparison) -> list[Block]:
     if not found.changes:
         return []
     counts = counted((each.value, len(found.of(each))) for each in _NAMED)
-    lines = ["", f"{style('metrics', 'bold')}: {len(found.changes)} compared: {counts}"]
+    blocks: list[Block] = ["", [Styled("metrics", "bold"), f": {len(found.changes)} compared: {counts}"]]
     different = [each for each in found.changes if each.outcome in (Outcome.WORSE, Outcome.BETTER, Outcome.CHANGED)]
     different.sort(key=lambda each: _NAMED.index(each.outcome))
     one_case = len({each.case for each in found.changes}) == 1
@@ -129,19 +128,18 @@ def _numbers(found: Comparison, style: Style, limit: int) -> list[str]:
         ),
     ):
         if rows and title:
-            lines.append(f"  {title}")
-        lines += _rows(rows[:_MOST], style, limit, one_case=one_case) + _more(len(rows))
-    return lines + _undecided(found, style, limit, one_case=one_case)
+            blocks.append(f"  {title}")
+        blocks += _rows(rows[:_MOST], one_case=one_case) + _more(len(rows))
+    return blocks + _undecided(found, one_case=one_case)
 
 
-def _rows(changes: Sequence[Change], style: Style, limit: int, *, one_case: bool) -> list[str]:
-    rows = [(each.outcome.value, *_told(each), *(() if one_case else (each.case,))) for each in changes]
-    lines = columns(rows, limit=max(limit - 2, 0))
-    return [
-        f"{style('!', 'red', 'bold') if each.outcome is Outcome.WORSE else ' '} "
-        + line.replace(each.outcome.value, style(each.outcome.value, _COLOURS[each.outcome]), 1)
-        for each, line in zip(changes, lines, strict=True)
-    ]
+def _rows(changes: Sequence[Change], *, one_case: bool) -> list[Block]:
+    rows: list[Sequence[Line]] = []
+    for each in changes:
+        outcome = Styled(each.outcome.value, _COLOURS[each.outcome])
+        first = [mark(expected=each.outcome is not Outcome.WORSE), " ", outcome]
+        rows.append((first, *_told(each), *(() if one_case else (each.case,))))
+    return [Rows(rows=rows)] if rows else []
 
 
 def _told(change: Change) -> tuple[str, ...]:
@@ -171,7 +169,7 @@ def _relative_interval(change: Change) -> str:
     return f" ({_percent(change.interval.low / before)} to {_percent(change.interval.high / before)})"
 
 
-def _undecided(found: Comparison, style: Style, limit: int, *, one_case: bool) -> list[str]:
+def _undecided(found: Comparison, *, one_case: bool) -> list[Block]:
     """Return what large differences are not certain, and what it would take to be."""
     undecided = found.of(Outcome.INCONCLUSIVE)
     if not undecided:
@@ -179,12 +177,11 @@ def _undecided(found: Comparison, style: Style, limit: int, *, one_case: bool) -
     needed = [each.needed for each in undecided if each.needed]
     a, b = found.repetitions
     said = f"{plural(len(undecided), 'metric')} cannot be decided with {a} and {b} repetitions"
-    lines = [f"  {said}" + (f"; at least {min(needed)} of each are needed (repeat: {min(needed)})" if needed else "")]
+    more = f"; at least {min(needed)} of each are needed (repeat: {min(needed)})" if needed else ""
     if min(a, b) < repetitions_to_show_anything():
-        return lines
+        return [f"  {said}{more}"]
     large = sorted((each for each in undecided if _large(each)), key=lambda each: each.p)
-    lines += _rows(large[:_MOST_OPEN], style, limit, one_case=one_case)
-    return lines + _more(len(large), _MOST_OPEN)
+    return [f"  {said}{more}", *_rows(large[:_MOST_OPEN], one_case=one_case), *_more(len(large), _MOST_OPEN)]
 
 
 def _large(change: Change) -> bool:

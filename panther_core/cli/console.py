@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from panther_core.cli.blocks import Block, Plain, Styled, Writer, parts
 from panther_core.cli.messages import message_lines
-from panther_core.cli.style import Style
 from panther_hookspecs import CommandContext, PluginValidationError, RunView
 
 if TYPE_CHECKING:  # this module holds no attrs class, and the engine costs more than most commands need
@@ -52,11 +51,6 @@ class Console(CommandContext):
         self.run: Path | None = None
         """The folder of the run that this command carries out, once there is one."""
 
-    @property
-    def style(self) -> Style:
-        """Colours for standard output."""
-        return Style(self.colourful(self.stdout))
-
     def colourful(self, stream: TextIO) -> bool:
         """Return whether colours are wanted on ``stream``: by --color, else on a terminal that is not a CI log."""
         if self.color != "auto":
@@ -79,11 +73,6 @@ class Console(CommandContext):
             links=self.colourful(stream) and self.interactive(stream),
             columns=max(shutil.get_terminal_size().columns - 1, _NARROW) if stream.isatty() else 0,
         )
-
-    @property
-    def columns(self) -> int:
-        """How many cells a line may take; 0 where nobody's screen limits it."""
-        return self.writer(self.stdout).width
 
     @cached_property
     def settings(self) -> GlobalConfig:

@@ -38,7 +38,6 @@ class Paper(Writer):
 
     def __init__(self, stream: TextIO, *, colours: bool = False, links: bool = False, columns: int = 0) -> None:
         """Use ``columns`` cells of each line, or as many as it needs if that is 0."""
-        self.width = columns
         self._links = links
         self._rich = rich_console(stream, colours=colours, columns=columns or _UNLIMITED)
 

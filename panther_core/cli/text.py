@@ -1,14 +1,12 @@
-"""Text for terminals: measured in cells, cleaned of control characters, aligned in columns."""
+"""Text for terminals: cleaned of control characters, measured in cells, numbers as people say them."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 _SHORT = 60.0
 _WHOLE = 1e15
-ELLIPSIS = "..."
 
 
 def clean(text: object) -> str:
@@ -29,59 +27,20 @@ def width(text: str) -> int:
     """Return the number of terminal cells that cleaned text takes: two for wide characters, none for combining ones."""
     if text.isascii():
         return len(text)
-    return sum(_cells(each) for each in text)
+    from rich.cells import cell_len  # noqa: PLC0415 - most text is plain
 
-
-def _cells(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def clip(text: str, cells: int) -> str:
-    """Return as much of ``text`` as fits into ``cells``, with dots where something was left off."""
-    if width(text) <= cells:
-        return text
-    room, kept = max(cells - len(ELLIPSIS), 0), []
-    for each in text:
-        room -= _cells(each)
-        if room < 0:
-            break
-        kept.append(each)
-    return ("".join(kept) + ELLIPSIS)[: max(cells, 0)] if cells < len(ELLIPSIS) else "".join(kept) + ELLIPSIS
+    return cell_len(text)
 
 
 def squeeze(text: str, cells: int) -> str:
     """Return as much of both ends of ``text`` as fits into ``cells``: names differ at their ends."""
     if width(text) <= cells:
         return text
-    room, tail = cells // 3, ""
-    for each in reversed(text):
-        room -= _cells(each)
-        if room < 0:
-            break
-        tail = each + tail
-    return clip(text, cells - width(tail)) + tail
+    from rich.cells import chop_cells  # noqa: PLC0415 - most names fit
 
-
-def pad(text: str, cells: int) -> str:
-    """Return ``text`` filled with spaces to ``cells``."""
-    return text + " " * max(cells - width(text), 0)
-
-
-def columns(rows: Iterable[Sequence[str]], *, limit: int = 0, gap: str = "  ", indent: str = "") -> list[str]:
-    """Return rows as aligned lines; with a ``limit`` of cells the last column is clipped to what is left of it."""
-    cells = [[clean(cell) for cell in row] for row in rows]
-    if not cells:
-        return []
-    count = max(len(row) for row in cells)
-    widths = [max((width(row[index]) for row in cells if index < len(row) - 1), default=0) for index in range(count)]
-    lines = [
-        indent + gap.join([*(pad(cell, widths[index]) for index, cell in enumerate(row[:-1])), row[-1]]).rstrip()
-        for row in cells
-        if row
-    ]
-    return [clip(line, limit) for line in lines] if limit else lines
+    tail = chop_cells(text[::-1], max(cells // 3, 1))[0][::-1]
+    head = chop_cells(text, max(cells - width(tail) - 1, 1))[0]
+    return f"{head}\N{HORIZONTAL ELLIPSIS}{tail}"
 
 
 def duration(seconds: float) -> str:

@@ -1,11 +1,10 @@
-"""Text for terminals: width, cleaning, alignment, units."""
+"""Text for terminals: width, cleaning, units."""
 
 from __future__ import annotations
 
 import pytest
 
-from panther_core.cli.style import Style
-from panther_core.cli.text import clean, clip, columns, counted, duration, number, pad, plural, width
+from panther_core.cli.text import clean, counted, duration, number, plural, squeeze, width
 
 
 def test_clean_leaves_no_character_that_could_move_the_cursor_or_break_a_line() -> None:
@@ -29,33 +28,15 @@ def test_width_counts_cells_not_characters() -> None:
     assert width("plain") == 5
 
 
-@pytest.mark.parametrize(
-    ("text", "cells", "clipped"),
-    [
-        ("short", 10, "short"),
-        ("exactly", 7, "exactly"),
-        ("too long here", 8, "too l..."),
-        ("測試測試", 7, "測試..."),
-        ("abc", 2, ".."),
-    ],
-)
-def test_clip_never_takes_more_cells_than_it_may(text: str, cells: int, clipped: str) -> None:
-    assert clip(text, cells) == clipped
-    assert width(clip(text, cells)) <= cells
-
-
-def test_columns_align_wide_characters_and_leave_the_last_column_as_long_as_it_is() -> None:
-    lines = columns([("測試", "one"), ("a", "two"), ("long name", "three " * 3)])
-    assert [width(line[: line.index(word)]) for line, word in zip(lines, ("one", "two", "three"), strict=True)] == [
-        11,
-        11,
-        11,
-    ]
-    assert lines[2].endswith("three three three")
-
-
-def test_columns_clip_lines_to_the_limit_and_clean_every_cell() -> None:
-    assert columns([("a\x1b[1m", "b" * 50)], limit=20) == [r"a\x1b[1m  bbbbbbb..."]
+@pytest.mark.parametrize("text", ["short", "transfer of a large file #42", "測試" * 9 + "#42", "e\u0301" * 30 + "測"])
+@pytest.mark.parametrize("cells", [3, 8, 13, 26])
+def test_squeeze_keeps_both_ends_and_never_takes_more_cells_than_it_may(text: str, cells: int) -> None:
+    shown = squeeze(text, cells)
+    assert width(shown) <= cells
+    head, dots, tail = shown.partition("\N{HORIZONTAL ELLIPSIS}")
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert bool(dots) == (width(text) > cells)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +53,3 @@ def test_numbers_counts_and_plurals() -> None:
     assert plural(1, "case") == "1 case"
     assert plural(0, "case") == "0 cases"
     assert counted([("pass", 3), ("fail", 0), ("error", 1)]) == "3 pass, 1 error"
-    assert pad("測", 4) == "測  "
-
-
-def test_style_writes_escapes_only_where_colours_are_wanted() -> None:
-    assert Style()("text", "red") == "text"
-    assert Style(enabled=True)("text", "red", "bold") == "\x1b[31;1mtext\x1b[0m"
-    assert Style(enabled=True).verdict("pass", expected=False).startswith("\x1b[31m")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from panther_core.cli.comparison import as_data, comparison_lines, conclusion
+from panther_core.cli.blocks import Plain
+from panther_core.cli.comparison import as_data, comparison_blocks, conclusion
 from panther_core.cli.main import main
-from panther_core.cli.style import Style
 from panther_core.compare import Change, Comparison, Outcome, Rules, compare
 from panther_core.results import DirectoryView
 from panther_hookspecs import ConfigurationException
@@ -83,7 +83,7 @@ def the(found: Comparison, metric: str) -> Change:
 
 
 def text(found: Comparison) -> str:
-    return "\n".join(comparison_lines(found, Path("runs/a"), Path("runs/b"), Style(enabled=False)))
+    return Plain().render(*comparison_blocks(found, Path("runs/a"), Path("runs/b"))).rstrip("\n")
 
 
 def test_a_slower_program_is_worse_and_a_quicker_one_better(make: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from panther_core.cli.comparison import as_data, comparison_lines, conclusion
+from panther_core.cli.comparison import as_data, comparison_blocks, conclusion
 from panther_core.cli.console import Console
 from panther_core.compare import Rules, compare
 from panther_hookspecs import Share
@@ -61,8 +61,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         console.say(json.dumps(as_data(found, a.folder, b.folder), indent=1))
     else:
-        for line in comparison_lines(found, a.folder, b.folder, console.style, limit=console.columns):
-            console.say(line)
+        console.show(*comparison_blocks(found, a.folder, b.folder))
     if args.fail_on and any(found.regressions()):
         console.complain(conclusion(found))
         return _WORSE
