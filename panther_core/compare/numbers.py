@@ -68,7 +68,7 @@ def _values(metric: Metric, repetitions: Iterable[Mapping[Metric, float]]) -> It
     for numbers in repetitions:
         if metric in numbers:
             yield numbers[metric]
-        elif metric.symbol:
+        elif metric.symbol and metric.name.rpartition(".")[2] in _COUNTS:
             yield 0.0
 
 
@@ -100,7 +100,7 @@ def _metric(measurement: Mapping[str, Any], name: str, symbol: str) -> Metric:
         service=str(measurement.get("service") or ""),
         labels=tuple(sorted(labels.items())),
         unit=str(measurement.get("unit") or ""),
-        symbol=symbol,
+        symbol=symbol or labels.get("function", ""),
         better=better,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
+from panther_core.compare.directions import NEITHER, direction_of
 from panther_core.compare.findings import finding_changes
 from panther_core.compare.numbers import Sample, impact, judged, samples_of
 from panther_core.compare.pairs import Pairs, pairs_of
@@ -29,7 +30,7 @@ def compare(a: RunView, b: RunView, rules: Rules = Rules()) -> Comparison:  # no
     numbered = [each for each in pairs.together if each.watched_alike and each.comparable]
     samples = [sample for pair in numbered for sample in samples_of(pair)]
     _check(rules, samples)
-    changes, tested = judged([each for each in samples if rules.wants(each.metric)], rules)
+    changes, tested = judged([each for each in samples if _is_wanted(each, rules)], rules)
     return Comparison(
         pairs=len(pairs.together),
         numbered=len(numbered),
@@ -45,6 +46,12 @@ def compare(a: RunView, b: RunView, rules: Rules = Rules()) -> Comparison:  # no
         changes=tuple(sorted(changes, key=impact)),
         tested=tested,
     )
+
+
+def _is_wanted(sample: Sample, rules: Rules) -> bool:
+    """Return whether a metric is to be judged; one of which neither more nor less is better only if it is named."""
+    named = bool(rules.metrics) or direction_of(sample.metric, rules) != NEITHER
+    return named and rules.wants(sample.metric)
 
 
 def _check(rules: Rules, samples: list[Sample]) -> None:

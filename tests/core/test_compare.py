@@ -103,7 +103,8 @@ def test_more_throughput_is_better(make: Make) -> None:
 @pytest.mark.parametrize(("better", "outcome"), [("higher", "better"), ("lower", "worse"), ("neither", "changed")])
 def test_who_measures_can_say_which_way_is_better(make: Make, better: str, outcome: str) -> None:
     extra = {"labels": {"better": better}}
-    found = compare(make("a", measured(QUICK, "x", extra=extra)), make("b", measured(SLOW, "x", extra=extra)))
+    a, b = make("a", measured(QUICK, "x", extra=extra)), make("b", measured(SLOW, "x", extra=extra))
+    found = compare(a, b, Rules(metrics=("x",)))
     assert the(found, "server.x").outcome.value == outcome
 
 
@@ -112,10 +113,12 @@ def test_the_user_can_say_which_way_is_better(make: Make) -> None:
     assert the(compare(a, b, Rules(higher=("*cpu*",))), "server.cpu_seconds").outcome is Outcome.BETTER
 
 
-def test_shares_are_neither_better_nor_worse(make: Make) -> None:
-    found = compare(make("a", measured(QUICK, "x.top1.share")), make("b", measured(SLOW, "x.top1.share")))
+def test_shares_are_neither_better_nor_worse_and_compared_only_if_named(make: Make) -> None:
+    a, b = make("a", measured(QUICK, "x.top1.share")), make("b", measured(SLOW, "x.top1.share"))
+    found = compare(a, b, Rules(metrics=("*.share",)))
     assert the(found, "server.x.top1.share").outcome is Outcome.CHANGED
     assert list(found.regressions()) == []
+    assert "server.x.top1.share" not in {str(each.metric) for each in compare(a, b).changes}
 
 
 def test_the_same_again_is_the_same(make: Make) -> None:
