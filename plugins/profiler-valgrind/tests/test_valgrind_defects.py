@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 import pytest
 from panther_profiler_valgrind.checker import CheckerEnvironment
+from panther_profiler_valgrind.command import ignores_environment
 from panther_profiler_valgrind.options import CheckerOptions, DrdOptions, HelgrindOptions, MemcheckOptions
 
 from panther_core.testing import RecordingContext, recording_context
@@ -347,14 +348,56 @@ def test_the_thread_storage_of_running_threads_is_no_leak(programs: Path, tmp_pa
 
 def test_the_objects_of_python_are_seen_by_memcheck_and_are_no_leaks(tmp_path: Path) -> None:
     python = Path(sys.executable).resolve()
-    argv = (python, "-I", "-S", "-c", "class A: pass\nimport json; print(json.loads('[1]'))")
+    argv = (python, "-S", "-c", "class A: pass\nimport json; print(json.loads('[1]'))")
     seen = run(tmp_path / "attempt", MemcheckOptions(), *argv, runtime="python")
     assert not [each for each in seen.data.findings if each.kind.startswith("Leak_")]
     assert seen.data.problems == ()
     command = ServiceCommand(program=ShellCommand(str(python)))
     with bench(tmp_path / "argv", MemcheckOptions(), "python") as made:
         list(made.tool.check(made.target(command)))
-        assert made.tool.wrap(command).argv[:3] == ("env", "PYTHONMALLOC=malloc", "valgrind")
+        assert made.tool.wrap(command).argv[:4] == ("env", "PYTHONFAULTHANDLER=1", "PYTHONMALLOC=malloc", "valgrind")
+
+
+def test_a_python_that_ignores_its_variables_is_told(tmp_path: Path) -> None:
+    for words, ignores in (
+        (("-I", "-S", "x.py"), True),
+        (("-SE", "x.py"), True),
+        (("x.py", "-I"), False),
+        (("-c", "-I"), False),
+        (("-X", "dev"), False),
+    ):
+        assert ignores_environment(words) is ignores
+    python = ServiceCommand(program=ShellCommand(str(Path(sys.executable).resolve()), ("-I", "x.py")))
+    with bench(tmp_path / "attempt", MemcheckOptions(), "python") as made:
+        assert not list(made.tool.check(made.target(python)))
+        assert any("-I or -E keeps PANTHER from preparing" in note for note in made.context.notes)
+
+
+DEEPER = """
+#include <signal.h>
+static void ignore(int unused) { (void)unused; }
+__attribute__((noinline)) static int deeper(int depth) {
+    volatile char filled[256];
+    filled[0] = 0;
+    raise(SIGUSR1);
+    return depth ? deeper(depth - 1) + filled[0] : filled[0];
+}
+int main(void) {
+    struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_ONSTACK};  /* and no such stack */
+    sigaction(SIGUSR1, &action, 0);
+    return deeper(200);
+}
+"""
+
+
+def test_a_signal_that_valgrind_cannot_deliver_is_a_problem_and_no_finding(tmp_path: Path) -> None:
+    source, program = tmp_path / "deeper.c", tmp_path / "deeper"
+    source.write_text(DEEPER)
+    subprocess.run(["cc", "-O1", "-o", program, source], check=True)
+    seen = run(tmp_path / "attempt", MemcheckOptions(), program)
+    assert seen.data.findings == ()
+    told = ["valgrind could not deliver a signal to the program, which died of that"]
+    assert [each.what for each in seen.data.problems] == (told if seen.status.signal == signal.SIGSEGV else [])
 
 
 def refusals(folder: Path, options: CheckerOptions, program: object, runtime: str = "native") -> list[str]:

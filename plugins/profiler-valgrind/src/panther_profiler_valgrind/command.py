@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from panther_profiler_valgrind.options import (
@@ -26,13 +26,30 @@ def report_pattern(options: ValgrindOptions) -> str:
 def prefix(options: ValgrindOptions, runtime: str, folder: Path) -> tuple[str, ...]:
     """Return all that stands before the program.
 
-    The variable for Python is set outside of valgrind: an ``env`` inside of it would be what valgrind watches.
+    The variables are set outside of valgrind: an ``env`` inside of it would be what valgrind watches.
     """
-    if not isinstance(options, MemcheckOptions | MassifOptions | DhatOptions):
-        setting: tuple[str, ...] = ()
-    else:
-        setting = ("env", "PYTHONMALLOC=malloc") if options.python_malloc and runtime == "python" else ()
-    return (*setting, "valgrind", *arguments(options, folder))
+    variables = _for_python(options) if runtime == "python" else ()
+    return (*(("env", *variables) if variables else ()), "valgrind", *arguments(options, folder))
+
+
+def _for_python(options: ValgrindOptions) -> tuple[str, ...]:
+    """Return what Python needs under valgrind.
+
+    The fault handler gives signals a stack of their own. Python asks for one even where it has none, and then
+    valgrind cannot deliver a signal for which the program's stack would have to grow.
+    """
+    apart = isinstance(options, MemcheckOptions | MassifOptions | DhatOptions) and options.python_malloc
+    return ("PYTHONFAULTHANDLER=1", *(("PYTHONMALLOC=malloc",) if apart else ()))
+
+
+def ignores_environment(words: Sequence[str]) -> bool:
+    """Return whether these arguments of Python, up to its program, keep it from reading its variables."""
+    for word in words:
+        if not word.startswith("-") or word in ("-", "-c", "-m"):
+            return False
+        if not word.startswith("--") and {"I", "E"} & set(word):
+            return True
+    return False
 
 
 def arguments(options: ValgrindOptions, folder: Path) -> tuple[str, ...]:

@@ -22,11 +22,13 @@ from panther_hookspecs import (
     ServiceCommand,
 )
 from panther_profiler_valgrind import preflight
-from panther_profiler_valgrind.command import prefix, report_pattern
+from panther_profiler_valgrind.command import ignores_environment, prefix, report_pattern
 from panther_profiler_valgrind.options import ValgrindOptions
 from panther_profiler_valgrind.processes import age_of, runs_under
 
 _LEVELS = ("debug", "info", "warning", "error")
+_TAIL = 1 << 16
+_SIGNAL_LOST = re.compile(r"^==\d+== Can't extend stack to \w+ during signal delivery", re.MULTILINE)
 _SETTLED = 1.0
 """Seconds after which a process is no copy any more that is just about to become another program."""
 
@@ -52,6 +54,10 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
         if preflight.program_traits(target).stripped:
             self._note(
                 "warning", f"{target.command.program.command} is stripped: {self.tool} shows addresses, no names"
+            )
+        if target.runtime == "python" and ignores_environment(target.command.program.args):
+            self._note(
+                "warning", f"-I or -E keeps PANTHER from preparing the Python of {target.service} for {self.tool}"
             )
         return preflight.problems(target, self.options, self.context)
 
@@ -80,7 +86,12 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
         main = self._process.pid if self._process else 0
         if not files or (main and main not in files and not self.options.target_process):
             return MonitoringData(problems=(self._nothing_written(),))
-        return self._read(files, main)
+        data = self._read(files, main)
+        lost = self._signal_lost()
+        if lost is None:
+            return data
+        findings = tuple(each for each in data.findings if each.kind != "FatalSignal")
+        return attrs.evolve(data, findings=findings, problems=(lost, *data.problems))
 
     @abc.abstractmethod
     def _read(self, files: Mapping[int, Path], main: int) -> MonitoringData:
@@ -189,9 +200,24 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
             fix="a longer stop_grace; valgrind needs a moment to look for leaks",
         )
 
+    def _signal_lost(self) -> Problem | None:
+        """Return the problem that valgrind, not the program, has made of a signal, if it has."""
+        texts = [self._stderr(), *(_tail(path) for path in self._folder().glob(f"{self.tool}.*.log"))]
+        if not any(_SIGNAL_LOST.search(text) for text in texts):
+            return None
+        return Problem(
+            what="valgrind could not deliver a signal to the program, which died of that",
+            where=self.service,
+            why="the program wants a stack of its own for its signals and has none, as Python in select() without "
+            "a fault handler; valgrind does not let the other one grow then",
+            fix="in Python, faulthandler.enable() (the options -I and -E keep PANTHER from turning it on)",
+        )
+
+    def _stderr(self) -> str:
+        return _tail(self._attempt() / "services" / self.context.folder.parent.name / "stderr")
+
     def _nothing_written(self) -> Problem:
-        errors = self._attempt() / "services" / self.context.folder.parent.name / "stderr"
-        said = preflight.complaint(errors.read_text(encoding="utf-8", errors="replace")) if errors.is_file() else ""
+        said = preflight.complaint(self._stderr())
         status = self._process.exit if self._process else None
         return Problem(
             what=f"{self.tool} has written nothing",
@@ -203,6 +229,15 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
     def _note(self, level: str, text: str) -> None:
         if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
             self.context.note(text)
+
+
+def _tail(path: Path) -> str:
+    """Return the last part of a text file, nothing if there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        return file.read().decode("utf-8", "replace")
 
 
 def folded_text(folded: Mapping[str, int]) -> str:

@@ -28,20 +28,23 @@ _OTHERS = {
     "gdb": _PTRACE,
     "ltrace": _PTRACE,
     "rr": _PTRACE,
-    "perf": _PTRACE,
+    "perf_record": _PTRACE,
+    "perf_stat": _PTRACE,
     "pyspy": _PTRACE,
     "gperf_cpu": "the signal of gperftools' timer kills a program under valgrind",
     "gperf_heap": "both replace malloc, and only one of them gets to see it",
     "heaptrack": "both replace malloc, and only one of them gets to see it",
     "memray": "both replace malloc, and only one of them gets to see it",
 }
-_TOOLS: tuple[tuple[type[ValgrindOptions], float, float, str], ...] = (
-    (MemcheckOptions, 10.0, 60.0, "Memory errors: leaks, use after free, uninitialised values, wrong frees."),
-    (HelgrindOptions, 10.0, 60.0, "Errors of threads: data races, locks taken in conflicting orders, misuse of locks."),
-    (DrdOptions, 10.0, 60.0, "Data races and misuse of locks, by another method than helgrind's."),
-    (CallgrindOptions, 20.0, 40.0, "Instructions of each function and of what it calls, nearly the same in every run."),
-    (MassifOptions, 5.0, 40.0, "Size of the heap over time, and the stacks that hold its peak."),
-    (DhatOptions, 5.0, 40.0, "Blocks of the heap by where they are allocated: number, size, reads and writes."),
+_PYTHON = 60.0
+"""How much slower Python becomes: its start alone, with all that it imports, takes most of a short service's time."""
+_TOOLS: tuple[tuple[type[ValgrindOptions], float, str], ...] = (
+    (MemcheckOptions, 10.0, "Memory errors: leaks, use after free, uninitialised values, wrong frees."),
+    (HelgrindOptions, 10.0, "Errors of threads: data races, locks taken in conflicting orders, misuse of locks."),
+    (DrdOptions, 10.0, "Data races and misuse of locks, by another method than helgrind's."),
+    (CallgrindOptions, 20.0, "Instructions of each function and of what it calls, nearly the same in every run."),
+    (MassifOptions, 5.0, "Size of the heap over time, and the stacks that hold its peak."),
+    (DhatOptions, 5.0, "Blocks of the heap by where they are allocated: number, size, reads and writes."),
 )
 
 
@@ -61,7 +64,7 @@ def _profiler(context: Context, options: ValgrindOptions) -> ExecutionEnvironmen
 def panther_register_execution_environments() -> Iterable[ExecutionEnvironmentDescriptor]:
     """Announce one execution environment for each tool."""
     names = [options.TOOL for options, *_ in _TOOLS]
-    for options, native, python, summary in _TOOLS:
+    for options, slowdown, summary in _TOOLS:
         name = options.TOOL
         siblings = {
             each: f"both are tools of valgrind, which runs one at a time: use two cases, one with {each}"
@@ -79,7 +82,7 @@ def panther_register_execution_environments() -> Iterable[ExecutionEnvironmentDe
             ),
             order=40,
             excludes={**_OTHERS, **siblings},
-            slowdown=native,
-            slowdowns={"python": python},
+            slowdown=slowdown,
+            slowdowns={"python": _PYTHON},
             image_packages=("valgrind", "libc6-dbg"),
         )
