@@ -42,13 +42,24 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         """Return ``command`` so that it runs where the service runs."""
         return command
 
+    def spawn(self, launch: ServiceLaunch) -> Process:
+        """Start the program of a service; to be replaced where it is not a process of this machine."""
+        command = self.place(limited(launch.command, launch.limits, len(self._services)), launch)
+        return self.context.launcher.start(
+            command, name=launch.name, folder=launch.folder, output_limit=launch.output_limit
+        )
+
+    def unfit_limits(self) -> Iterable[Problem]:
+        """Yield a problem for each resource limit that cannot be kept."""
+        return unfit(self.options.resource_limits, self.get_name())
+
     def advise(self, stderr: str) -> str:
         """Return what to try about a service that ended early and wrote ``stderr``; nothing if that says nothing."""
         return ""
 
     def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what plain processes cannot do for these services."""
-        yield from unfit(self.options.resource_limits, self.get_name())
+        yield from self.unfit_limits()
         yield from _strangers(self.options, {spec.name for spec in services})
         if self.options.deployment_target != "local":
             yield Problem(
@@ -66,10 +77,7 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         if former is not None:
             self._former.append(former.process)
         watch = ReadinessWatch(launch, self._prober(launch), self.context.cancelled, self.advise)
-        command = self.place(limited(launch.command, launch.limits, len(self._services)), launch)
-        process = self.context.launcher.start(
-            command, name=launch.name, folder=launch.folder, output_limit=launch.output_limit
-        )
+        process = self.spawn(launch)
         self._services[launch.name] = _Running(launch, process, watch)
         self.note("debug", f"{launch.name} is process {process.pid}")
         return process

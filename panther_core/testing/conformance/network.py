@@ -215,10 +215,10 @@ class NetworkEnvironmentConformance(PluginConformance):
         """A process that left its session and its parent is gone after tear-down."""
         mark = marker()
         process = bench.run(
-            *self.sh(f"setsid sleep {mark} </dev/null >/dev/null 2>&1 & echo started"), ends_by_itself=True
+            *self.sh(f"setsid sleep {mark} </dev/null >/dev/null 2>&1 & sleep 0.5"), ends_by_itself=True
         )
-        assert process.wait(_SOON) is not None, "the program that started a daemon never ended"
         eventually(lambda: bool(running(mark)), "the daemon's start")
+        assert process.wait(_SOON) is not None, "the program that started a daemon never ended"
         bench.tear_down()
         eventually(lambda: not running(mark), "the daemon's end")
 
