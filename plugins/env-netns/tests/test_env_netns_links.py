@@ -22,7 +22,7 @@ def star(*services: str) -> Layout:
     return layout_of(graph_of(Topology(), services))
 
 
-def pipe(seed: int = 7, **spec: float) -> Pipe:
+def pipe(seed: int = 7, **spec: Any) -> Pipe:
     return Pipe({"name": "a->b", **NO_WAIT, **spec}, seed)
 
 
@@ -97,10 +97,14 @@ def test_tc_puts_each_flow_into_a_class_of_its_own() -> None:
         "qdisc add dev eth0 root handle 1: htb",
         "class add dev eth0 parent 1: classid 1:1 htb rate 10000000bit quantum 1514",
         "qdisc add dev eth0 parent 1:1 handle 2: pfifo limit 82",
-        "filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip src 10.0.0.2/32 match ip dst 10.0.0.1/32 "
-        "flowid 1:1",
-        "filter add dev eth0 parent 1: protocol ipv6 prio 2 u32 match ip6 src fd00::2/128 match ip6 dst fd00::1/128 "
-        "flowid 1:1",
+        (
+            "filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip src 10.0.0.2/32 match ip dst 10.0.0.1/32 "
+            "flowid 1:1"
+        ),
+        (
+            "filter add dev eth0 parent 1: protocol ipv6 prio 2 u32 match ip6 src fd00::2/128 match ip6 dst "
+            "fd00::1/128 flowid 1:1"
+        ),
     )
     assert sum("class add" in line for line in lines["a"]) == 2
 
@@ -141,7 +145,8 @@ def test_the_same_seed_loses_the_same_packets() -> None:
 
 @pytest.mark.parametrize("what", ["loss", "duplicate", "corrupt", "reorder"])
 def test_shares_are_kept_over_many_packets(what: str) -> None:
-    one = pipe(**{what: 0.05, "delay": 0.02})
+    shares: dict[str, Any] = {what: 0.05}
+    one = pipe(delay=0.02, **shares)
     numbered(one, 20_000)
     seen = {"loss": one.lost, "duplicate": one.duplicated, "corrupt": one.corrupted, "reorder": one.reordered}
     assert abs(seen.pop(what) / 20_000 - 0.05) < 0.005

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import signal
 import sys
@@ -51,6 +53,8 @@ class NetnsEnvironment(LocalNetworkEnvironment):
     _made: Preparation | None = attrs.field(default=None, init=False)
     _namespaces: dict[str, tuple[int, int]] = attrs.field(factory=dict, init=False)
     """Descriptor of the keeper and inode of every namespace."""
+    _held: list[int] = attrs.field(factory=list, init=False)
+    _left: tuple[str, ...] = attrs.field(default=(), init=False)
 
     def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what netns cannot do for these services."""
@@ -92,6 +96,7 @@ class NetnsEnvironment(LocalNetworkEnvironment):
         written.write_text(json.dumps(attrs.asdict(made.plan), indent=1), encoding="utf-8")
         own = folder / "keeper"
         own.mkdir(exist_ok=True)
+        (own / "stdout").unlink(missing_ok=True)
         argv = [*self._unsharing(), "--", sys.executable, "-I", "-S", str(_KEEPER), str(written)]
         command = ServiceCommand(program=ShellCommand(argv[0], argv[1:]))
         self._keeper = self.context.launcher.start(command, name=f"{self.get_name()}-keeper", folder=own)
@@ -152,6 +157,7 @@ class NetnsEnvironment(LocalNetworkEnvironment):
         if self._keeper is None or self._made is None:
             return
         read = {(node, args): self._tc(node, args) for node, args in self._made.questions()}
+        self._hold()
         status = self._keeper.exit or self._keeper.stop(signal=signal.SIGTERM, grace=_END_PATIENCE)
         if status.code != 0:
             said = (self.context.folder / "keeper" / "stderr").read_text(errors="replace").strip().splitlines()
@@ -169,15 +175,35 @@ class NetnsEnvironment(LocalNetworkEnvironment):
         """End what still runs; the namespaces go with it."""
         super().teardown_environment()
         if self._keeper is not None:
+            self._hold()
             self._keeper.kill()
+            self._left = (*self._left, *self._inhabitants())
+        while self._held:
+            os.close(self._held.pop())
+
+    def _hold(self) -> None:
+        """Keep the namespaces a little longer than their keeper, so that no other ones get their numbers meanwhile."""
+        if self._keeper is not None and self._alive() and not self._held:
+            for fd, _ in self._namespaces.values():
+                with contextlib.suppress(FileNotFoundError):  # the keeper has ended at this moment
+                    self._held.append(os.open(f"/proc/{self._keeper.pid}/fd/{fd}", os.O_RDONLY))
 
     def verify_clean(self) -> Iterable[str]:
-        """Yield every process of the case that is alive, and whoever is still in one of its namespaces."""
+        """Yield every process of the case that is alive, and whoever is or was left in one of its namespaces."""
         yield from super().verify_clean()
-        inodes = {inode: name for name, (_, inode) in self._namespaces.items()}
+        yield from self._left
+        if self._alive():
+            yield from self._inhabitants()
+
+    def _inhabitants(self) -> Iterator[str]:
+        """Yield who is in a namespace that the keeper or this process holds."""
+        inodes = {inode: name for name, (_, inode) in self._namespaces.items()} if self._held or self._alive() else {}
         for pid, inode in _network_namespaces():
             if inode in inodes:
                 yield f"process {pid} in the namespace of {inodes[inode] or 'the fabric'}"
+
+    def _alive(self) -> bool:
+        return self._keeper is not None and self._keeper.exit is None
 
 
 def _names(layout: Layout, *, ipv6: bool) -> Iterator[str]:

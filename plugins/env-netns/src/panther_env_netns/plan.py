@@ -78,9 +78,10 @@ def _end(interface: Interface) -> str:
 def _node(node: Node, *, ipv6: bool) -> Iterator[str]:
     yield "link set lo up"
     for each in node.interfaces:
+        # Up first: an IPv6 address that was there before is not used at once but within a second, at random.
+        yield f"link set {each.name} up"
         yield f"addr add {each.ip}/16 dev {each.name}"
         if ipv6:
             yield f"addr add {each.ip6}/64 dev {each.name} nodad"
-        yield f"link set {each.name} up"
     for route in node.routes:
         yield from route.lines[: 2 if ipv6 else 1]

@@ -56,23 +56,32 @@ class Preparation:
     def artifacts(self, answers: Mapping[Question, str]) -> Iterator[Artifact]:
         """Write down what the links did, and yield that with the recordings."""
         if self.flows:
-            said = [
-                {"node": node, "tc": " ".join(args), "said": text.splitlines()}
-                for (node, args), text in answers.items()
-            ]
-            self._write(said or self._reports())
+            self._write(answers)
             yield Artifact(path=LINKS, kind="links", title=f"What the links did, by {self.mechanism}")
         for path, service in self.recordings.items():
             yield Artifact(path=path, kind="capture", service=service, title=f"Packets of {service}")
 
-    def _write(self, seen: Any) -> None:
-        asked = [{"link": flow.link, "direction": flow.name, "asked": _asked(flow.spec)} for flow in self.flows]
-        content = {"mechanism": self.mechanism, "flows": asked, "seen": seen}
+    def _write(self, answers: Mapping[Question, str]) -> None:
+        reports: list[dict[str, Any]] = [
+            each
+            for number in self.segments
+            for each in json.loads((self.folder / _RELAY_REPORT.format(number)).read_text(encoding="utf-8"))
+        ]
+        flows = []
+        for flow in self.flows:
+            # A service with several interfaces sends over one of them.
+            own = max(
+                (each for each in reports if each["direction"] == flow.name),
+                key=lambda each: each["packets"],
+                default={},
+            )
+            asked = {each: float(getattr(flow.spec, each)) for each in flow.spec.used()}
+            flows.append({"link": flow.link, "direction": flow.name, "asked": asked, "seen": own})
+        said = [
+            {"node": node, "tc": " ".join(args), "said": text.splitlines()} for (node, args), text in answers.items()
+        ]
+        content = {"mechanism": self.mechanism, "flows": flows, "read_back": said}
         (self.folder / LINKS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-    def _reports(self) -> list[Any]:
-        reports = (self.folder / _RELAY_REPORT.format(number) for number in self.segments)
-        return [each for path in reports for each in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def prepare(
@@ -135,10 +144,6 @@ def _bare(
         for name, node in layout.nodes.items()
     }
     return {name: interfaces for name, interfaces in found.items() if interfaces}
-
-
-def _asked(spec: LinkSpec) -> dict[str, float]:
-    return {each: float(getattr(spec, each)) for each in spec.used()}
 
 
 def _plain(spec: LinkSpec, name: str) -> str:
