@@ -18,6 +18,9 @@ from panther_core.plugin_manager import PluginManager
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / ".ci" / "run"
 
+NEED_A_DAEMON = frozenset({"docker.io"})
+"""Packages that are of no use unless something is started: whoever sets up the machine brings them."""
+
 SKIPPING = """
 import pytest
 
@@ -79,7 +82,10 @@ def _start(text: ast.expr | None) -> str:
 )
 def test_a_skipped_test_says_what_it_needs(path: Path) -> None:
     for line, reason in _reasons(path):
-        assert reason.startswith("needs "), f"{path.name}:{line}: skip only for what a machine lacks, as 'needs X'"
+        assert reason.startswith(("needs ", "only ")), (
+            f"{path.name}:{line}: say 'needs X' for what a machine lacks (CI must have it), 'only where X' for what is "
+            "pointless elsewhere"
+        )
 
 
 def _steps() -> set[str]:
@@ -138,5 +144,5 @@ def test_the_script_installs_what_the_plugins_need() -> None:
         for need in descriptor.needs
         if need.kind in ("tool", "library") and need.package and descriptor.provider.distribution in ours
     }
-    assert needed <= set(listed.group(1).split())
+    assert needed - NEED_A_DAEMON <= set(listed.group(1).split())
     assert listed.group(1).split() == sorted(listed.group(1).split())
