@@ -1,0 +1,1 @@
+"""Execution environments that watch a service with the kernel's perf: ``perf_stat`` counts, ``perf_record`` samples."""

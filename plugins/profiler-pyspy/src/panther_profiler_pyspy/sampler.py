@@ -1,0 +1,134 @@
+"""A py-spy that looks into a running process, from when there is an interpreter until its file is written."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import attrs
+
+from panther_hookspecs import Context, EnvironmentUnavailableError, Process, ServiceCommand, ShellCommand
+
+_PAUSE = 0.003
+_MOURNING = 0.1
+"""Seconds until it is known of a process that has ended that it has."""
+_STARTED = "Sampling process"
+_NOT_YET = ("Failed to find python version", "Failed to find a python interpreter")
+"""What py-spy says of a process that may be about to become an interpreter."""
+_TRIES = 5.0
+"""Seconds for that."""
+
+
+@attrs.define(eq=False)
+class Sampler:
+    """One py-spy, from being attached to having written its file."""
+
+    process: Process
+    folder: Path
+    timeout: float
+    _timer: threading.Timer | None = attrs.field(default=None, init=False)
+
+    def end_after(self, seconds: float) -> None:
+        """Let it write its file and go when the time is over, whether or not the program still runs."""
+        self._timer = threading.Timer(seconds, self.process.signal, (signal.SIGINT,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """Let it write its file and go; return when it has."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.process.stop(signal=signal.SIGINT, grace=self.timeout)
+
+    def said(self) -> str:
+        """Return everything it wrote to its outputs."""
+        return "".join(_text(self.folder / stream) for stream in ("stdout", "stderr"))
+
+    def started(self) -> bool:
+        """Wait until it looks, and return True; False if it ended instead."""
+        deadline = time.monotonic() + self.timeout
+        while _STARTED not in self.said():
+            if self.process.exit is not None:
+                return _STARTED in self.said()
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PAUSE)
+        return True
+
+    def count(self, what: str) -> int:
+        """Return the number of ``Samples`` or ``Errors`` that it told at its end."""
+        told = re.findall(rf"\b{what}: (\d+)", self.said())
+        return int(told[-1]) if told else 0
+
+
+def attach(context: Context, program: str, argv: Sequence[str], watched: Process, name: str, timeout: float) -> Sampler:
+    """Let ``program`` look into a service; return when it does, or when there is nothing left to look into.
+
+    A process is no interpreter at once: it is tried again for as long as that may still be so.
+    """
+    deadline = time.monotonic() + min(timeout, _TRIES)
+    while True:
+        pid = process_of(watched, name, timeout)
+        command = ShellCommand(program, (*argv, "--pid", str(pid)))
+        process = context.launcher.start(
+            ServiceCommand(program=command), name=f"{watched.name}-pyspy", folder=context.folder
+        )
+        sampler = Sampler(process, context.folder, timeout)
+        if sampler.started() or watched.wait(_MOURNING) is not None:
+            return sampler
+        said = sampler.said()
+        if not any(each in said for each in _NOT_YET) or time.monotonic() > deadline:
+            process.kill()
+            reason = complaint(said) or str(process.exit or f"no answer within {timeout:g} s")
+            raise EnvironmentUnavailableError(f"py-spy cannot look into service {watched.name}: {reason}")
+
+
+def complaint(text: str) -> str:
+    """Return what py-spy said to be wrong, with its reason, in one line."""
+    before, _, after = text.partition("Caused by:")
+    lines = [line.strip().removeprefix("Error: ") for line in before.splitlines()]
+    first = next((line for line in lines if line and not line.startswith("py-spy>")), "")
+    cause = re.search(r"(?:\d+: )?(\S.*)", after)
+    return f"{first}: {cause[1]}" if first and cause else first
+
+
+def process_of(process: Process, name: str, timeout: float) -> int:
+    """Return the process to look into: the program of the service, or the one called ``name`` once it exists."""
+    deadline = time.monotonic() + timeout
+    while name and process.exit is None:
+        pids = process.pids()
+        for pid in pids:
+            if name in _names(pid):
+                return pid
+        if time.monotonic() > deadline:
+            there = ", ".join(sorted({each for pid in pids for each in _names(pid)}))
+            raise EnvironmentUnavailableError(
+                f"py-spy found no process {name!r} of service {process.name} within {timeout:g} s (there are: {there})"
+            )
+        time.sleep(_PAUSE)
+    return process.program_pid
+
+
+def _names(pid: int) -> set[str]:
+    """Return what a person would call a process: its program, or the script or module that the program runs."""
+    program, *words = _text(Path(f"/proc/{pid}/cmdline")).split("\0")
+    return {program.rpartition("/")[2], *_script(words)} - {""}
+
+
+def _script(words: Sequence[str]) -> Iterator[str]:
+    """Yield the name of what an interpreter runs: the first word that is no option, or what follows ``-m``."""
+    for before, word in zip(("", *words), words, strict=False):
+        if before == "-m" or not word.startswith("-"):
+            yield word.rpartition("/")[2]
+            return
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
