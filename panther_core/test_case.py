@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import enum
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,19 @@ TRANSITIONS: dict[TestCaseState, tuple[TestCaseState, ...]] = {
 """What may follow what. FAILED means that a case did not come out as expected."""
 
 
-class TestCase:
+class ITestCase(abc.ABC):
+    """What the engine needs of a test case."""
+
+    @abc.abstractmethod
+    def run(self) -> TestResult:
+        """Run it and return what came out."""
+
+    @abc.abstractmethod
+    def validate_configuration(self) -> bool:
+        """Return True if it can be planned; raise ConfigurationException if not."""
+
+
+class TestCase(ITestCase):
     """One entry of ``test_cases``: all cells of its matrix and all its repetitions."""
 
     __test__ = False
