@@ -63,15 +63,16 @@ class Console(CommandContext):
 
     def writer(self, stream: TextIO) -> Writer:
         """Return what makes text for ``stream``: plainly for a log or a program, with rich where somebody looks."""
-        if not (stream.isatty() or self.colourful(stream)):
+        looked_at = self.interactive(stream)
+        if not (looked_at or self.colourful(stream)):
             return Plain()
         from panther_core.cli.paper import Paper  # noqa: PLC0415 - rich costs more than most commands
 
         return Paper(
             stream,
             colours=self.colourful(stream),
-            links=self.colourful(stream) and self.interactive(stream),
-            columns=max(shutil.get_terminal_size().columns - 1, _NARROW) if stream.isatty() else 0,
+            links=looked_at and self.colourful(stream),
+            columns=max(shutil.get_terminal_size().columns - 1, _NARROW) if looked_at else 0,
         )
 
     @cached_property

@@ -400,15 +400,16 @@ def test_an_interruption_ends_with_130_and_says_how_to_go_on(project: PantherPro
     assert "cancelled" in stdout
 
 
-def test_a_terminal_gets_the_live_screen_and_its_cursor_back(project: PantherProject) -> None:
+def on_a_terminal(project: PantherProject, *words: str, **environ: str) -> tuple[int, bytes]:
+    """Run the console on a terminal of its own; return the exit code and everything that it wrote."""
     ours, theirs = pty.openpty()
-    environ = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")} | {"TERM": "xterm"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "run", "mixed.yaml"],
+        [sys.executable, "-c", PROGRAM, *words],
         cwd=project.folder,
         stdout=theirs,
-        stderr=subprocess.DEVNULL,
-        env=environ,
+        stderr=theirs,
+        env={**inherited, "TERM": "xterm", **environ},
     )
     os.close(theirs)
     seen = b""
@@ -418,7 +419,42 @@ def test_a_terminal_gets_the_live_screen_and_its_cursor_back(project: PantherPro
     except OSError:
         pass  # Linux reports the end of a terminal as an error
     os.close(ours)
-    assert program.wait(timeout=60) == 1
+    return program.wait(timeout=60), seen
+
+
+def test_a_terminal_gets_the_live_screen_with_colours_and_its_cursor_back(project: PantherProject) -> None:
+    code, seen = on_a_terminal(project, "run", "mixed.yaml")
+    assert code == 1
     assert seen.count(b"\x1b[?25l") > 0
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
     assert b"6 cases in" in seen
+    assert b"\x1b[31m4 fail" in seen
+    assert b";file://" in seen
+    assert b"\x1b[1;31mpanther:" in seen
+
+
+def test_a_terminal_without_colours_still_gets_the_live_screen(project: PantherProject) -> None:
+    for words, environ in ((("--color", "never"), {}), ((), {"NO_COLOR": "1"})):
+        _, seen = on_a_terminal(project, "run", "mixed.yaml", *words, **environ)
+        assert b"\x1b[?25l" in seen
+        assert re.search(rb"\x1b\[[0-9;]*m|\x1b\]", seen) is None
+
+
+@pytest.mark.parametrize("environ", [{"CI": "true"}, {"TERM": "dumb"}])
+def test_a_log_or_a_simple_terminal_gets_plain_lines(project: PantherProject, environ: dict[str, str]) -> None:
+    for words in (("run", "mixed.yaml"), ("show",), ("plugins",), ("run", "bad.yaml")):
+        assert b"\x1b" not in on_a_terminal(project, *words, **environ)[1]
+
+
+def test_a_pipe_gets_no_animation_and_needs_no_rich(project: PantherProject) -> None:
+    script = (
+        "import sys; from panther_core.cli.main import main; from panther_core.testing.dummy import DummyPlugin\n"
+        "code = main(sys.argv[1:], extra=[DummyPlugin()])\n"
+        "sys.stderr.write(f'{code} {[each for each in sys.modules if each.startswith(\"rich\")]}')"
+    )
+    for words in (("run", "good.yaml", "--ui", "live"), ("show",), ("plugins",), ("plan", "good.yaml")):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words], cwd=project.folder, capture_output=True, text=True, check=True
+        )
+        assert done.stderr == "0 []"
+        assert "\x1b" not in done.stdout
