@@ -195,7 +195,7 @@ def test_a_service_runs_as_the_same_user_in_its_own_folder_and_may_take_a_small_
     ]
 
 
-@pytest.mark.skipif(has_privileges(), reason="root is root anyway")
+@pytest.mark.skipif(has_privileges(), reason="only without privileges")
 def test_an_ordinary_user_may_look_like_root_inside(make: Callable[..., World]) -> None:
     world = make(map_to_root=True)
     world.plan("one")

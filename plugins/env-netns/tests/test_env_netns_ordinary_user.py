@@ -39,7 +39,7 @@ os.execvp("setpriv", [*ordinary, *command[:-1]])
 """
 """Shows this interpreter and the repository to everybody, in a view of the files that nobody else has."""
 
-pytestmark = pytest.mark.skipif(not has_privileges(), reason="everything runs as an ordinary user anyway")
+pytestmark = pytest.mark.skipif(not has_privileges(), reason="only with privileges to give up")
 
 
 def sandboxed(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:

@@ -214,7 +214,7 @@ def test_a_link_of_the_kernel_is_read_back(make: Callable[..., World]) -> None:
 def test_a_kernel_without_netem_is_refused_only_if_nothing_else_may_do_it(make: Callable[..., World]) -> None:
     world = make(link_mechanism="kernel")
     if world.environment._has_netem():
-        pytest.skip("this kernel has netem")
+        pytest.skip("only where the kernel has no netem")
     with pytest.raises(EnvironmentUnavailableError, match="sch_netem"):
         world.set_up("server", "client", server_client=LinkSpec(delay=Seconds(0.01)))
 
