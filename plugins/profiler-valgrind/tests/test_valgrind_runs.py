@@ -95,3 +95,39 @@ def test_a_static_program_is_refused_with_the_way_out(panther_project: MakeProje
     assert case["verdict"] == "error"
     assert "memcheck cannot watch server" in case["why"]
     assert "is statically linked" in case["why"]
+
+
+REAL = """
+name: real
+network_environment: localhost
+matrix:
+  execution_environments:
+    - [{type: memcheck, services: [server]}]
+    - [{type: helgrind, services: [server]}]
+    - [{type: drd, services: [server]}]
+    - [{type: callgrind, services: [server]}]
+    - [{type: massif, services: [server]}]
+    - [{type: dhat, services: [server]}]
+test_cases:
+  - name: transfer
+    services:
+      server:
+        implementation: command
+        argv: [iperf3, -s, "-1", --forceflush, -B, "{self.ip}"]
+        ready: {kind: log, pattern: Server listening}
+        ends_by_itself: true
+      client: {implementation: command, target: server, argv: [iperf3, -c, "{server.ip}", -n, 1M]}
+    checks: [{exit_code: {service: client, equals: 0}}, {exit_code: {service: server, equals: 0}}]
+"""
+
+
+@pytest.mark.skipif(shutil.which("iperf3") is None, reason="needs iperf3")
+def test_every_tool_watches_a_server_that_others_wrote(panther_project: MakeProject) -> None:
+    outcome = panther_project({"experiment.yaml": REAL}).run("run experiment.yaml")
+    outcome.assert_ok()
+    measured = outcome.measurements()
+    assert measured["server.callgrind.instructions"] > 1_000_000
+    assert measured["server.massif.peak_bytes"] > 1_000
+    assert measured["server.dhat.total_blocks"] > 10
+    assert measured["server.memcheck.invalid_accesses"] == measured["server.memcheck.leaked_bytes"] == 0
+    assert measured["server.helgrind.races"] == measured["server.drd.races"] == 0
