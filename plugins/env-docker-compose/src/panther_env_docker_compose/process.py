@@ -19,7 +19,7 @@ from panther_hookspecs import DockerComposeException, ExitStatus, Process, Usage
 
 _LOOK = 0.05
 """Seconds between two looks at what a container costs: its control group is gone the moment it ends."""
-_PAUSE = 0.005
+_PAUSE = 0.05
 _PATIENCE = 15.0
 _OF_SHELLS = 128
 _NOT_STARTED = (126, 127)
