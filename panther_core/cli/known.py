@@ -1,7 +1,7 @@
 """The commands as `panther --help` lists them, kept in the user's cache so that help need not import a plugin.
 
-The list is written by every call that loads the plugins anyway, and read only while nothing was installed or
-removed since: every folder of ``sys.path`` still has the modification time it had.
+The list is written by the first call that needs it, and read only while nothing was installed or removed since:
+every folder of ``sys.path`` still has the modification time it had.
 """
 
 from __future__ import annotations

@@ -93,9 +93,13 @@ def _guarded(console: Console, rest: list[str], *, wants_help: bool) -> int:
 
 
 def _command(console: Console, rest: list[str], *, wants_help: bool) -> int:
-    from panther_hookspecs import CommandDescriptor  # noqa: PLC0415 - help must not pay for it
+    from panther_core.cli.builtin import descriptors  # noqa: PLC0415 - help must not pay for it
+    from panther_hookspecs import CommandDescriptor  # noqa: PLC0415 - the same
 
     helping = wants_help or not rest
+    own = {each.name: each for each in descriptors()}
+    if not helping and rest[0] in own:  # the plugins are loaded when it asks for them
+        return _run(own[rest[0]], rest[1:], console)
     registry = (console.load("commands") if helping else console.plugins).registry
     commands = tuple(_known(each) for each in registry.all(CommandDescriptor))
     if not (console.block or console.extra or console.config_file):

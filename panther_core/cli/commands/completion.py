@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     commands = [
         _completable(command_parser(each), each.name, each.summary)
-        for each in console.plugins.registry.all(CommandDescriptor)
+        for each in console.load("commands").registry.all(CommandDescriptor)
     ]
     top = _completable(global_parser(), "", "")
     console.stdout.write({"bash": bash, "zsh": zsh, "fish": fish}[args.shell](top, commands))
