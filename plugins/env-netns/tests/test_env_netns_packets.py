@@ -300,6 +300,15 @@ def checksum_is_right(frame: bytes) -> bool:
     return bool(total == 0xFFFF)
 
 
+def test_a_case_that_goes_wrong_keeps_its_packets(make: Callable[..., World]) -> None:
+    world = make()
+    world.set_up("server", "client", capture=True)
+    world.exchange("client", count=20)
+    world.environment.teardown_environment()
+    found, _ = packets(world.context.folder / "capture" / "client.pcapng")
+    assert echoed(found, outgoing=True) == list(range(20))
+
+
 def test_a_recording_stops_growing_and_counts_what_it_leaves_out(make: Callable[..., World]) -> None:
     world = make(capture_limit=Bytes(100_000), capture_length=96)
     world.set_up("server", "client", capture=True)

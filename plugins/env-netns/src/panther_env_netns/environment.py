@@ -129,6 +129,8 @@ class NetnsEnvironment(LocalNetworkEnvironment):
             if status is not None:
                 said = (folder / "stderr").read_text(errors="replace") if keeper.pid else str(status)
                 raise EnvironmentUnavailableError(why_refused(self.get_name(), said))
+            if self.context.cancelled():
+                raise TestExecutionError(f"{self.get_name()}: cancelled while the network was being made")
             if time.monotonic() > end:
                 raise TestExecutionError(
                     f"{self.get_name()}: the network was not there after "
@@ -176,6 +178,9 @@ class NetnsEnvironment(LocalNetworkEnvironment):
         super().teardown_environment()
         if self._keeper is not None:
             self._hold()
+            if self._made is not None and self._made.recordings and self._alive():
+                # Of a case that went wrong the packets are worth most.
+                self._keeper.stop(signal=signal.SIGTERM, grace=_END_PATIENCE)
             self._keeper.kill()
             self._left = (*self._left, *self._inhabitants())
         while self._held:

@@ -32,5 +32,7 @@ class NetnsOptions(NetworkEnvironmentOptions):
     )
     capture_limit: Bytes = option(Bytes(256 << 20), help="Size at which the recording of an interface stops growing.")
     capture_length: int = option(
-        65535, help="Bytes of each packet that are recorded.", validator=attrs.validators.in_(range(64, 65536))
+        65535,
+        help="Bytes of each packet that are recorded.",
+        validator=[attrs.validators.ge(64), attrs.validators.le(65535)],
     )
