@@ -157,6 +157,10 @@ def values_of(data: MonitoringData) -> dict[str, float]:
     return {each.name: each.value for each in data.measurements}
 
 
+def cost_of(process: Process) -> float:
+    return process.usage.cpu_user + process.usage.cpu_system
+
+
 @contextlib.contextmanager
 def bench(folder: Path, options: PerfOptions) -> Iterator[Bench]:
     with recording_context(folder, name="profiles/one/perf") as context:
@@ -181,8 +185,8 @@ def test_a_hot_function_is_found_with_its_share_20_times_of_20(programs: Path, t
     shares, inspector, options = [], Inspector(), RecordOptions(functions=("hot", "cold"))
     with recording_context(tmp_path / "attempt", name="profiles/one/perf") as context:
         for number in range(20):
-            own = attrs.evolve(context, folder=context.attempt / "profiles" / "one" / str(number))
-            own.folder.mkdir()
+            own = attrs.evolve(context, folder=context.attempt / "profiles" / str(number) / "perf")
+            own.folder.mkdir(parents=True)
             found = Bench(RecordEnvironment(own, options, inspector=inspector), own).run(
                 programs / "hot", "plain", 0.15
             )
@@ -218,11 +222,12 @@ def _perf(*words: str) -> str:
 def test_all_threads_and_forked_processes_are_seen(programs: Path, tmp_path: Path) -> None:
     for how, workers in (("threads", 3), ("forks", 2)):
         with bench(tmp_path / how, RecordOptions(functions=("hot",))) as one:
-            found = one.run(programs / "hot", how, 0.15)
+            process = one.start(programs / "hot", how, 0.15)
+            found = values_of(one.end(process))
             busy = [line for line in one.folded() if ";hot" in line]
             assert found["perf_record.threads"] >= workers
             assert found["perf_record.hot.share"] == pytest.approx(HOT_SHARE, abs=TOLERANCE)
-            assert found["perf_record.samples"] == pytest.approx(999 * 0.15 * workers, rel=0.2)
+            assert found["perf_record.samples"] == pytest.approx(999 * cost_of(process), rel=0.2)
             assert busy
 
 
@@ -242,7 +247,9 @@ def test_dwarf_finds_the_callers_that_frame_pointers_do_not_show(programs: Path,
 
 def test_the_rate_is_the_one_that_was_asked_for(programs: Path, sampling: Sampling) -> None:
     with sampling(sampling_rate=250, event="cpu-clock") as one:
-        assert one.run(programs / "hot", "plain", 0.4)["perf_record.samples"] == pytest.approx(100, abs=12)
+        process = one.start(programs / "hot", "plain", 0.4)
+        found = values_of(one.end(process))
+        assert found["perf_record.samples"] == pytest.approx(250 * cost_of(process), rel=0.15)
         assert not [note for note in one.context.notes if "counters" in note], "the user has named the event"
 
 
@@ -250,9 +257,8 @@ def test_counters_count_what_the_service_costs(programs: Path, counting: Samplin
     with counting(events=("task-clock", "context-switches", "page-faults")) as one:
         process = one.start(programs / "hot", "threads", 0.1)
         found = values_of(one.end(process))
-        cost = process.usage.cpu_user + process.usage.cpu_system
         assert set(found) == {"perf_stat.task_clock", "perf_stat.context_switches", "perf_stat.page_faults"}
-        assert found["perf_stat.task_clock"] == pytest.approx(cost, abs=0.05)
+        assert found["perf_stat.task_clock"] == pytest.approx(cost_of(process), abs=0.05)
         assert found["perf_stat.page_faults"] > 20
 
 
@@ -261,6 +267,17 @@ def test_what_cannot_be_counted_is_said(programs: Path, counting: Sampling) -> N
         found = one.run(programs / "hot", "plain", 0.05)
         assert {"perf_stat.task_clock", "perf_stat.context_switches", "perf_stat.cpu_migrations"} <= set(found)
         assert ("perf_stat.cycles" in found) != any("no cycles" in note for note in one.context.notes)
+
+
+def test_what_only_the_kernel_sees_is_left_out_where_it_may_not_be_seen(programs: Path, tmp_path: Path) -> None:
+    """As perf does it for a user at kernel.perf_event_paranoid 2: ``:u`` at every event."""
+    with bench(tmp_path / "stat", StatOptions(events=("task-clock:u", "context-switches:u"))) as one:
+        assert set(one.run(programs / "hot", "threads", 0.05)) == {"perf_stat.task_clock"}
+        assert [note for note in one.context.notes if "no context_switches" in note]
+    with bench(tmp_path / "record", RecordOptions(event="cpu-clock:u")) as one:
+        found = one.run(programs / "hot", "plain", 0.1)
+        assert (found["perf_record.kernel.share"], found["perf_record.top1.share"] > 0.5) == (0, True)
+        assert [note for note in one.context.notes if "perf_event_paranoid" in note]
 
 
 def test_both_instruments_see_one_service(programs: Path, tmp_path: Path) -> None:
@@ -273,8 +290,8 @@ def test_both_instruments_see_one_service(programs: Path, tmp_path: Path) -> Non
         counted = values_of(stat.end(process))
         record.stop_monitoring()
         sampled = values_of(record.get_monitoring_data())
-        assert counted["perf_stat.task_clock"] == pytest.approx(0.2, abs=0.05)
-        assert sampled["perf_record.samples"] == pytest.approx(200, rel=0.2)
+        assert counted["perf_stat.task_clock"] == pytest.approx(cost_of(process), abs=0.05)
+        assert sampled["perf_record.samples"] == pytest.approx(999 * cost_of(process), rel=0.2)
 
 
 def test_a_running_process_is_attached_to_by_its_name(programs: Path, sampling: Sampling) -> None:

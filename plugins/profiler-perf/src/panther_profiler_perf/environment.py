@@ -63,10 +63,13 @@ class PerfEnvironment(ExecutionEnvironmentInterface):
         yield from self.problems(target)
 
     def wrap(self, command: ServiceCommand) -> ServiceCommand:
-        """Return the command so that it waits until perf is attached, unless perf is to come later."""
+        """Return the command so that it waits until perf is attached, unless perf is to come later.
+
+        The mark of the gate is in the folder of the service, which is where the service can see it wherever it runs.
+        """
         self._gate = Gate.of(command)
         if self._gate is None and not self.options.attach:
-            self._gate = Gate(self.context.folder / "gate")
+            self._gate = Gate(self._attempt() / "services" / self.context.folder.parent.name / ".gate")
             return self._gate.before(command)
         return command
 

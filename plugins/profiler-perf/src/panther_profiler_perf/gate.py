@@ -17,7 +17,7 @@ import attrs
 from panther_hookspecs import EnvironmentUnavailableError, Layer, LayerRole, Process, ServiceCommand
 
 _NAME = "panther-gate"
-_SCRIPT = 'if [ -e "$1" ]; then echo again >>"$1"; else kill -STOP $$; fi; shift; exec "$@"'
+_SCRIPT = 'if [ -e "$1" ]; then { echo again >>"$1"; } 2>&-; else kill -STOP $$; fi; shift; exec "$@"'
 _PAUSE = 0.002
 
 
@@ -64,6 +64,7 @@ class Gate:
 
     def open(self, pid: int, timeout: float) -> None:
         """Let the program run; return when it does. One that had not come to its stop yet is told again."""
+        self.mark.parent.mkdir(parents=True, exist_ok=True)
         self.mark.touch()
         deadline = time.monotonic() + timeout
         while self._holds(pid) and time.monotonic() < deadline:
