@@ -23,9 +23,14 @@ _NAMED = (Outcome.WORSE, Outcome.BETTER, Outcome.CHANGED, Outcome.SAME, Outcome.
 _COLOURS = {Outcome.WORSE: "red", Outcome.BETTER: "green", Outcome.CHANGED: "cyan", Outcome.INCONCLUSIVE: "yellow"}
 
 
-def comparison_blocks(found: Comparison, a: Path, b: Path) -> list[Block]:
-    """Return what differs, the most important first: machines, verdicts, findings, functions, other metrics."""
-    blocks: list[Block] = [["A  ", link(a)], ["B  ", link(b)], *_differences(found)]
+def comparison_blocks(found: Comparison, a: Path, b: Path, parts: Sequence[str] = ("", "")) -> list[Block]:
+    """Return what differs, the most important first: machines, verdicts, findings, functions, other metrics.
+
+    ``parts`` names the parts of the runs that are compared, where that is not all of them.
+    """
+    sides = zip("AB", (a, b), parts, strict=True)
+    blocks: list[Block] = [[f"{name}  ", link(run), f" @ {part}" if part else ""] for name, run, part in sides]
+    blocks += _differences(found)
     blocks += [f"  {each}" for each in found.notes]
     blocks += _verdicts(found, b)
     blocks += _findings(found, b)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from panther_core.compare.cells import CellView, parse_cell
 from panther_core.compare.run import compare
 from panther_core.compare.values import Change, Comparison, FindingChange, Outcome, Rules, VerdictChange
 
-__all__ = ["Change", "Comparison", "FindingChange", "Outcome", "Rules", "VerdictChange", "compare"]
+__all__ = [
+    "CellView",
+    "Change",
+    "Comparison",
+    "FindingChange",
+    "Outcome",
+    "Rules",
+    "VerdictChange",
+    "compare",
+    "parse_cell",
+]

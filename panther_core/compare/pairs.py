@@ -11,6 +11,9 @@ import attrs
 
 from panther_hookspecs import RunView, Verdict
 
+_COMPLETE = (Verdict.FAIL.value, Verdict.INCONCLUSIVE.value)
+"""Verdicts, besides a pass, of repetitions that ran to their end."""
+
 Record = Mapping[str, Any]
 Key = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -59,7 +62,7 @@ class Pair:
         common = {each: min(ended_a[each], ended_b[each]) for each in ended_a.keys() & ended_b.keys()}
         if Verdict.PASS.value in common:
             return Verdict.PASS.value
-        usable = {each: count for each, count in sorted(common.items()) if each == Verdict.FAIL.value}
+        usable = {each: count for each, count in sorted(common.items()) if each in _COMPLETE}
         return max(usable, key=usable.__getitem__, default="")
 
     @property

@@ -379,6 +379,24 @@ def test_runs_without_a_case_in_common_are_refused(make: Make) -> None:
         compare(make("a", [record("one")]), make("b", [record("two")]))
 
 
+def test_two_parts_of_one_run_can_be_compared(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    old = [
+        {**each, "case": f"old {each['case']}", "cell": {"server": "old", "client": "c"}} for each in measured(QUICK)
+    ]
+    new = [{**each, "case": f"new {each['case']}", "cell": {"server": "new", "client": "c"}} for each in measured(SLOW)]
+    run = str(make("a", [*old, *new]).folder)
+    assert main(["compare", f"{run}@server=old", f"{run}@server=new", "--fail-on", "regression"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"A  {run} @ server=old\nB  {run} @ server=new\n\nverdicts: 1 case compared, 1 unchanged\n")
+    assert "! worse  server.cpu_seconds" in out
+    for wrong, said in (
+        ("@server=none", "there are: client=c, server=new, server=old"),
+        ("@nonsense", "RUN@AXIS=VALUE"),
+    ):
+        assert main(["compare", run + wrong, run]) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_hostile_names_stay_harmless_on_a_terminal(make: Make) -> None:
     evil = "\x1b[2J\r\nworse"
     sides = [[record(evil, number=n, findings=[finding("f", message=evil)] * seen) for n in (1, 2)] for seen in (0, 1)]

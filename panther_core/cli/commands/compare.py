@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from panther_core.cli.comparison import as_data, comparison_blocks, conclusion
 from panther_core.cli.console import Console
-from panther_core.compare import Rules, compare
-from panther_hookspecs import Share
+from panther_core.compare import CellView, Rules, compare, parse_cell
+from panther_hookspecs import RunView, Share
 
 _WORSE = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what may follow the command."""
-    parser.add_argument("a", metavar="A", help="the run to compare with: its folder, its name, or last")
+    parser.add_argument(
+        "a",
+        metavar="A",
+        help="the run to compare with: its folder, its name, or last; RUN@AXIS=VALUE means a part of its matrix",
+    )
     parser.add_argument("b", metavar="B", help="the run to judge")
     parser.add_argument(
         "--fail-on", choices=("regression",), help="end with 1 if anything got worse: a verdict, a finding or a metric"
@@ -53,15 +58,27 @@ def _limit(text: str) -> tuple[str, float]:
     return pattern, float(limit)
 
 
+def _opened(text: str, console: Console) -> RunView:
+    """Return the run, or the part of it that is named behind an @."""
+    name, sign, cell = text.rpartition("@")
+    if not sign or Path(text).exists():
+        return console.open_run(text)
+    return CellView(console.open_run(name), parse_cell(cell))
+
+
+def _part(view: RunView) -> str:
+    return ", ".join(f"{axis}={value}" for axis, value in view.cell.items()) if isinstance(view, CellView) else ""
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Compare two runs."""
-    a, b = console.open_run(args.a), console.open_run(args.b)
+    a, b = _opened(args.a, console), _opened(args.b, console)
     rules = Rules(metrics=tuple(args.metric), limits=tuple(args.limit), higher=tuple(args.higher))
     found = compare(a, b, rules)
     if args.json:
         console.say(json.dumps(as_data(found, a.folder, b.folder), indent=1))
     else:
-        console.show(*comparison_blocks(found, a.folder, b.folder))
+        console.show(*comparison_blocks(found, a.folder, b.folder, (_part(a), _part(b))))
     if args.fail_on and any(found.regressions()):
         console.complain(conclusion(found))
         return _WORSE
