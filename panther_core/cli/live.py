@@ -22,7 +22,7 @@ from panther_core.cli.screen import Screen
 from panther_core.cli.text import duration, plural, squeeze
 
 _ROWS = 10
-_FRAME_ROOM = 5
+_FRAME_ROOM = 6
 _GAP = 2
 
 
@@ -107,7 +107,7 @@ class LiveScreen(Screen):
         head.add_row(progress.share, bar, progress.times)
         counts = styled_text([*counted(progress.counts, "  "), "  " if progress.counts else "", progress.now])
         counts.overflow = "ellipsis"
-        return Group(head, counts, self._running(columns))
+        return Group(head, counts, self._running(columns), "")  # what is typed, ^C too, lands on the empty line
 
     def _running(self, columns: int) -> RenderableType:
         """Return the attempts that run now, the longest first, as many as there is room for."""

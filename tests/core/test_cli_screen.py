@@ -196,8 +196,9 @@ def test_live_shows_counts_and_the_longest_running_cases_and_caps_them() -> None
     assert frame[0].startswith("0/300 done ")
     assert frame[1] == "200 running"
     assert "case-000" in frame[2]
-    assert frame[-1].strip() == "and 191 others"
-    assert len(frame) == 12
+    assert frame[-2].strip() == "and 191 others"
+    assert len(frame) == 13
+    assert frame[-1] == ""  # where the terminal shows what is typed
 
 
 def test_live_repaints_in_place_and_keeps_only_what_is_not_as_expected_above() -> None:
@@ -212,7 +213,7 @@ def test_live_repaints_in_place_and_keeps_only_what_is_not_as_expected_above() -
     assert [line.split()[:3] for line in frame[:2]] == [["!", "fail", "1.50"], ["no", "answer"]]
     assert frame[3].startswith("2/4 done ")
     assert frame[4].split("  ") == ["1 pass", "1 fail", "0 running"]
-    assert len(frame) == 5
+    assert frame[5:] == [""]
     assert [line for line in frame_of(stream) if line] == frame[:3]
     assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
 
@@ -232,7 +233,7 @@ def test_live_takes_away_the_rows_that_a_narrower_terminal_made_of_its_lines() -
         stream.truncate(0)
         screen.rich.width = 50
         screen.tick()
-        assert frame_height(stream) == 3 + 2 + 2 - 1  # three lines; the bar and the name take three rows each now
+        assert frame_height(stream) == 4 + 2 + 2 - 1  # four lines; the bar and the name take three rows each now
 
 
 def frame_height(stream: io.StringIO) -> int:
@@ -258,7 +259,7 @@ def test_live_shows_names_as_they_are_and_no_markup_or_control_character_works()
         frame = frame_of(stream)
     assert frame[0].endswith("[/x]")
     assert frame[1].strip() == "[bold]\\x1b[2J"
-    assert "[red]x[/] [/] \\[b]" in frame[-1]
+    assert "[red]x[/] [/] \\[b]" in frame[-2]
 
 
 def test_live_starts_at_what_was_finished_when_the_run_was_taken_up_again() -> None:
