@@ -91,11 +91,12 @@ def assert_shares(run: Run) -> None:
     """Three parts of the time are in hot(), one in warm(); how near samples come to it depends on their number."""
     assert not run.data.problems, run.problems
     samples = run.values["gperf_cpu.samples"]
-    tolerance = 4 * (0.75 * 0.25 / samples) ** 0.5 + 0.03
+    assert samples > 20, run.values
+    tolerance = 5 * (0.75 * 0.25 / samples) ** 0.5 + 0.03
     assert run.values["gperf_cpu.top1.share"] == run.values["gperf_cpu.hot.share"]
     assert abs(run.values["gperf_cpu.hot.share"] - 0.75) < tolerance, run.values
     assert abs(run.values["gperf_cpu.warm.share"] - 0.25) < tolerance, run.values
-    assert run.values["gperf_cpu.work.cumulative.share"] > 0.97
+    assert run.values["gperf_cpu.work.cumulative.share"] > 0.9
 
 
 def pprof(program: str, profile: Path, *options: str) -> dict[str, tuple[int, int]]:
@@ -127,7 +128,7 @@ def test_the_numbers_are_those_of_pprof(program: str, drive: Drive) -> None:
 def test_all_threads_are_sampled(program: str, drive: Drive) -> None:
     run = drive(program, "threads", "0.25")
     assert_shares(run)
-    assert run.values["gperf_cpu.thread.cumulative.share"] > 0.97
+    assert run.values["gperf_cpu.thread.cumulative.share"] > 0.9
     assert run.values["gperf_cpu.samples"] > 60
 
 
@@ -167,7 +168,7 @@ def test_sampling_for_a_while_ends_before_the_program(program: str, drive: Drive
 
 
 def test_every_forked_process_has_a_profile_of_its_own(program: str, drive: Drive) -> None:
-    run = drive(program, "fork", "60", serve=0.6, forks=True)
+    run = drive(program, "fork", "60", serve=1.0, forks=True)
     assert_shares(run)
     raw = [each for each in run.data.artifacts if each.kind == "gperf_cpu"]
     assert len(raw) == 2
@@ -201,7 +202,14 @@ def test_a_shell_is_told_from_the_program_that_it_starts(program: str, drive: Dr
 
 
 def test_a_shell_that_becomes_the_program_is_followed(program: str, drive: Drive) -> None:
-    assert_shares(drive("sh", "-c", f"exec {program} work 0.5"))
+    run = drive("sh", "-c", f"sleep 0.2; exec {program} work 0.8", switch_signal="SIGUSR2", target_process="cpu")
+    assert_shares(run)
+
+
+def test_a_program_in_the_place_of_another_that_the_timer_has_killed_is_explained(program: str, drive: Drive) -> None:
+    run = drive(program, "replaced")
+    assert run.status.signal == 27
+    assert "started another program in its place" in run.problems
 
 
 def test_a_stripped_program_has_numbers_and_a_note(program: str, drive: Drive, tmp_path: Path) -> None:

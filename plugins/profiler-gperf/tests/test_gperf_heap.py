@@ -220,4 +220,4 @@ def test_leaks_of_an_interpreter_are_not_judged(drive: Drive, program: str) -> N
     assert "leaked_bytes" not in run.values
     assert run.data.findings == ()
     assert "an interpreter keeps memory" in run.notes
-    assert "py-spy" in run.notes
+    assert "pyspy" in run.notes

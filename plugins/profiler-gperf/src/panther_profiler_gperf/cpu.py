@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from panther_profiler_gperf.options import DEFAULT_SIGNAL, CpuOptions, number_of
 from panther_profiler_gperf.preflight import Program, cpu_problems, kill_problems
 from panther_profiler_gperf.processes import forked
 from panther_profiler_gperf.stacks import ProfileError, Stacks
-from panther_profiler_gperf.switching import OWN, CpuSwitch, Workers
+from panther_profiler_gperf.switching import OWN, CpuSwitch, Follower
 from panther_profiler_gperf.views import write_folded, write_json, write_text
 
 _FILE = "cpu.prof"
@@ -35,7 +36,7 @@ class CpuEnvironment(GperfEnvironment):
 
     options: Any = attrs.field(factory=CpuOptions)
     _switch: CpuSwitch | None = attrs.field(default=None, init=False)
-    _workers: Workers | None = attrs.field(default=None, init=False)
+    _follower: Follower | None = attrs.field(default=None, init=False)
     _timer: threading.Timer | None = attrs.field(default=None, init=False)
     _forked: int = attrs.field(default=0, init=False)
     """Processes that the program had forked when it was about to be stopped."""
@@ -63,9 +64,10 @@ class CpuEnvironment(GperfEnvironment):
         if not self.options.switched:
             return
         self._switch = CpuSwitch(self.sender(self.options.switch_signal), self.folder(), self.options.timeout)
-        if self.options.forks:
-            self._workers = Workers(target_process, self._switch)
-            self._workers.start()
+        if self.options.forks or self.options.target_process:
+            told = self.options
+            self._follower = Follower(target_process, self._switch, told.forks, told.target_process)
+            self._follower.start()
         elif self._main:
             self._switch.on(self._main)
         if self.options.monitoring_duration:
@@ -82,8 +84,8 @@ class CpuEnvironment(GperfEnvironment):
         self._switch_off()
 
     def _switch_off(self) -> None:
-        if self._workers is not None:
-            self._workers.stop()
+        if self._follower is not None:
+            self._follower.stop()
         if self._switch is not None:
             self._switch.off()
 
@@ -96,13 +98,15 @@ class CpuEnvironment(GperfEnvironment):
         for path, error in failed.items():
             self.note("info", f"{path.name} could not be used: {error}")
         self._note_switching()
+        if "gperf_heap" in self._others:
+            self.note("info", "gperf_heap works in the same program, and its time is among the samples")
         self.note_runtime()
         self.note_others(others, 0, "samples")
         symbols = self.symbols()
         stacks = symbols.name(each.raw for each in kept)
         total = stacks.total()
         unnamed = sum(each.flat for each in stacks.functions() if each.name.startswith("["))
-        self.unnamed_share(unnamed, total, kept, symbols)
+        self.note_unnamed(unnamed, total, kept, symbols)
         problems = tuple(self._shortage(loaded, total))
         return MonitoringData(
             measurements=tuple(self._measure(stacks, unnamed)),
@@ -187,7 +191,7 @@ class CpuEnvironment(GperfEnvironment):
             what=f"most of the {used:.1f} s of CPU time is in no profile: there are {total} samples",
             where=self.relative(self.folder()),
             why=self._why_forked(),
-            fix="forks: true, which profiles forked processes, or the execution environment perf",
+            fix="forks: true, which profiles forked processes, or the execution environment perf_record",
         )
 
     def _why_forked(self) -> str:
@@ -198,7 +202,7 @@ class CpuEnvironment(GperfEnvironment):
         """Say why there is no profile of the program that is to be watched."""
         busiest = max(others, key=lambda each: each.raw.totals[0], default=None)
         where = self.relative(self.folder())
-        if self.options.target_process and not failed:
+        if self.options.target_process and not failed and self._switch is None:
             names = ", ".join(sorted({each.program for each in others})) or "none"
             return Problem(
                 what=f"no program {self.options.target_process!r} was profiled",
@@ -214,12 +218,21 @@ class CpuEnvironment(GperfEnvironment):
                 why="the program forks, and the processes have written over each other's profiles",
                 fix="forks: true, which gives each a file of its own",
             )
-        if self._workers is not None or self._switch is not None:
+        if self._switch is not None:
             return self._never_on(where)
         if "truncated" in kinds or "foreign" in kinds:
             path = kinds.get("truncated") or kinds["foreign"]
             why = f"{failed[path]}: the program was killed while it wrote, or the disk is full"
             return Problem(what="the CPU profile is not complete", where=where, why=why, fix="a longer stop_grace")
+        status = self._process.exit if self._process else None
+        if status is not None and status.signal in (signal.SIGPROF, signal.SIGALRM):
+            return Problem(
+                what=f"signal {status.signal}, which makes gperftools take a sample, has ended the program",
+                where=where,
+                why="the process started another program in its place, as `sh -c 'exec server'` does, and the timer of "
+                "the samples ran on before the other could handle it",
+                fix="start the program itself, or switch_signal: SIGUSR2 together with target_process: its name",
+            )
         why, fix = self.death()
         fix = fix or f"a stop_signal at which the program ends by exit() (SIGINT?), or switch_signal: {DEFAULT_SIGNAL}"
         if busiest is not None and busiest.raw.totals[0]:
@@ -232,6 +245,8 @@ class CpuEnvironment(GperfEnvironment):
             why = refused or "the program forked no process that lived for a tenth of a second"
             return Problem(what="no forked process was sampled", where=where, why=why, fix="forks: false")
         why = refused or "the program ended before sampling could be switched on, or was killed while it was on"
+        if self.options.target_process and not refused:
+            why = f"no program {self.options.target_process!r} ran for a tenth of a second"
         fix = f"another switch_signal than {self.options.switch_signal or DEFAULT_SIGNAL}, or none"
         return Problem(what="sampling could not be switched on and off", where=where, why=why, fix=fix)
 
@@ -239,8 +254,9 @@ class CpuEnvironment(GperfEnvironment):
         """Say which processes were not sampled."""
         for text in self._switch.refused if self._switch else ():
             self.note("warning", text)
-        if self._workers is not None:
-            self.note("info", f"the first process is not sampled, only those forked from it (files {_FILE}{OWN}*)")
-            if self._workers.skipped:
-                count = len(self._workers.skipped)
+        if self._follower is not None:
+            if self.options.forks:
+                self.note("info", f"the first process is not sampled, only those forked from it (files {_FILE}{OWN}*)")
+            if self._follower.skipped:
+                count = len(self._follower.skipped)
                 self.note("warning", f"{count} processes were forked by sampled ones and could not be sampled")

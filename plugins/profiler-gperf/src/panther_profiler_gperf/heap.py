@@ -33,8 +33,6 @@ from panther_profiler_gperf.views import write_folded, write_json, write_text
 _FILE = "heap"
 _DUMP = re.compile(r"(?P<process>.+)\.(?P<number>\d+)\.heap$")
 _CHECKED = "_main_-end.heap"
-_CAP = 1_048_000
-"""gperftools cuts a profile off at 1 MiB; one of this size has lost stacks."""
 _VALUES = ("live_objects", "live_bytes", "allocated_objects", "allocated_bytes")
 _MOST_FUNCTIONS = 20
 
@@ -141,7 +139,7 @@ class HeapEnvironment(GperfEnvironment):
         symbols = self.symbols()
         stacks = symbols.name((each.raw for each in kept), ALLOCATORS)
         unnamed = sum(each.flat for each in stacks.functions(LIVE_BYTES) if each.name.startswith("["))
-        self.unnamed_share(unnamed, stacks.total(LIVE_BYTES), kept, symbols)
+        self.note_unnamed(unnamed, stacks.total(LIVE_BYTES), kept, symbols)
         self._note_cut(kept)
         judged, problems = self._judge(stacks, kept)
         return MonitoringData(
@@ -260,12 +258,12 @@ class HeapEnvironment(GperfEnvironment):
 
     def _note_cut(self, kept: Sequence[Loaded]) -> None:
         for each in kept:
-            missing = each.raw.totals[LIVE_BYTES] - each.raw.kept(LIVE_BYTES)
-            if missing > 0 or each.path.stat().st_size >= _CAP:
+            live, allocated = (each.raw.totals[index] - each.raw.kept(index) for index in (LIVE_BYTES, ALLOCATED_BYTES))
+            if live > 0 or allocated > 0:
                 self.note(
                     "warning",
-                    f"gperftools has cut {each.path.name} off at 1 MiB: {missing} live bytes are in stacks that were "
-                    "left out; the totals are complete",
+                    f"gperftools has cut {each.path.name} off at 1 MiB and left out stacks with {live} live and "
+                    f"{allocated} allocated bytes; the totals are complete",
                 )
 
     def _unseen(self) -> Iterator[Problem]:

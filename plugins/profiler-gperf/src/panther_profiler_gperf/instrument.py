@@ -25,14 +25,14 @@ from panther_profiler_gperf.options import GperfOptions, number_of
 from panther_profiler_gperf.preflight import Program, option_problems, program_of, program_problems
 from panther_profiler_gperf.stacks import RawProfile
 from panther_profiler_gperf.switching import OWN, Sender
-from panther_profiler_gperf.symbols import Symbols
+from panther_profiler_gperf.symbols import Known, Symbols
 
 _LEVELS = ("debug", "info", "warning", "error")
 _SAID = re.compile(rb"LD_PRELOAD|PROFILE: |heap profile to|leak|profiling")
 _MOST_SAID = 2000
 INTERPRETERS: Mapping[str, str] = {
     "python": "it sees the C functions of the interpreter and of extension modules, not those written in Python: "
-    "the execution environment py-spy shows those",
+    "the execution environment pyspy shows those",
     "node": "it sees the functions of the interpreter and of native add-ons, not those written in JavaScript: "
     "node --cpu-prof and --heap-prof show those",
 }
@@ -79,14 +79,18 @@ class GperfEnvironment(ExecutionEnvironmentInterface):
     LIBRARY: ClassVar[str]
 
     options: Any = attrs.field(factory=GperfOptions)
+    known: Known = attrs.field(factory=Known, kw_only=True)
+    """Shared by all cases of a run."""
     _process: Process | None = attrs.field(default=None, init=False)
     _main: int = attrs.field(default=0, init=False)
     """Process id of the program."""
     _runtime: str = attrs.field(default="native", init=False)
+    _others: tuple[str, ...] = attrs.field(default=(), init=False)
+    """The other instruments on the service."""
 
     def check(self, target: InstrumentTarget) -> Iterable[Problem]:
         """Yield why nothing would be seen of this service, or too much would go wrong."""
-        self._runtime = target.runtime
+        self._runtime, self._others = target.runtime, target.others
         yield from option_problems(self.options)
         if self.options.target_process in ("", Path(target.command.program.command).name):
             program = program_of(target.command.program)
@@ -144,7 +148,7 @@ class GperfEnvironment(ExecutionEnvironmentInterface):
 
     def symbols(self) -> Symbols:
         """Return what names functions."""
-        return Symbols(self.context.commands, self.folder() / "symbols")
+        return Symbols(self.context.commands, self.folder() / "symbols", self.known)
 
     def artifact(self, path: Path, kind: str, title: str) -> Artifact:
         """Return the artifact for a file of the folder."""
@@ -207,8 +211,8 @@ class GperfEnvironment(ExecutionEnvironmentInterface):
             return f"{name} ended the program before it could write one: it has no handler that ends by exit()", ""
         return "it ended without exit handlers (by _exit(), as shells do, or by starting another program)", ""
 
-    def unnamed_share(self, unnamed: int, total: int, kept: Sequence[Loaded], symbols: Symbols) -> None:
-        """Say so if much of the program has no names."""
+    def note_unnamed(self, unnamed: int, total: int, kept: Sequence[Loaded], symbols: Symbols) -> None:
+        """Say so if a part of the program has no names."""
         stripped = sorted({each.raw.executable for each in kept if not symbols.has_names(each.raw.executable)})
         if unnamed and total and stripped:
             self.note(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from panther_hookspecs import ExecutionEnvironmentDescriptor, Need, hookimpl
 from panther_profiler_gperf.cpu import CpuEnvironment
 from panther_profiler_gperf.heap import HeapEnvironment
 from panther_profiler_gperf.options import CpuOptions, HeapOptions
+from panther_profiler_gperf.symbols import Known
 
 _VALGRIND = ("memcheck", "helgrind", "drd", "callgrind", "massif", "dhat")
 _PACKAGE = "libgoogle-perftools4"
@@ -18,10 +20,11 @@ _NAMES = Need("tool", "addr2line", package="binutils", why="it finds functions a
 @hookimpl
 def panther_register_execution_environments() -> Iterable[ExecutionEnvironmentDescriptor]:
     """Announce both."""
+    known = Known()
     yield ExecutionEnvironmentDescriptor(
         name="gperf_cpu",
         summary="CPU time of a native program by function, sampled by gperftools.",
-        factory=CpuEnvironment,
+        factory=partial(CpuEnvironment, known=known),
         options=CpuOptions,
         needs=(_LINUX, Need("library", "libprofiler.so.0", package=_PACKAGE, why="it takes the samples"), _NAMES),
         order=90,
@@ -34,7 +37,7 @@ def panther_register_execution_environments() -> Iterable[ExecutionEnvironmentDe
     yield ExecutionEnvironmentDescriptor(
         name="gperf_heap",
         summary="Memory of a native program by function, live and leaked, seen by gperftools' allocator.",
-        factory=HeapEnvironment,
+        factory=partial(HeapEnvironment, known=known),
         options=HeapOptions,
         needs=(_LINUX, Need("library", "libtcmalloc.so.4", package=_PACKAGE, why="it counts the memory"), _NAMES),
         order=91,

@@ -17,7 +17,7 @@ from panther_profiler_gperf.options import GperfOptions
 
 _PROFILING = frozenset({"mcount", "_mcount", "__fentry__"})
 """What a program calls that was built with -pg."""
-_USE_PERF = "the execution environment perf, which needs nothing of the program"
+_USE_PERF = "the execution environment perf_record, which needs nothing of the program"
 
 
 @attrs.frozen

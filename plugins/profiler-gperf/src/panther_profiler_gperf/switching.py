@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 
 from panther_hookspecs import Process
-from panther_profiler_gperf.processes import catches, forked, is_running, open_files, parent
+from panther_profiler_gperf.processes import catches, executable, forked, is_running, open_files, parent
 
 OWN = ".pid"
 """Stands in the name of a file before the number of the process that has written it."""
@@ -111,11 +111,15 @@ class CpuSwitch:
 
 
 @attrs.define(eq=False)
-class Workers:
-    """A thread that switches sampling on in every process that the program forks."""
+class Follower:
+    """A thread that switches sampling on in processes of the service as they come up."""
 
     process: Process
     switch: CpuSwitch
+    forks: bool
+    """Whether only those are meant that the program has forked."""
+    program: str
+    """Name of the program that they must run; any if empty."""
     skipped: set[int] = attrs.field(factory=set, init=False)
     """Processes that were forked by one that was being sampled: they would spoil its file."""
     _stopped: threading.Event = attrs.field(factory=threading.Event, init=False)
@@ -136,7 +140,7 @@ class Workers:
         before: frozenset[int] = frozenset()
         while not self._stopped.is_set():
             # One that is about to start another program looks forked for a moment: it must be seen twice.
-            now = frozenset(forked(self.process.pids()))
+            now = self._wanted()
             for pid in sorted(now & before):
                 if self.switch.is_on(parent(pid)):
                     self.skipped.add(pid)
@@ -144,6 +148,11 @@ class Workers:
                     self.switch.on(pid)
             before = now
             self._stopped.wait(_LOOK)
+
+    def _wanted(self) -> frozenset[int]:
+        pids = self.process.pids()
+        meant = forked(pids) if self.forks else pids
+        return frozenset(pid for pid in meant if self.program in ("", Path(executable(pid)).name))
 
 
 def dump_heap(sender: Sender, pid: int, folder: Path, patience: float) -> Path | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import bisect
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import attrs
 
@@ -16,6 +16,7 @@ from panther_profiler_gperf.elf import Elf, read_elf
 from panther_profiler_gperf.stacks import Addresses, Frame, RawProfile, Region, Stacks, Values
 
 _TIMEOUT = 120.0
+_MOST_KNOWN = 200_000
 _UNKNOWN = "??"
 _ARGUMENTS = re.compile(r"\([^()]*\)(?:\s*const)?")
 _TEMPLATE = re.compile(r"<[^<>]*>")
@@ -29,15 +30,37 @@ ALLOCATORS = re.compile(
 """Functions between a program and its memory; who called them is of interest."""
 
 
+class Stamp(NamedTuple):
+    """A file as it is now; if it is built anew it is another one."""
+
+    path: str
+    changed: int
+    size: int
+
+
+Place = tuple[Stamp, int]
+"""An address in a file, as its symbols count it."""
+
+
+@attrs.frozen
+class Known:
+    """What files have said, kept for all cases of a run: they mostly ask for the same."""
+
+    files: dict[Stamp, Elf] = attrs.field(factory=dict)
+    frames: dict[Place, tuple[Frame, ...]] = attrs.field(factory=dict)
+    """The functions at a place, none where the file does not know."""
+
+
 @attrs.define
 class Symbols:
-    """Names the functions at addresses; each file is asked once for each run of the instrument."""
+    """Names the functions at addresses."""
 
     commands: CommandProcessor
     scratch: Path
     """A folder for what addr2line says, removed afterwards."""
-    _files: dict[str, Elf | None] = attrs.field(factory=dict, init=False)
-    _frames: dict[tuple[str, int], tuple[Frame, ...]] = attrs.field(factory=dict, init=False)
+    known: Known = attrs.field(factory=Known)
+    _files: dict[str, tuple[Stamp, Elf] | None] = attrs.field(factory=dict, init=False)
+    _frames: dict[Place, tuple[Frame, ...]] = attrs.field(factory=dict, init=False)
 
     def name(self, profiles: Iterable[RawProfile], skip: re.Pattern[str] | None = None) -> Stacks:
         """Return the stacks of all profiles with names; functions that ``skip`` matches are left out."""
@@ -47,8 +70,8 @@ class Symbols:
 
     def has_names(self, path: str) -> bool:
         """Return whether the internal functions of the file at ``path`` have names."""
-        elf = self._elf(path)
-        return elf is not None and elf.has_symbol_table
+        file = self._file(path)
+        return file is not None and file[1].has_symbol_table
 
     def _named(self, profile: RawProfile, skip: re.Pattern[str] | None) -> Iterator[tuple[tuple[Frame, ...], Values]]:
         regions = _Regions(profile.mappings)
@@ -68,17 +91,25 @@ class Symbols:
         if region is None:
             return (Frame("[unknown]"),)
         place = self._place(region, address)
-        known = self._frames.get((region.path, place)) if place is not None else None
-        return known or (Frame(f"[{os.path.basename(region.path)}]"),)  # noqa: PTH119 - it may be a path of elsewhere
+        known = self._frames.get(place) if place is not None else None
+        return known or (Frame(f"[{PurePosixPath(region.path).name}]"),)
 
-    def _place(self, region: Region, address: int) -> int | None:
-        elf = self._elf(region.path)
-        return elf.address_of(address - region.start + region.offset) if elf else None
+    def _place(self, region: Region, address: int) -> Place | None:
+        """Return which file and which address in it is meant, None if the file cannot be read."""
+        file = self._file(region.path)
+        if file is None:
+            return None
+        found = file[1].address_of(address - region.start + region.offset)
+        return None if found is None else (file[0], found)
 
-    def _elf(self, path: str) -> Elf | None:
+    def _file(self, path: str) -> tuple[Stamp, Elf] | None:
         if path not in self._files:
             try:
-                self._files[path] = read_elf(Path(path))
+                status = Path(path).stat()
+                stamp = Stamp(path, status.st_mtime_ns, status.st_size)
+                elf = self.known.files.get(stamp) or read_elf(Path(path))
+                self.known.files[stamp] = elf
+                self._files[path] = (stamp, elf)
             except (OSError, ValueError):  # it has been removed or replaced: there are no names then
                 self._files[path] = None
         return self._files[path]
@@ -91,15 +122,20 @@ class Symbols:
             for address in _addresses(profile.stacks):
                 region = regions.at(address)
                 place = self._place(region, address) if region else None
-                if region is not None and place is not None and (region.path, place) not in self._frames:
-                    wanted.setdefault(region.path, set()).add(place)
+                if place is not None and place in self.known.frames:
+                    self._frames[place] = self.known.frames[place]
+                elif place is not None and place not in self._frames:
+                    wanted.setdefault(place[0].path, set()).add(place[1])
         for path, places in wanted.items():
             self._look_up(path, sorted(places))
+        if len(self.known.frames) < _MOST_KNOWN:
+            self.known.frames.update(self._frames)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _look_up(self, path: str, places: list[int]) -> None:
-        elf = self._files[path]
-        assert elf is not None, "only places in files that could be read are asked for"
+        file = self._file(path)
+        assert file is not None, "only places in files that could be read are asked for"
+        stamp, elf = file
         own = {place: elf.functions.at(place) for place in places}
         plain = self._demangled(set(own.values()))
         told = self._addr2line(path, places)
@@ -114,8 +150,7 @@ class Symbols:
                 )
             else:
                 found = (Frame(name),) if name else ()
-            if found:
-                self._frames[path, place] = tuple(found)
+            self._frames[stamp, place] = found
 
     def _addr2line(self, path: str, places: list[int]) -> Mapping[int, tuple[Frame, ...]]:
         """Return the functions at each place, those inlined first, as debug information has them."""
@@ -168,7 +203,7 @@ def _addresses(stacks: Iterable[Addresses]) -> set[int]:
 def _source(text: str) -> str:
     """Return ``file.c:12`` for what addr2line says about a place, nothing where it does not know."""
     path, _, line = text.partition(" (discriminator")[0].rpartition(":")
-    return f"{os.path.basename(path)}:{line}" if path and not path.startswith(_UNKNOWN) and line.isdigit() else ""  # noqa: PTH119
+    return f"{PurePosixPath(path).name}:{line}" if path and not path.startswith(_UNKNOWN) and line.isdigit() else ""
 
 
 def short_name(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from panther_profiler_gperf.stacks import Function, Stacks
 
 _MOST_FUNCTIONS = 200
-_MOST_STACKS = 1000
+_MOST_STACKS = 300
 
 
 def write_text(path: Path, title: str, functions: list[Function], total: int) -> None:

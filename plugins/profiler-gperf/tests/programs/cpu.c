@@ -31,9 +31,12 @@ static double used(void) {
 
 __attribute__((noinline)) void work(double seconds) {
     double start = used();
+    uint32_t dice = 1;
     while (!stopped && used() - start < seconds) {
-        sink = hot(300000);
-        sink = warm(100000);
+        dice = dice * 1664525 + 1013904223; /* turns of equal length could keep in step with the samples */
+        uint64_t turn = 20000 + dice % 65536;
+        sink = hot(3 * turn);
+        sink = warm(turn);
     }
 }
 
@@ -81,6 +84,9 @@ int main(int count, char **args) {
     } else if (!strcmp(mode, "exit")) {
         puts("done");
         return (int)seconds;
+    } else if (!strcmp(mode, "replaced")) {
+        signal(SIGPROF, SIG_DFL); /* as exec() leaves it */
+        raise(SIGPROF);
     } else if (!strcmp(mode, "crash")) {
         raise(SIGSEGV);
     } else if (!strcmp(mode, "polite")) {
