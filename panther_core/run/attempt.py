@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ from panther_hookspecs import (
     MonitoringStopEvent,
     NetworkEnvironmentInterface,
     NetworkPlan,
+    Process,
     ServiceDeploymentEvent,
     ServiceEvent,
     ServiceReadyEvent,
@@ -101,7 +103,7 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
             engine=engine,
             deadline=time.monotonic() + case.timeout * slowdown,
             launches=launches,
-            started=lambda _, process: engine.follow(process),
+            started=functools.partial(_watch, attempt),
         )
         stack.enter_context(_reporting(attempt, network))
         with attempt.timed("setup"):
@@ -116,6 +118,17 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
             )
         stack.callback(_kill_all, attempt)
         yield network, control
+
+
+def _watch(attempt: Attempt, name: str, process: Process) -> None:
+    """Follow a process that was just started, and let the instruments of its service watch it."""
+    attempt.engine.follow(process)
+    for planned, tool in attempt.prepared[name].instruments:
+        start = MonitoringStartEvent(
+            environment_name=planned.descriptor.name, target_process=name, monitoring_type="wrap"
+        )
+        attempt.engine.emit(start)
+        tool.start_monitoring(process)
 
 
 def _preflight(network: NetworkEnvironmentInterface, specs: Mapping[str, ServiceSpec]) -> None:
@@ -151,16 +164,9 @@ def _start(attempt: Attempt, network: NetworkEnvironmentInterface, control: Cont
             )
             process = network.start_service(one.launch)
             control.processes[name] = process
-            engine.follow(process)
             engine.program_seen(one.launch.command.program.command)
             evidence.refuse_start_failure(name, process)
-            for planned, tool in one.instruments:
-                engine.emit(
-                    MonitoringStartEvent(
-                        environment_name=planned.descriptor.name, target_process=name, monitoring_type="wrap"
-                    )
-                )
-                tool.start_monitoring(process)
+            _watch(attempt, name, process)
             network.wait_for_service_ready(name, one.launch.ready.timeout)
             engine.emit(
                 ServiceReadyEvent(

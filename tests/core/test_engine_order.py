@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from panther_core.testing import MakeProject, Outcome
 from panther_core.testing.dummy import DummyPlugin
+from panther_hookspecs import CaseControl, Stage, TestTypeDescriptor, hookimpl
 
 EXPERIMENT = """
 name: order
@@ -103,3 +106,25 @@ def test_an_error_while_taking_down_does_not_hide_the_first_one(panther_project:
     (case,) = outcome.cases()
     assert "start_monitoring" in case["why"]
     assert any("teardown_environment" in problem for problem in case["problems"])
+
+
+class Restarts:
+    """Brings a test type that kills the server and starts it again."""
+
+    @hookimpl
+    def panther_register_test_types(self) -> Iterator[TestTypeDescriptor]:
+        yield TestTypeDescriptor(name="again", summary="restarts the server", stages=(Stage("again", _again),))
+
+
+def _again(case: CaseControl) -> None:
+    case.process("server").kill()
+    case.restart("server")
+
+
+def test_a_service_that_a_stage_restarts_is_watched_again_and_may_have_ended(panther_project: MakeProject) -> None:
+    dummy = DummyPlugin()
+    text = EXPERIMENT.format(network="", instrument="").replace("- name: talk", "- name: talk\n    type: again")
+    outcome = panther_project({"order.yaml": text}, plugins=[dummy, Restarts()]).run("run order.yaml")
+    outcome.assert_ok()
+    assert dummy.calls.methods().count("start_monitoring") == 2
+    assert dummy.calls.methods("network").count("start_service") == 3
