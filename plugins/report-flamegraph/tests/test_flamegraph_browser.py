@@ -36,7 +36,7 @@ main;{EVIL} 50
 """
 DEADLINE = 60.0
 
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium is installed")
+pytestmark = pytest.mark.skipif(not BROWSER, reason="needs chromium")
 
 
 class Browser:
