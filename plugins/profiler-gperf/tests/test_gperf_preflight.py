@@ -15,7 +15,6 @@ from panther_profiler_gperf.elf import ElfError, read_elf
 from panther_profiler_gperf.heap import HeapEnvironment
 from panther_profiler_gperf.options import CpuOptions, HeapOptions
 
-from panther_core.plugin_loader import PluginLoader
 from panther_core.testing import RecordingContext, recording_context
 from panther_hookspecs import InstrumentTarget, Layer, LayerRole, Seconds, ServiceCommand, ShellCommand
 
@@ -151,16 +150,6 @@ def test_both_libraries_and_the_programs_own_are_preloaded_together(context: Rec
         "LD_PRELOAD=libtcmalloc.so.4:libprofiler.so.0:own.so"
     ]
     assert both.argv[:3] == ("strace", "--", "env")
-
-
-def test_the_quick_start_of_the_environments_page_works() -> None:
-    with PluginLoader() as loader:
-        gperf_cpu = loader.load_plugin("environments", "execution_environment", "gperf_cpu")
-        gperf_cpu.initialize(
-            {"profile_frequency": 100, "output_file": "/tmp/cpu_profile.prof", "target_process": "picoquic_server"}
-        )
-        assert gperf_cpu.variables()["CPUPROFILE_FREQUENCY"] == "100"
-        assert gperf_cpu.validate_configuration({"profile_frequency": 100})
 
 
 def test_damaged_files_are_no_elf_files(tmp_path: Path) -> None:
