@@ -202,8 +202,8 @@ class CpuEnvironment(GperfEnvironment):
         """Say why there is no profile of the program that is to be watched."""
         busiest = max(others, key=lambda each: each.raw.totals[0], default=None)
         where = self.relative(self.folder())
-        if self.options.target_process and not failed and self._switch is None:
-            names = ", ".join(sorted({each.program for each in others})) or "none"
+        if self.options.target_process and others and self._switch is None:
+            names = ", ".join(sorted({each.program for each in others}))
             return Problem(
                 what=f"no program {self.options.target_process!r} was profiled",
                 where="target_process",
@@ -224,10 +224,9 @@ class CpuEnvironment(GperfEnvironment):
             path = kinds.get("truncated") or kinds["foreign"]
             why = f"{failed[path]}: the program was killed while it wrote, or the disk is full"
             return Problem(what="the CPU profile is not complete", where=where, why=why, fix="a longer stop_grace")
-        status = self._process.exit if self._process else None
-        if status is not None and status.signal in (signal.SIGPROF, signal.SIGALRM):
+        if self._killed_by_timer():
             return Problem(
-                what=f"signal {status.signal}, which makes gperftools take a sample, has ended the program",
+                what="the signal that makes gperftools take a sample has ended the program",
                 where=where,
                 why="the process started another program in its place, as `sh -c 'exec server'` does, and the timer of "
                 "the samples ran on before the other could handle it",
@@ -238,6 +237,11 @@ class CpuEnvironment(GperfEnvironment):
         if busiest is not None and busiest.raw.totals[0]:
             fix = f"target_process: {busiest.program}, which has {busiest.raw.totals[0]} samples"
         return Problem(what="there is no CPU profile of the program", where=where, why=why, fix=fix)
+
+    def _killed_by_timer(self) -> bool:
+        status = self._process.exit if self._process else None
+        timer = signal.SIGALRM if self.options.realtime else signal.SIGPROF
+        return status is not None and status.signal == timer
 
     def _never_on(self, where: str) -> Problem:
         refused = "; ".join(self._switch.refused) if self._switch else ""
