@@ -23,6 +23,8 @@ from typing import Any
 import attrs
 from panther_env_netns.environment import NetnsEnvironment
 from panther_env_netns.options import NetnsOptions
+from panther_link_netem.plugin import panther_register_links as links_of_the_kernel
+from panther_link_relay.plugin import panther_register_links as links_of_the_relay
 
 from panther_core.testing import recording_context
 from panther_hookspecs import (
@@ -100,7 +102,8 @@ BEGIN, END = "<!-- begin: made by benchmarks/netns.py -->\n\n", "\n<!-- end -->"
 @contextlib.contextmanager
 def network(names: Sequence[str], **links: Any) -> Iterator[tuple[NetnsEnvironment, Mapping[str, ServiceLaunch]]]:
     """Give a network of services that are not running yet; ``links`` are the impairments between any two."""
-    with tempfile.TemporaryDirectory() as made, recording_context(Path(made), name="network") as context:
+    known = [*links_of_the_kernel(), *links_of_the_relay()]
+    with tempfile.TemporaryDirectory() as made, recording_context(Path(made), name="network", links=known) as context:
         environment = NetnsEnvironment(context, NetnsOptions())
         nothing = ShellCommand("true")
         endpoints = environment.plan_addresses(

@@ -108,7 +108,7 @@ class Panther:
             stack.callback(directory.close)
             directory.write(LOCK, '{"programs": {}}')
             here, emit = session.folder_of(experiment), EventManager().emit
-            made = session.engine(directory, self.plugins.hooks, self.settings, MetricsCollector(), emit, None, here)
+            made = session.engine(directory, self.plugins, self.settings, MetricsCollector(), emit, None, here)
             yield stack.enter_context(made)
 
     def resume(self, run: Path, options: RunOptions, observers: Sequence[Observer] = ()) -> RunSummary:

@@ -226,7 +226,7 @@ class ExperimentManager:
         self._engine = self._stack.enter_context(
             session.engine(
                 directory,
-                self._plugins.hooks,
+                self._plugins,
                 self.global_config,
                 self.metrics_collector,
                 self._events.emit,

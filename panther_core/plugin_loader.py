@@ -18,6 +18,7 @@ from panther_hookspecs import (
     EnvironmentInterface,
     ExecutionEnvironmentDescriptor,
     IPlugin,
+    LinkDescriptor,
     NetworkEnvironmentDescriptor,
     ProtocolDescriptor,
     ServiceDescriptor,
@@ -81,6 +82,7 @@ class PluginLoader:
             metrics=self.metrics,
             emit=self.events.emit,
             note=lambda _text: None,
+            links=self.plugins.registry.all(LinkDescriptor),
         )
         environment = descriptor.factory(context, descriptor.options())
         environment.descriptor = descriptor

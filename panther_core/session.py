@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from panther_core.config import ExperimentConfig, GlobalConfig
-from panther_core.hooks import Hooks
 from panther_core.metrics import MetricsCollector
 from panther_core.orchestrator import LocalSlots
 from panther_core.plan import chosen_observers, chosen_provisioners
@@ -30,6 +29,7 @@ from panther_core.run.engine import Engine
 from panther_hookspecs import (
     BaseEvent,
     EnvironmentUnavailableError,
+    LinkDescriptor,
     Observer,
     ObserverContext,
     PluginValidationError,
@@ -126,7 +126,7 @@ def provisioners(experiment: ExperimentConfig, registry: Registry, jobs: int) ->
 @contextlib.contextmanager
 def engine(
     directory: RunDirectory,
-    hooks: Hooks,
+    plugins: PluginManager,
     settings: GlobalConfig,
     metrics: MetricsCollector,
     emit: Callable[[BaseEvent], None],
@@ -139,15 +139,16 @@ def engine(
         info = RunInfo(run_id=directory.run_id, name=directory.run_id, folder=directory.folder)
         yield Engine(
             run=directory,
-            hooks=hooks,
+            hooks=plugins.hooks,
             launcher=supervisor.launcher,
             commands=supervisor.commands,
             metrics=metrics,
             emit=emit,
             builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands, directory.folder / "builds"),
             here=here,
+            links=plugins.registry.all(LinkDescriptor),
             program_seen=programs.seen,
-            port_range=hooks.choose_port_range(info) or DEFAULT_PORTS,
+            port_range=plugins.hooks.choose_port_range(info) or DEFAULT_PORTS,
         )
         with contextlib.suppress(OSError):  # a full disk has ended the run with an error of its own
             programs.write()

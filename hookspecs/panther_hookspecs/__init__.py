@@ -69,6 +69,16 @@ if TYPE_CHECKING:
         InstrumentTarget,
         MonitoringData,
     )
+    from panther_hookspecs.links import (
+        IMPAIRMENTS,
+        LinkDescriptor,
+        LinkFlow,
+        LinkPort,
+        LinkSetup,
+        LinkSpec,
+        LinkTask,
+        chosen_link,
+    )
     from panther_hookspecs.local import (
         LocalNetworkEnvironment,
     )
@@ -76,7 +86,6 @@ if TYPE_CHECKING:
         BaseNetworkEnvironment,
         Endpoint,
         Leftover,
-        LinkSpec,
         NetworkEnvironmentDescriptor,
         NetworkEnvironmentInterface,
         NetworkEnvironmentOptions,
@@ -230,12 +239,21 @@ _NAMES_OF_MODULE = {
         "InstrumentTarget",
         "MonitoringData",
     ),
+    "links": (
+        "IMPAIRMENTS",
+        "LinkDescriptor",
+        "LinkFlow",
+        "LinkPort",
+        "LinkSetup",
+        "LinkSpec",
+        "LinkTask",
+        "chosen_link",
+    ),
     "local": ("LocalNetworkEnvironment",),
     "networks": (
         "BaseNetworkEnvironment",
         "Endpoint",
         "Leftover",
-        "LinkSpec",
         "NetworkEnvironmentDescriptor",
         "NetworkEnvironmentInterface",
         "NetworkEnvironmentOptions",
@@ -329,6 +347,7 @@ _HOME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in 
 
 __all__ = [
     "API_VERSION",
+    "IMPAIRMENTS",
     "PROJECT",
     "SPECIFICATIONS",
     "Artifact",
@@ -378,7 +397,12 @@ __all__ = [
     "Layer",
     "LayerRole",
     "Leftover",
+    "LinkDescriptor",
+    "LinkFlow",
+    "LinkPort",
+    "LinkSetup",
     "LinkSpec",
+    "LinkTask",
     "LocalNetworkEnvironment",
     "Measurement",
     "MetricsCollectionEvent",
@@ -443,6 +467,7 @@ __all__ = [
     "TimeoutCascadeException",
     "Usage",
     "Verdict",
+    "chosen_link",
     "create_content_based_uuid",
     "emitting_to",
     "hookimpl",

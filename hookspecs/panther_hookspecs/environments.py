@@ -12,6 +12,7 @@ import attrs
 from panther_hookspecs.commands import CommandProcessor, Launcher
 from panther_hookspecs.errors import PantherExperimentError
 from panther_hookspecs.events import BaseEvent
+from panther_hookspecs.links import LinkDescriptor
 from panther_hookspecs.plugins import Descriptor, IPlugin, option
 from panther_hookspecs.units import Seconds
 
@@ -49,6 +50,8 @@ class Context:
     """Adds a line to the log of the case."""
     port_range: tuple[int, int] = (20000, 29999)
     """First and last port that an environment of the host may choose from."""
+    links: tuple[LinkDescriptor, ...] = ()
+    """Every link mechanism there is; :func:`chosen_link` takes one of them."""
     cancelled: Callable[[], bool] = lambda: False
     """Whether the user has asked to stop; long waits look at it."""
 

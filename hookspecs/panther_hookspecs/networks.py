@@ -13,31 +13,15 @@ from panther_hookspecs.commands import CommandResult, Process, ServiceCommand, S
 from panther_hookspecs.environments import Context, EnvironmentInterface, EnvironmentOptions
 from panther_hookspecs.errors import TestExecutionError
 from panther_hookspecs.events import ServiceDeploymentEvent, ServiceReadyEvent
+from panther_hookspecs.links import LinkSpec
 from panther_hookspecs.plugins import Descriptor, option
 from panther_hookspecs.services import Readiness, ServicePlan
-from panther_hookspecs.units import BitRate, Bytes, Seconds, Share
+from panther_hookspecs.units import Bytes, Seconds
 from panther_hookspecs.values import Artifact, Problem
 
 
 class ServiceNotReadyError(TestExecutionError):
     """A service ended or stayed silent where it should have become ready; the message says which and why."""
-
-
-@attrs.frozen(kw_only=True)
-class LinkSpec:
-    """What a link does to the packets that cross it. The name is ``a-b``, two services, or ``*`` for all."""
-
-    delay: Seconds = option(Seconds(0), help="One-way delay of every packet.")
-    jitter: Seconds = option(Seconds(0), help="Random variation of the delay.")
-    loss: Share = option(Share(0), help="Share of packets that vanish.")
-    reorder: Share = option(Share(0), help="Share of packets that overtake others.")
-    duplicate: Share = option(Share(0), help="Share of packets that arrive twice.")
-    corrupt: Share = option(Share(0), help="Share of packets with a flipped bit.")
-    rate: BitRate = option(BitRate(0), help="Highest data rate; 0 means unlimited.")
-
-    def used(self) -> tuple[str, ...]:
-        """Return the impairments that are asked for."""
-        return tuple(each.name for each in attrs.fields(LinkSpec) if getattr(self, each.name))
 
 
 @attrs.frozen(kw_only=True)
@@ -194,7 +178,8 @@ class NetworkEnvironmentDescriptor(Descriptor):
     """Takes the context and the options value."""
     options: type[Any] = NetworkEnvironmentOptions
     capabilities: frozenset[str] = frozenset()
-    """Of ``delay jitter loss reorder duplicate corrupt rate ipv6 capture limits images rootless deterministic_time``.
-    A case that asks for more is refused."""
+    """Of ``delay jitter loss reorder duplicate corrupt rate links ipv6 capture limits images rootless
+    deterministic_time``; ``links`` stands for all that the installed link mechanisms can do. A case that asks for more
+    is refused."""
     leftovers: Callable[[], Iterable[Leftover]] | None = None
     """Finds what killed runs have left behind, for `panther clean`."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from panther_hookspecs.events import BaseEvent
     from panther_hookspecs.instruments import ExecutionEnvironmentDescriptor
+    from panther_hookspecs.links import LinkDescriptor
     from panther_hookspecs.networks import NetworkEnvironmentDescriptor
     from panther_hookspecs.outputs import CommandDescriptor, ObserverDescriptor, ReportDescriptor
     from panther_hookspecs.pool import ProvisionerDescriptor, System, TestCandidate
@@ -106,6 +107,25 @@ class RegisterSpecs:
                     '''Give plan_addresses, start_service and the other abstract methods here.'''
 
                 yield NetworkEnvironmentDescriptor(name="nowhere", summary="Runs nothing", factory=Nowhere)
+        """
+
+    @hookspec
+    def panther_register_links(self) -> Iterable[LinkDescriptor]:
+        """Yield the link mechanisms that this plugin brings.
+
+        When: once, after all plugins were imported.
+        Who: packages `panther-link-*`.
+        Returns: descriptors that say what they can do to packets, and what has to be set up for it.
+        On exception: the plugin is listed as broken with the reason; the others work.
+        Example::
+
+            @hookimpl
+            def panther_register_links():
+                def drop(task):
+                    line = "qdisc add dev eth0 root netem loss 1%"
+                    return LinkSetup(tc={each.port.node: (line,) for each in task.flows})
+
+                yield LinkDescriptor(name="drop", summary="Drops", factory=drop, impairments=frozenset({"loss"}))
         """
 
     @hookspec

@@ -19,6 +19,7 @@ from panther_core.plan.resolve import InstrumentSection, NetworkSection, Resolve
 from panther_core.plan.template import FUNCTIONAL, View
 from panther_hookspecs import (
     ExecutionEnvironmentDescriptor,
+    LinkDescriptor,
     LinkSpec,
     NetworkEnvironmentDescriptor,
     ProtocolDescriptor,
@@ -231,7 +232,7 @@ class _Assembly:
     ) -> None:
         if network is None:
             return
-        can, name = network.descriptor.capabilities, network.descriptor.name
+        can, name = self._capabilities(network.descriptor), network.descriptor.name
         wanted: list[tuple[str, Node | None]] = []
         links_node, capture = self.view.get("links"), self.view.get("capture")
         for link, spec in links.items():
@@ -248,12 +249,18 @@ class _Assembly:
                 others = [
                     each.name
                     for each in self.resolver.registry.all(NetworkEnvironmentDescriptor)
-                    if capability in each.capabilities
+                    if capability in self._capabilities(each)
                 ]
                 self.findings.add(
                     place or self.view.template.node,
                     f"{name} cannot do {capability} (environments that can: {', '.join(others) or 'none installed'})",
                 )
+
+    def _capabilities(self, network: NetworkEnvironmentDescriptor) -> frozenset[str]:
+        """Return what an environment can do, with the help of the link mechanisms where it takes one."""
+        if "links" not in network.capabilities:
+            return network.capabilities
+        return network.capabilities.union(*(each.impairments for each in self.resolver.registry.all(LinkDescriptor)))
 
 
 def _dependencies(network: NetworkSection | None) -> Mapping[str, tuple[str, ...]]:

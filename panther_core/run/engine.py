@@ -20,6 +20,7 @@ from panther_hookspecs import (
     Context,
     Descriptor,
     Launcher,
+    LinkDescriptor,
     PantherExperimentError,
     Process,
 )
@@ -46,6 +47,8 @@ class Engine:
     here: Path
     """The folder of the experiment file: what ``{here}`` stands for."""
     output_limit: int = 16 << 20
+    links: tuple[LinkDescriptor, ...] = ()
+    """What network environments may choose from to impair links."""
     program_seen: Callable[[str], None] = lambda _program: None
     """Told the program of every started service, for the record of what the run depends on."""
     _cancelled: threading.Event = attrs.field(factory=threading.Event)
@@ -77,6 +80,7 @@ class Engine:
             note=note,
             cancelled=self.cancelled,
             port_range=self.port_range,
+            links=self.links,
         )
 
     def follow(self, process: Process) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
 from panther_core.process import Supervisor
-from panther_hookspecs import BaseEvent, Context, MetricsRecorder
+from panther_hookspecs import BaseEvent, Context, LinkDescriptor, MetricsRecorder
 
 
 @attrs.define
@@ -48,14 +48,14 @@ class RecordingContext(Context):
 
 @contextlib.contextmanager
 def recording_context(
-    folder: Path, *, run_id: str = "", name: str = "plugin", seed: int = 1
+    folder: Path, *, run_id: str = "", name: str = "plugin", seed: int = 1, links: Sequence[LinkDescriptor] = ()
 ) -> Iterator[RecordingContext]:
     """Give a context whose evidence goes below ``folder``; at the end every process started with it is gone."""
     run_id = run_id or f"testing-{uuid.uuid4().hex[:12]}"
     own = folder / name
     own.mkdir(parents=True, exist_ok=True)
     with Supervisor.start(run_id=run_id) as supervisor:
-        yield _context(supervisor, run_id, folder, own, seed)
+        yield attrs.evolve(_context(supervisor, run_id, folder, own, seed), links=tuple(links))
 
 
 def _context(supervisor: Supervisor, run_id: str, attempt: Path, own: Path, seed: int) -> RecordingContext:

@@ -36,6 +36,7 @@ CAPABILITIES = frozenset(
         "duplicate",
         "corrupt",
         "rate",
+        "links",
         "ipv6",
         "capture",
         "limits",

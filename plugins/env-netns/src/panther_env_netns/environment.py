@@ -87,11 +87,10 @@ class NetnsEnvironment(LocalNetworkEnvironment):
             self._layout,
             asked,
             self.options,
-            folder=folder,
-            seed=self.context.seed,
+            self.context,
             ipv6=ipv6,
             hosts=str(hosts) if Path("/etc/hosts").exists() else "",
-            has_netem=self._has_netem,
+            works=self._works,
         )
         written.write_text(json.dumps(attrs.asdict(made.plan), indent=1), encoding="utf-8")
         own = folder / "keeper"
@@ -105,11 +104,10 @@ class NetnsEnvironment(LocalNetworkEnvironment):
         if made.flows:
             self.note("info", made.told())
 
-    def _has_netem(self) -> bool:
-        """Try whether the kernel can impair links, in a namespace that vanishes at once."""
-        trial = ("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
+    def _works(self, trial: tuple[str, ...]) -> bool:
+        """Try whether the kernel has what a link mechanism needs, in a namespace that vanishes at once."""
         argv = (*self._unsharing(), "--", *trial)
-        return self.command_processor.execute(ShellCommand(argv[0], argv[1:], timeout=10), name="netem").exit_code == 0
+        return self.command_processor.execute(ShellCommand(argv[0], argv[1:], timeout=10), name="trial").exit_code == 0
 
     def _unsharing(self) -> tuple[str, ...]:
         if has_privileges():
@@ -158,7 +156,7 @@ class NetnsEnvironment(LocalNetworkEnvironment):
         """End what records and impairs, so that it writes what it has seen, and yield that."""
         if self._keeper is None or self._made is None:
             return
-        read = {(node, args): self._tc(node, args) for node, args in self._made.questions()}
+        answers = {(node, command): self._ask(node, command) for node, command in self._made.questions()}
         self._hold()
         status = self._keeper.exit or self._keeper.stop(signal=signal.SIGTERM, grace=_END_PATIENCE)
         if status.code != 0:
@@ -167,11 +165,11 @@ class NetnsEnvironment(LocalNetworkEnvironment):
                 f"{self.get_name()}: the network did not last to the end of the case: {status}"
                 + "".join(f"\n  {line}" for line in said[-3:])
             )
-        yield from self._made.artifacts(read)
+        yield from self._made.artifacts(answers)
 
-    def _tc(self, node: str, args: tuple[str, ...]) -> str:
-        argv = (*self._entering(node), "tc", *args)
-        return self.command_processor.execute(ShellCommand(argv[0], argv[1:], timeout=10), name="tc").stdout
+    def _ask(self, node: str, command: tuple[str, ...]) -> str:
+        argv = (*self._entering(node), *command)
+        return self.command_processor.execute(ShellCommand(argv[0], argv[1:], timeout=10), name="ask").stdout
 
     def teardown_environment(self) -> None:
         """End what still runs; the namespaces go with it."""

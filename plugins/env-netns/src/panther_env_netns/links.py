@@ -1,138 +1,58 @@
-"""Which packets a link is about, and what carries out what it asks for; nothing here knows how the network is built."""
+"""Which packets the links of a case are about: they are handed to the mechanism that impairs them."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-
-import attrs
+from collections.abc import Iterator, Mapping, Sequence
 
 from panther_env_netns.layout import Interface, Layout
-from panther_hookspecs import EnvironmentUnavailableError, LinkSpec
+from panther_hookspecs import LinkFlow, LinkPort, LinkSpec
 
 EVERY_LINK = "*"
-IMPAIRMENTS = tuple(each.name for each in attrs.fields(LinkSpec))
-QUEUE_SECONDS = 0.1
-"""How long a packet may wait for those before it where a link has a rate; a longer queue drops."""
-_SMALLEST_QUEUE, _FRAME_BITS = 20, 1514 * 8
-_UNLIMITED = "100gbit"
-_LINE_RATE_PACKETS = 100_000
 
 
-@attrs.frozen(kw_only=True)
-class Flow:
-    """One direction of a link: every packet that one service sends to another, where it leaves the first."""
-
-    link: str
-    name: str
-    spec: LinkSpec
-    interfaces: tuple[Interface, ...]
-    """Of the service that sends."""
-    pairs: tuple[tuple[str, str], ...]
-    """Source and target address of its packets."""
+def port_of(interface: Interface) -> LinkPort:
+    """Return an interface as link mechanisms know it."""
+    return LinkPort(node=interface.node, interface=interface.name, peer=interface.port, mac=interface.mac)
 
 
-def flows_of(links: Mapping[str, LinkSpec], layout: Layout, services: Sequence[str], *, ipv6: bool) -> tuple[Flow, ...]:
-    """Return every direction of a link that does something; a link with both names goes before the one for all."""
-    found: list[Flow] = []
-    for one, other in itertools.combinations(services, 2):
+def flows_of(links: Mapping[str, LinkSpec], layout: Layout, *, ipv6: bool) -> dict[int, tuple[LinkFlow, ...]]:
+    """Return every direction of a link that does something, by the segment on which its packets leave the sender.
+
+    A link with both names goes before the one for all.
+    """
+    found: dict[int, list[LinkFlow]] = {}
+    for one, other in itertools.combinations(layout.services, 2):
         link = next((name for name in (f"{one}-{other}", f"{other}-{one}", EVERY_LINK) if name in links), "")
         if link and links[link].used():
-            _refuse_nonsense(link, links[link])
-            found += [_flow(link, links[link], layout, *ends, ipv6=ipv6) for ends in ((one, other), (other, one))]
-    return tuple(found)
+            for source, target in ((one, other), (other, one)):
+                pairs = tuple(_pairs(layout, source, target, ipv6=ipv6))
+                for own in layout.nodes[source].interfaces:
+                    name = f"{source}->{target}"
+                    flow = LinkFlow(link=link, name=name, spec=links[link], port=port_of(own), pairs=pairs)
+                    found.setdefault(own.segment, []).append(flow)
+    return {segment: tuple(flows) for segment, flows in sorted(found.items())}
 
 
-def _refuse_nonsense(link: str, spec: LinkSpec) -> None:
-    if spec.reorder and not spec.delay:
-        raise EnvironmentUnavailableError(
-            f"the link {link} cannot reorder\n  in links.{link}.reorder\n"
-            "  because a packet overtakes those that wait, and without a delay none does\n  try: delay: 10ms"
-        )
+def _pairs(layout: Layout, source: str, target: str, *, ipv6: bool) -> Iterator[tuple[str, str]]:
+    for one in layout.nodes[source].interfaces:
+        for other in layout.nodes[target].interfaces:
+            yield one.ip, other.ip
+            if ipv6:
+                yield one.ip6, other.ip6
 
 
-def _flow(link: str, spec: LinkSpec, layout: Layout, source: str, target: str, *, ipv6: bool) -> Flow:
-    ends = [(one, other) for one in layout.nodes[source].interfaces for other in layout.nodes[target].interfaces]
-    pairs = [(one.ip, other.ip) for one, other in ends]
-    pairs += [(one.ip6, other.ip6) for one, other in ends] if ipv6 else []
-    own = layout.nodes[source].interfaces
-    return Flow(link=link, name=f"{source}->{target}", spec=spec, interfaces=own, pairs=tuple(pairs))
+def described(links: Sequence[LinkFlow]) -> str:
+    """Return what is asked of links as one line for the log of the case."""
+    specs = {flow.link: flow.spec for flow in links}
+    return "; ".join(
+        f"{name} " + " ".join(f"{each}={_plain(spec, each)}" for each in spec.used()) for name, spec in specs.items()
+    )
 
 
-def mechanism_for(flows: Sequence[Flow], wanted: str, has_netem: Callable[[], bool]) -> str:
-    """Return what carries these flows: the kernel's ``htb`` or ``netem`` where that can do it, else the ``relay``."""
-    only_rates = {each for flow in flows for each in flow.spec.used()} <= {"rate"}
-    if wanted == "relay":
-        return "relay"
-    if only_rates:
-        return "htb"
-    if has_netem():
-        return "netem"
-    if wanted == "kernel":
-        raise EnvironmentUnavailableError(
-            "this kernel cannot impair links\n  in network_environment.link_mechanism\n"
-            "  because it has no netem (module sch_netem)\n  try: link_mechanism: auto, which uses a relay"
-        )
-    return "relay"
-
-
-def tc_lines(flows: Sequence[Flow], *, netem: bool) -> dict[str, tuple[str, ...]]:
-    """Return the arguments of ``tc`` by node: a class for each flow, which other packets never see."""
-    by_end: dict[Interface, list[Flow]] = {}
-    for flow in flows:
-        for each in flow.interfaces:
-            by_end.setdefault(each, []).append(flow)
-    found: dict[str, tuple[str, ...]] = {}
-    for end, own in by_end.items():
-        found[end.node] = (*found.get(end.node, ()), *_shaped(end.name, own, netem=netem))
-    return found
-
-
-def _shaped(device: str, flows: Sequence[Flow], *, netem: bool) -> Iterator[str]:
-    yield f"qdisc add dev {device} root handle 1: htb"
-    for number, flow in enumerate(flows, 1):
-        rate = f"{int(flow.spec.rate)}bit" if flow.spec.rate else _UNLIMITED
-        yield f"class add dev {device} parent 1: classid 1:{number:x} htb rate {rate} quantum 1514"
-        leaf = _netem(flow.spec) if netem else f"pfifo limit {_queue(flow.spec)}"
-        yield f"qdisc add dev {device} parent 1:{number:x} handle {number + 1:x}: {leaf}"
-        for source, target in flow.pairs:
-            kind, ip, prio, length = ("ipv6", "ip6", 2, 128) if ":" in source else ("ip", "ip", 1, 32)
-            yield (
-                f"filter add dev {device} parent 1: protocol {kind} prio {prio} u32 match {ip} src {source}/{length} "
-                f"match {ip} dst {target}/{length} flowid 1:{number:x}"
-            )
-
-
-def _queue(spec: LinkSpec) -> int:
-    """Return how many full packets a queue of QUEUE_SECONDS has."""
-    return max(_SMALLEST_QUEUE, int(spec.rate * QUEUE_SECONDS / _FRAME_BITS)) if spec.rate else _LINE_RATE_PACKETS
-
-
-def _netem(spec: LinkSpec) -> str:
-    waiting = int(spec.rate * (spec.delay + spec.jitter) / _FRAME_BITS) if spec.rate else 0
-    words = [f"netem limit {_queue(spec) + waiting}"]
-    if spec.delay or spec.jitter:
-        words.append(f"delay {spec.delay * 1e6:.0f}us {spec.jitter * 1e6:.0f}us")
-    words += [
-        f"{each} {getattr(spec, each) * 100:.6f}%"
-        for each in ("loss", "duplicate", "corrupt", "reorder")
-        if getattr(spec, each)
-    ]
-    return " ".join(words)
-
-
-def relayed_segments(flows: Sequence[Flow]) -> frozenset[int]:
-    """Return the segments on which a relay has to stand."""
-    return frozenset(each.segment for flow in flows for each in flow.interfaces)
-
-
-def relay_spec(segment: Sequence[Interface], flows: Sequence[Flow], *, seed: int, report: str) -> dict[str, object]:
-    """Return what the relay of one segment is told."""
-    pipes = [
-        {"name": flow.name, "port": number, "pairs": flow.pairs, **attrs.asdict(flow.spec)}
-        for flow in flows
-        for number, each in enumerate(segment)
-        if each in flow.interfaces
-    ]
-    ports = [{"interface": each.port, "mac": each.mac} for each in segment]
-    return {"seed": seed, "report": report, "ports": ports, "pipes": pipes}
+def _plain(spec: LinkSpec, name: str) -> str:
+    """Return a value the way people write it."""
+    value = float(getattr(spec, name))
+    if name in ("delay", "jitter"):
+        return f"{value * 1e3:g}ms"
+    return f"{value / 1e6:g}Mbit" if name == "rate" else f"{value * 100:g}%"

@@ -25,10 +25,7 @@ class NetnsOptions(NetworkEnvironmentOptions):
         False, help="Without privileges only: services look like root inside and may use raw sockets and tc."
     )
     link_mechanism: str = option(
-        "auto",
-        help="What impairs links. auto: the kernel where it can, else a relay. kernel: nothing but the kernel. "
-        "relay: always the relay, whose every decision follows from the seed.",
-        validator=attrs.validators.in_(("auto", "kernel", "relay")),
+        "", help="Name of the mechanism that impairs links; the best one that works here if left out."
     )
     capture_limit: Bytes = option(Bytes(256 << 20), help="Size at which the recording of an interface stops growing.")
     capture_length: int = option(

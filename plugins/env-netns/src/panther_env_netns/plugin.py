@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from panther_env_netns.environment import NetnsEnvironment
-from panther_env_netns.links import IMPAIRMENTS
 from panther_env_netns.options import NetnsOptions
 from panther_hookspecs import Need, NetworkEnvironmentDescriptor, hookimpl
 
@@ -21,9 +20,8 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
         needs=(
             Need("linux", "linux", why="network namespaces are a feature of its kernel"),
             Need("tool", "ip", package="iproute2", why="it makes interfaces, addresses and routes"),
-            Need("tool", "tc", package="iproute2", why="it limits rates"),
             Need("tool", "unshare", package="util-linux", why="it makes namespaces"),
             Need("tool", "nsenter", package="util-linux", why="it starts services in them"),
         ),
-        capabilities=frozenset({"ipv6", "rootless", "limits", "capture", *IMPAIRMENTS}),
+        capabilities=frozenset({"ipv6", "rootless", "limits", "capture", "links"}),
     )

@@ -11,17 +11,15 @@ from typing import Any
 import attrs
 
 from panther_env_netns.layout import Layout
-from panther_env_netns.links import Flow, flows_of, mechanism_for, relay_spec, relayed_segments, tc_lines
+from panther_env_netns.links import described, flows_of, port_of
 from panther_env_netns.options import NetnsOptions
 from panther_env_netns.plan import Helper, Plan, plan_of
-from panther_hookspecs import Artifact, LinkSpec, NetworkPlan
+from panther_hookspecs import Artifact, Context, LinkFlow, LinkSetup, LinkTask, NetworkPlan, chosen_link
 
-_PROGRAMS = Path(__file__).parent
-_INTERPRETER = (sys.executable, "-I", "-S")
-_RELAY_REPORT = "relay-{}-report.json"
+_RECORDER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("recorder.py")))
 LINKS, CAPTURE = "links.json", "capture"
 Question = tuple[str, tuple[str, ...]]
-"""A node and the arguments of `tc` that ask what it has counted there."""
+"""A node and a command that tells what was counted there."""
 
 
 @attrs.frozen(kw_only=True)
@@ -30,97 +28,104 @@ class Preparation:
 
     plan: Plan
     folder: Path
-    flows: tuple[Flow, ...] = ()
+    flows: tuple[LinkFlow, ...] = ()
     mechanism: str = ""
-    segments: tuple[int, ...] = ()
-    """Those with a relay."""
+    setups: Mapping[int, LinkSetup] = attrs.field(factory=dict)
+    """What the mechanism asked for, by segment."""
     recordings: Mapping[str, str] = attrs.field(factory=dict)
-    """Service by file, which is relative to the folder."""
+    """File, relative to the folder, by service."""
 
     def told(self) -> str:
         """Return the links as one line for the log of the case."""
-        links = {flow.link: flow.spec for flow in self.flows}
-        texts = [
-            f"{name} " + " ".join(f"{each}={_plain(spec, each)}" for each in spec.used())
-            for name, spec in links.items()
-        ]
-        return f"links by {self.mechanism}: " + "; ".join(texts)
+        return f"links by {self.mechanism}: {described(self.flows)}"
 
     def questions(self) -> Iterator[Question]:
-        """Yield what has to be asked of `tc` while the network still exists."""
-        if self.mechanism in ("htb", "netem"):
-            for node, device in sorted({(each.node, each.name) for flow in self.flows for each in flow.interfaces}):
-                for kind in ("qdisc", "class"):
-                    yield node, ("-s", kind, "show", "dev", device)
+        """Yield what has to be asked while the network still exists."""
+        for setup in self.setups.values():
+            yield from setup.questions
 
     def artifacts(self, answers: Mapping[Question, str]) -> Iterator[Artifact]:
         """Write down what the links did, and yield that with the recordings."""
         if self.flows:
-            self._write(answers)
+            content = {"mechanism": self.mechanism, "flows": self._flows(), "read_back": _read_back(answers)}
+            (self.folder / LINKS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
             yield Artifact(path=LINKS, kind="links", title=f"What the links did, by {self.mechanism}")
-        for path, service in self.recordings.items():
+        for service, path in self.recordings.items():
             yield Artifact(path=path, kind="capture", service=service, title=f"Packets of {service}")
 
-    def _write(self, answers: Mapping[Question, str]) -> None:
-        reports: list[dict[str, Any]] = [
-            each
-            for number in self.segments
-            for each in json.loads((self.folder / _RELAY_REPORT.format(number)).read_text(encoding="utf-8"))
-        ]
-        flows = []
+    def _flows(self) -> list[dict[str, Any]]:
+        reports = [each for setup in self.setups.values() if setup.report for each in _read(setup.report)]
+        found: dict[str, dict[str, Any]] = {}
         for flow in self.flows:
+            asked = {name: float(getattr(flow.spec, name)) for name in flow.spec.used()}
             # A service with several interfaces sends over one of them.
-            own = max(
-                (each for each in reports if each["direction"] == flow.name),
-                key=lambda each: each["packets"],
-                default={},
-            )
-            asked = {each: float(getattr(flow.spec, each)) for each in flow.spec.used()}
-            flows.append({"link": flow.link, "direction": flow.name, "asked": asked, "seen": own})
-        said = [
-            {"node": node, "tc": " ".join(args), "said": text.splitlines()} for (node, args), text in answers.items()
-        ]
-        content = {"mechanism": self.mechanism, "flows": flows, "read_back": said}
-        (self.folder / LINKS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            own = [each for each in reports if each["direction"] == flow.name]
+            seen = max(own, key=lambda each: each.get("packets", 0), default={})
+            found[flow.name] = {"link": flow.link, "direction": flow.name, "asked": asked, "seen": seen}
+        return list(found.values())
+
+
+def _read(report: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))
+    return found
+
+
+def _read_back(answers: Mapping[Question, str]) -> list[dict[str, Any]]:
+    return [
+        {"node": node, "command": " ".join(command), "said": text.splitlines()}
+        for (node, command), text in answers.items()
+    ]
 
 
 def prepare(
     layout: Layout,
     asked: NetworkPlan,
     options: NetnsOptions,
+    context: Context,
     *,
-    folder: Path,
-    seed: int,
     ipv6: bool,
     hosts: str,
-    has_netem: Callable[[], bool],
+    works: Callable[[tuple[str, ...]], bool],
 ) -> Preparation:
     """Return what has to be built for ``asked``; the files that helpers read are written."""
-    flows = flows_of(asked.links, layout, layout.services, ipv6=ipv6)
-    mechanism = mechanism_for(flows, options.link_mechanism, has_netem) if flows else ""
-    relayed = relayed_segments(flows) if mechanism == "relay" else frozenset()
+    flows = flows_of(asked.links, layout, ipv6=ipv6)
+    setups: dict[int, LinkSetup] = {}
+    mechanism = ""
+    if flows:
+        wanted = {each for own in flows.values() for flow in own for each in flow.spec.used()}
+        link = chosen_link(context.links, wanted, options.link_mechanism, works)
+        mechanism = link.name
+        for number, own in flows.items():
+            ports = tuple(map(port_of, layout.segments[number]))
+            task = LinkTask(name=str(number), ports=ports, flows=own, seed=context.seed, folder=context.folder)
+            setups[number] = link.factory(task)
+    relayed = frozenset(number for number, each in setups.items() if each.switch)
     recordings = {name: f"{CAPTURE}/{name}.pcapng" for name in layout.services} if asked.capture else {}
-    helpers = [_relay(layout, number, flows, folder, seed) for number in sorted(relayed)]
-    helpers += _recorders(layout, recordings, options, folder)
-    plan = plan_of(layout, ipv6=ipv6, hosts=hosts, relayed=relayed)
-    kernel = tc_lines(flows, netem=mechanism == "netem") if mechanism in ("htb", "netem") else {}
+    helpers = [Helper(name=f"{mechanism} {number}", node="", argv=setups[number].switch) for number in sorted(relayed)]
+    helpers += _recorders(layout, recordings, options, context.folder)
+    shaping = _merged(setups)
     plan = attrs.evolve(
-        plan,
+        plan_of(layout, ipv6=ipv6, hosts=hosts, relayed=relayed),
         helpers=tuple(helpers),
-        shaping=kernel,
-        bare=_bare(layout, frozenset(kernel), relayed, frozenset(recordings)),
+        shaping=shaping,
+        bare=_bare(layout, frozenset(shaping), relayed, frozenset(recordings)),
     )
-    files = {path: name for name, path in recordings.items()}
     return Preparation(
-        plan=plan, folder=folder, flows=flows, mechanism=mechanism, segments=tuple(sorted(relayed)), recordings=files
+        plan=plan,
+        folder=context.folder,
+        flows=tuple(flow for own in flows.values() for flow in own),
+        mechanism=mechanism,
+        setups=setups,
+        recordings=recordings,
     )
 
 
-def _relay(layout: Layout, number: int, flows: tuple[Flow, ...], folder: Path, seed: int) -> Helper:
-    members, spec = layout.segments[number], folder / f"relay-{number}.json"
-    report = str(folder / _RELAY_REPORT.format(number))
-    spec.write_text(json.dumps(relay_spec(members, flows, seed=seed, report=report), indent=1), encoding="utf-8")
-    return Helper(name=f"relay {number}", node="", argv=(*_INTERPRETER, str(_PROGRAMS / "relay.py"), str(spec)))
+def _merged(setups: Mapping[int, LinkSetup]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for setup in setups.values():
+        for node, lines in setup.tc.items():
+            found[node] = (*found.get(node, ()), *lines)
+    return found
 
 
 def _recorders(layout: Layout, recordings: Mapping[str, str], options: NetnsOptions, folder: Path) -> Iterator[Helper]:
@@ -129,7 +134,7 @@ def _recorders(layout: Layout, recordings: Mapping[str, str], options: NetnsOpti
         (folder / CAPTURE).mkdir(exist_ok=True)
         limits = (str(int(options.capture_limit)), str(options.capture_length))
         interfaces = tuple(each.name for each in layout.nodes[name].interfaces)
-        argv = (*_INTERPRETER, str(_PROGRAMS / "recorder.py"), *limits, str(folder / path), *interfaces)
+        argv = (*_RECORDER, *limits, str(folder / path), *interfaces)
         yield Helper(name=f"recorder of {name}", node=name, argv=argv)
 
 
@@ -144,11 +149,3 @@ def _bare(
         for name, node in layout.nodes.items()
     }
     return {name: interfaces for name, interfaces in found.items() if interfaces}
-
-
-def _plain(spec: LinkSpec, name: str) -> str:
-    """Return a value the way people write it."""
-    value = float(getattr(spec, name))
-    if name in ("delay", "jitter"):
-        return f"{value * 1e3:g}ms"
-    return f"{value / 1e6:g}Mbit" if name == "rate" else f"{value * 100:g}%"

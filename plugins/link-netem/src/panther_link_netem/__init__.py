@@ -1,0 +1,1 @@
+"""The link mechanisms of the kernel: ``htb`` for rates, ``netem`` for everything."""
