@@ -37,6 +37,9 @@ class Work:
         )
 
 
+Entry = tuple[int, float, int, Work]
+"""Waiting work with its rank: repetitions stay interleaved whatever is known, the longest first within each."""
+
 RunTest = Callable[[Work, System], Work | None]
 """Runs one attempt on a borrowed system; returns the work of another attempt if one is due."""
 
@@ -69,7 +72,7 @@ class Orchestrator:
     """Works for which no system was applicable."""
     _provisioners: list[tuple[Provisioner, int]] = attrs.field(factory=list)
     _source: Iterator[Work] = attrs.field(factory=lambda: iter(()))
-    _waiting: list[tuple[float, int, Work]] = attrs.field(factory=list)
+    _waiting: list[Entry] = attrs.field(factory=list)
     _exclusive: deque[Work] = attrs.field(factory=deque)
     _order: Iterator[int] = attrs.field(factory=itertools.count)
     _known: list[float] = attrs.field(factory=list)
@@ -103,7 +106,7 @@ class Orchestrator:
             raise
         if self._failure is not None:
             raise self._failure
-        self.unplaced += [work for _, _, work in self._waiting] if not self._stopped else []
+        self.unplaced += [work for *_, work in self._waiting] if not self._stopped else []
 
     def wait(self) -> None:
         """Return when every worker has ended.
@@ -178,13 +181,13 @@ class Orchestrator:
         if not any(
             map(hooks.implemented, ("panther_choose_next_test", "panther_choose_applicable", "panther_choose_fitness"))
         ):
-            if self._waiting[0][2].case.labels <= system.labels:
-                return heapq.heappop(self._waiting)[2]
+            if self._waiting[0][-1].case.labels <= system.labels:
+                return heapq.heappop(self._waiting)[-1]
             return self._take_first(lambda work: work.case.labels <= system.labels)
         candidates = {
             work.case.case_id: (entry, work.candidate())
             for entry in sorted(self._waiting, key=_rank)
-            for work in (entry[2],)
+            for work in (entry[-1],)
         }
         fitting = [each for _, each in candidates.values() if hooks.choose_applicable(each, system)]
         if not fitting:
@@ -194,12 +197,12 @@ class Orchestrator:
         return self._take_first(lambda work: work.case.case_id == chosen.case_id)
 
     def _take_first(self, wanted: Callable[[Work], bool]) -> Work | None:
-        found = next((entry for entry in sorted(self._waiting, key=_rank) if wanted(entry[2])), None)
+        found = next((entry for entry in sorted(self._waiting, key=_rank) if wanted(entry[-1])), None)
         if found is None:
             return None
         self._waiting.remove(found)
         heapq.heapify(self._waiting)
-        return found[2]
+        return found[-1]
 
     def _fill(self) -> None:
         """Take cases from the plan until the window is full."""
@@ -220,7 +223,7 @@ class Orchestrator:
         elif self._known:
             expected = statistics.median_low(self._known[-100:])
         work = attrs.evolve(work, expected_seconds=expected)
-        heapq.heappush(self._waiting, (-(expected or 0.0), next(self._order), work))
+        heapq.heappush(self._waiting, (work.case.repetition, -(expected or 0.0), next(self._order), work))
 
     def _done(self, work: Work, again: Work | None) -> None:
         with self._changed:
@@ -238,5 +241,5 @@ class Orchestrator:
             self._changed.notify_all()
 
 
-def _rank(entry: tuple[float, int, Work]) -> tuple[float, int]:
-    return entry[:2]
+def _rank(entry: Entry) -> tuple[int, float, int]:
+    return entry[:3]

@@ -57,6 +57,11 @@ class RunView(abc.ABC):
     def lock(self) -> Mapping[str, Any]:
         """The repeatable part: versions, hashes, kernel, processor, seed."""
 
+    @property
+    def planned(self) -> int | None:
+        """How many cases the run consists of, or None if that is not known."""
+        return None
+
     @abc.abstractmethod
     def attempts(self) -> Iterator[Mapping[str, Any]]:
         """Yield the record of every finished attempt, in the order in which they ended."""

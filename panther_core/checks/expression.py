@@ -7,6 +7,7 @@ compare, combine and calculate, and can do nothing else.
 from __future__ import annotations
 
 import ast
+import difflib
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -90,7 +91,11 @@ def evaluate(tree: ast.expr, values: Mapping[str, float]) -> Any:
         case ast.Name() | ast.Attribute():
             name = ast.unparse(tree)
             if name not in values:
-                raise ExpressionError(f"no measurement {name!r}; there are: {', '.join(sorted(values)) or 'none'}")
+                near = difflib.get_close_matches(name, values, n=1)
+                hint = f" - did you mean {near[0]!r}?" if near else ""
+                raise ExpressionError(
+                    f"no measurement {name!r}{hint}; there are: {', '.join(sorted(values)) or 'none'}"
+                )
             return values[name]
         case ast.BoolOp(op=op, values=parts):
             results = (bool(evaluate(part, values)) for part in parts)

@@ -27,8 +27,12 @@ def judge(results: Iterable[CheckResult]) -> tuple[Verdict, str]:
 
 
 def over_attempts(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdict of a case from those of its attempts: a pass after anything else is flaky."""
-    every = tuple(verdicts)
+    """Return the verdict of a case from those of its attempts: a pass after anything else is flaky.
+
+    A cancelled attempt has shown nothing, neither good nor bad.
+    """
+    given = tuple(verdicts)
+    every = tuple(each for each in given if each is not Verdict.CANCELLED) or given
     if len(set(every)) > 1 and every[-1] is Verdict.PASS:
         return Verdict.FLAKY
     return every[-1]

@@ -21,9 +21,11 @@ _MOST_MEASUREMENTS = 40
 def run_blocks(view: RunView, cases: Sequence[Mapping[str, Any]]) -> list[Block]:
     """Return name and counts, one line per cell of the matrix, then everything that was not as expected and why."""
     counts = Counter(str(each["verdict"]) for each in cases)
-    unfinished = sum(not each.get("final", True) for each in cases)
+    planned = max(view.planned or 0, len(cases))
+    unfinished = planned - len(cases) + sum(not each.get("final", True) for each in cases)
     more = f"; {unfinished} unfinished: panther resume {shown_path(view.folder)}" if unfinished else ""
-    total = [f"{plural(len(cases), 'case')}: ", *(counted(counts) or ["nothing has finished"]), more]
+    of = plural(len(cases), "case") if planned == len(cases) else f"{len(cases)} of {plural(planned, 'case')}"
+    total = [f"{of}: ", *(counted(counts) or ["nothing has finished"]), more]
     blocks: list[Block] = [link(view.folder), total]
     blocks += ["", _table(cases)] if cases else []
     unexpected = [each for each in cases if not each["as_expected"]]

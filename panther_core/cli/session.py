@@ -26,6 +26,8 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 Conduct = Callable[[Screen], "RunSummary"]
 
+_CANNOT_RUN = 3
+
 
 def add_screen_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `run` and `resume` share."""
@@ -164,7 +166,8 @@ def cause_of(summary: RunSummary) -> str:
         lines.append(f"interrupted; to continue: panther resume {_name_of(summary)}")
     elif summary.unexpected:
         of = plural(sum(summary.counts.values()), "case")
-        lines.append(f"{summary.unexpected} of {of} not as expected; to see why: panther show {_name_of(summary)}")
+        what = "could not run here" if summary.exit_code == _CANNOT_RUN else "not as expected"
+        lines.append(f"{summary.unexpected} of {of} {what}; to see why: panther show {_name_of(summary)}")
     elif summary.exit_code and not summary.total and not lines:
         lines.append("nothing was run: no case matches the selection")
     elif summary.exit_code and not lines:

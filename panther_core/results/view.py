@@ -35,6 +35,15 @@ class DirectoryView(RunView):
         found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return found
 
+    @property
+    def planned(self) -> int | None:
+        """How many cases the run consists of, as its first event about their execution says."""
+        for event in self.events():
+            if event["name"] == "experiment.test_execution.started":
+                total: int = event["content"]["metadata"]["total"]
+                return total
+        return None
+
     def attempts(self) -> Iterator[Mapping[str, Any]]:
         """Yield every finished attempt in the order in which they ended."""
         return iter(read_lines(self.folder / RESULTS))

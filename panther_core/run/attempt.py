@@ -134,7 +134,7 @@ def _watch(attempt: Attempt, name: str, process: Process) -> None:
 def _preflight(network: NetworkEnvironmentInterface, specs: Mapping[str, ServiceSpec]) -> None:
     problems = [str(problem) for problem in network.preflight(tuple(specs.values()))]
     if problems:
-        raise EnvironmentUnavailableError(f"{network.get_name()} cannot run this: " + "; ".join(problems))
+        raise EnvironmentUnavailableError(f"{network.get_name()} cannot run this: " + "\n".join(problems))
 
 
 @contextlib.contextmanager

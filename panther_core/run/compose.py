@@ -185,4 +185,4 @@ def _refuse(tool: ExecutionEnvironmentInterface, one: Prepared, others: tuple[st
     )
     problems = [str(problem) for problem in tool.check(target)]
     if problems:
-        raise EnvironmentUnavailableError(f"{tool.get_name()} cannot watch {one.service.name}: " + "; ".join(problems))
+        raise EnvironmentUnavailableError(f"{tool.get_name()} cannot watch {one.service.name}: " + "\n".join(problems))

@@ -154,3 +154,9 @@ def test_a_pass_after_anything_else_is_flaky_and_never_a_plain_pass() -> None:
     assert over_attempts([FAIL, PASS]) is Verdict.FLAKY
     assert over_attempts([ERROR, FAIL]) is FAIL
     assert over_attempts([PASS]) is PASS
+
+
+def test_a_cancelled_attempt_makes_nothing_flaky() -> None:
+    assert over_attempts([Verdict.CANCELLED, PASS]) is PASS
+    assert over_attempts([FAIL, Verdict.CANCELLED]) is FAIL
+    assert over_attempts([Verdict.CANCELLED]) is Verdict.CANCELLED

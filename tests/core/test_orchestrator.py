@@ -64,6 +64,16 @@ def test_the_longest_known_case_starts_first() -> None:
     assert sorted(seen) == ["long", "new", "short"]
 
 
+def test_repetitions_stay_interleaved_whatever_durations_are_known() -> None:
+    seen: list[tuple[str, int]] = []
+    orchestrator = pool(
+        lambda work, _: seen.append((work.case.name, work.case.repetition)), workers=1, expected={"long": 9, "short": 1}
+    )
+    works = [Work(case=case(name, repetition=number)) for number in (1, 2, 3) for name in ("short", "long")]
+    orchestrator.run(iter(works))
+    assert seen == [(name, number) for number in (1, 2, 3) for name in ("long", "short")]
+
+
 def test_a_plan_is_taken_lazily_and_at_most_a_window_ahead() -> None:
     taken = 0
     ahead: list[int] = []
