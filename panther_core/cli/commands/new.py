@@ -24,5 +24,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from panther_core.scaffold import create  # noqa: PLC0415 - needed only here
 
     made = create(args.kind, args.name, Path(args.into))
-    console.say(f"{made}\nnext:\n  pip install -e {made}\n  pytest {made}\n  panther plugins")
+    console.say(f"{made}\nnext:\n  pip install -e '{made}[test]'\n  python -m pytest {made}\n  panther plugins")
     return 0
