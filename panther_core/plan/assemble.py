@@ -27,6 +27,8 @@ from panther_hookspecs import (
 )
 
 EVERY_LINK = "*"
+_PLACES = frozenset({"network_environment", "execution_environments"})
+"""Keys that say where a case runs and what watches it, and nothing about what it does."""
 
 
 @attrs.frozen
@@ -35,13 +37,17 @@ class Assembled:
 
     case: PlannedCase | None
     content: str
+    """Everything that decides what the case does."""
     diagnostics: tuple[Diagnostic, ...] = ()
+    chances: str = ""
+    """The same without where it runs and what watches it: there the same must happen by chance."""
 
     def repetition(self, number: int, seed: int) -> PlannedCase:
         """Return one repetition of the case, with its identity and its seed."""
         assert self.case is not None  # whoever asks has looked at the diagnostics
         case_id = f"{slug(self.case.name)}-{digest(self.content, str(number))}"
-        return attrs.evolve(self.case, case_id=case_id, repetition=number, seed=seed_of(seed, case_id))
+        own = seed_of(seed, digest(self.chances, str(number)))
+        return attrs.evolve(self.case, case_id=case_id, repetition=number, seed=own)
 
 
 @attrs.define
@@ -111,25 +117,23 @@ class _Assembly:
             capture=simple.config.capture,
             unsupported="; ".join(casting.unsupported),
         )
-        return Assembled(case, self._content(case, [content_of(each, players[each.name]) for each in services]))
+        told = [content_of(each, players[each.name]) for each in services]
+        return Assembled(case, self._content(case, told), (), self._content(case, told, _PLACES))
 
-    def _content(self, case: PlannedCase, services: list[str]) -> str:
-        """Return everything that decides what the case does, as text."""
+    def _content(self, case: PlannedCase, services: list[str], without: frozenset[str] = frozenset()) -> str:
+        """Return everything that decides what the case does, as text, but for some keys."""
         view, resolver = self.view, self.resolver
         parts: list[Resolved[Any]] = [
             resolver.simple(view.simple()),
             resolver.checks(view.get("checks")),
             resolver.links(view.get("links")),
         ]
-        sections = [
-            *self._resolved("network_environment"),
-            *self._resolved("type"),
-            *self._resolved("execution_environments"),
-        ]
         if case.protocol:
             parts.append(resolver.scenario(case.protocol, view.get("scenario"), view.get("parameters")))
-        texts = [each.content for each in (*parts, *sections)]
-        return "\n".join([case.name, repr(sorted(case.cell.items())), *texts, *sorted(services)])
+        for key in ("network_environment", "type", "execution_environments"):
+            parts += self._resolved(key) if key not in without else ()
+        cell = sorted((axis, text) for axis, text in case.cell.items() if axis.partition(".")[0] not in without)
+        return "\n".join([case.name, repr(cell), *(each.content for each in parts), *sorted(services)])
 
     def _value(self, resolved: Resolved[Any]) -> Any:
         self.findings.add_all(resolved.diagnostics)

@@ -49,6 +49,6 @@ def slug(name: str) -> str:
     return _NOT_SLUG.sub("-", ascii_only).strip("-")[:_LONGEST_SLUG].rstrip("-") or "case"
 
 
-def seed_of(seed: int, case_id: str) -> int:
+def seed_of(seed: int, chances: str) -> int:
     """Return the seed of one case: always the same for one seed and one case, below 2**31 for any program's sake."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}:{case_id}".encode(), digest_size=4).digest()) & 0x7FFF_FFFF
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{chances}".encode(), digest_size=4).digest()) & 0x7FFF_FFFF

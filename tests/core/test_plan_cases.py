@@ -404,6 +404,14 @@ def test_every_case_has_a_seed_of_its_own_that_follows_from_the_one_seed(tmp_pat
     assert all(one.seed != other.seed for one, other in zip(first, second, strict=True))
 
 
+def test_chance_is_the_same_wherever_a_case_runs_and_whatever_watches_it(tmp_path: Path, registry: Registry) -> None:
+    matrix = "seed: 1\nmatrix: {network_environment: [here, netns]}\n"
+    watched = HEAD.replace("here", "netns") + "execution_environments: [strace]\nseed: 1\n"
+    found = [*plan(tmp_path, registry, HEAD + matrix + ONE + "}\n"), *plan(tmp_path, registry, watched + ONE + "}\n")]
+    assert len({case.case_id for case in found}) == 3
+    assert len({case.seed for case in found}) == 1
+
+
 def test_a_relative_path_counts_from_the_file_and_is_the_same_content_elsewhere(
     tmp_path: Path, registry: Registry
 ) -> None:
