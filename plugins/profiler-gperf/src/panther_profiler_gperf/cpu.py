@@ -63,7 +63,8 @@ class CpuEnvironment(GperfEnvironment):
         self._process, self._main = target_process, target_process.program_pid
         if not self.options.switched:
             return
-        self._switch = CpuSwitch(self.sender(self.options.switch_signal), self.folder(), self.options.timeout)
+        sender, sampling = self.sender(self.options.switch_signal), self._sampling()
+        self._switch = CpuSwitch(sender, sampling, self.folder(), self.options.timeout)
         if self.options.forks or self.options.target_process:
             told = self.options
             self._follower = Follower(target_process, self._switch, told.forks, told.target_process)
@@ -240,8 +241,11 @@ class CpuEnvironment(GperfEnvironment):
 
     def _killed_by_timer(self) -> bool:
         status = self._process.exit if self._process else None
-        timer = signal.SIGALRM if self.options.realtime else signal.SIGPROF
-        return status is not None and status.signal == timer
+        return status is not None and status.signal == self._sampling()
+
+    def _sampling(self) -> int:
+        """Return the signal that takes a sample."""
+        return signal.SIGALRM if self.options.realtime else signal.SIGPROF
 
     def _never_on(self, where: str) -> Problem:
         refused = "; ".join(self._switch.refused) if self._switch else ""

@@ -25,6 +25,19 @@ def is_running(pid: int) -> bool:
     return _stat(pid)[_STATE] not in ("", "Z", "X")
 
 
+def is_waiting(pid: int) -> bool:
+    """Return whether the first thread of a process waits for something, and so is in no function of a library."""
+    return _stat(pid)[_STATE] == "S"
+
+
+def time_on_cpu(pid: int) -> int:
+    """Return for how many nanoseconds the first thread of a process has run, 0 where nothing tells."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
+    except (*_GONE, ValueError, IndexError):
+        return 0
+
+
 def forked(pids: Iterable[int]) -> tuple[int, ...]:
     """Return those of ``pids`` that another of them has forked without starting a program in it.
 

@@ -15,7 +15,16 @@ from pathlib import Path
 import attrs
 
 from panther_hookspecs import Process
-from panther_profiler_gperf.processes import catches, executable, forked, is_running, open_files, parent
+from panther_profiler_gperf.processes import (
+    catches,
+    executable,
+    forked,
+    is_running,
+    is_waiting,
+    open_files,
+    parent,
+    time_on_cpu,
+)
 
 OWN = ".pid"
 """Stands in the name of a file before the number of the process that has written it."""
@@ -23,6 +32,12 @@ _STEP = 0.005
 _AGAIN = 0.5
 """A signal that comes while the allocator is busy has no effect, so it is repeated."""
 _LOOK = 0.05
+_PREFERRED = 0.25
+"""How long to wait for a good moment: a busy program may never have one."""
+_RUNNABLE = 2.0
+"""How long a process that could run may be kept from it by others."""
+_GONE_ON = 5_000_000
+"""Nanoseconds of running after which what was being initialised surely is."""
 
 
 def until(true: Callable[[], bool], patience: float) -> bool:
@@ -39,6 +54,18 @@ def handler_is_there(pid: int, number: int, patience: float) -> bool:
     """Wait until a process has a handler for the signal, as it has when gperftools is in it; False if it has none."""
     until(lambda: catches(pid, number) or not is_running(pid), patience)
     return catches(pid, number)
+
+
+def at_a_good_moment(pid: int) -> None:
+    """Wait until it is likely that a process is in the middle of nothing.
+
+    The handler takes locks and allocates memory. If it comes while gperftools is being initialised, or within
+    malloc(), the program can hang. So the process should wait for something, or at least have gone on for a while.
+    """
+    before = time_on_cpu(pid)
+    until(lambda: is_waiting(pid) or not is_running(pid), _PREFERRED)
+    if not is_waiting(pid):
+        until(lambda: time_on_cpu(pid) - before >= _GONE_ON or not is_running(pid), _RUNNABLE)
 
 
 @attrs.frozen
@@ -66,6 +93,8 @@ class CpuSwitch:
     """Switches sampling on and off, process by process."""
 
     sender: Sender
+    sampling: int
+    """The signal that takes a sample: it has a handler when gperftools is ready."""
     folder: Path
     patience: float
     refused: list[str] = attrs.field(factory=list, init=False)
@@ -84,6 +113,8 @@ class CpuSwitch:
                 if is_running(pid):
                     self.refused.append(f"process {pid} has no handler for the signal: gperftools is not in it")
                 return
+            handler_is_there(pid, self.sampling, _PREFERRED)
+            at_a_good_moment(pid)
             self.sender.send(pid)
             until(lambda: bool(self._written_by(pid)) or not is_running(pid), self.patience)
             for path in self._written_by(pid):
@@ -98,6 +129,7 @@ class CpuSwitch:
             while self._on:
                 pid, path = self._on.popitem()
                 if path in open_files(pid, self.folder):
+                    at_a_good_moment(pid)
                     self.sender.send(pid)
                     if not until(lambda pid=pid, path=path: path not in open_files(pid, self.folder), self.patience):  # type: ignore[misc]
                         self.refused.append(f"process {pid} did not take the signal to stop")
