@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,11 @@ os.execvp("setpriv", [*ordinary, *command[:-1]])
 """
 """Shows this interpreter and the repository to everybody, in a view of the files that nobody else has."""
 
-pytestmark = pytest.mark.skipif(not has_privileges(), reason="only with privileges to give up")
+TOOLS = [tool for tool in ("ip", "tc", "unshare", "nsenter", "setpriv") if shutil.which(tool) is None]
+pytestmark = [
+    pytest.mark.skipif(not has_privileges(), reason="only with privileges to give up"),
+    pytest.mark.skipif(bool(TOOLS), reason=f"needs {', '.join(TOOLS)}"),
+]
 
 
 def sandboxed(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:

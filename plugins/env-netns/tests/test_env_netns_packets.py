@@ -36,6 +36,9 @@ from panther_hookspecs import (
     TestExecutionError,
 )
 
+TOOLS = [tool for tool in ("ip", "tc", "unshare", "nsenter") if shutil.which(tool) is None]
+pytestmark = pytest.mark.skipif(bool(TOOLS), reason=f"needs {', '.join(TOOLS)}")
+
 SOON = 60.0
 ECHO = """
 import socket, sys

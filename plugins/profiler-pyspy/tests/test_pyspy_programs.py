@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -315,6 +316,7 @@ def test_results_go_where_the_user_wants_them(program: Path, watching: Watching)
         assert {Path(each.path).parent for each in data.artifacts} == {bench.context.attempt / "mine" / "one"}
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_a_server_of_an_experiment_is_watched_and_others_are_refused(panther_project: MakeProject) -> None:
     experiment = {
         "name": "watched",
