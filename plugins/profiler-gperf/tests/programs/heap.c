@@ -57,12 +57,18 @@ int main(int count, char **args) {
     for (int i = 0; i < 64; i++) table[i] = keep_entry(50);
     if (!strcmp(mode, "fork")) {
         pid_t children[2];
+        int done[2];
+        char each;
+        if (pipe(done)) return 1;
         for (int i = 0; i < 2; i++)
             if ((children[i] = fork()) == 0) {
                 serve(number);
+                if (write(done[1], "x", 1) != 1) _exit(1);
                 while (!stopped) usleep(1000);
                 exit(0);
             }
+        for (int i = 0; i < 2; i++)
+            if (read(done[0], &each, 1) != 1) return 1;
         ready();
         while (!stopped) pause();
         for (int i = 0; i < 2; i++) kill(children[i], SIGTERM);
