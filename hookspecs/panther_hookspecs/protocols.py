@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 from panther_hookspecs.plugins import Descriptor, IPlugin, NoOptions
-from panther_hookspecs.values import CheckResult, Evidence, Measurement
+from panther_hookspecs.values import CheckResult, Evidence, Measurement, Message
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +76,8 @@ class ProtocolDescriptor(Descriptor, IProtocolPlugin):
     scenarios: tuple[TestScenario, ...]
     """The first is the default."""
     versions: tuple[str, ...] = ()
+    messages: Callable[[ScenarioEvidence], Iterable[Message]] | None = None
+    """Yields what was sent, in order of time, for a person to look at; no verdict depends on it."""
 
     def get_protocol_name(self) -> str:
         """Return the protocol's name."""

@@ -127,6 +127,21 @@ class Finding:
 
 
 @attrs.frozen(kw_only=True)
+class Message:
+    """Something that one service sent to another, as the evidence shows it: an arrow of a sequence diagram."""
+
+    time: float
+    """When it was sent, in seconds since the epoch, or since any other moment that is the same for the whole case."""
+    source: str
+    target: str
+    label: str
+    """What it is, in a word or two."""
+    detail: str = ""
+    arrived: float | None = None
+    """When it was received, on the same clock; None where nobody knows that it ever was."""
+
+
+@attrs.frozen(kw_only=True)
 class Artifact:
     """A file of evidence. A plugin names it relative to its own folder; in results it is relative to the attempt's."""
 

@@ -280,6 +280,14 @@ def _tear_down(attempt: Attempt, network: NetworkEnvironmentInterface) -> None:
     engine.hooks.after_environment_teardown(attempt.info, name, leftovers)
 
 
+def _keep_messages(attempt: Attempt, seen: Evidence) -> None:
+    """Keep what a person would like to see of the exchange; a failure of that is noted and decides nothing."""
+    try:
+        attempt.artifacts += evidence.write_messages(attempt.case, seen)
+    except Exception as error:  # noqa: BLE001 - reported in the notes of the attempt
+        attempt.notes.append(f"the messages could not be told: {type(error).__name__}: {error}")
+
+
 def _judge(attempt: Attempt) -> tuple[Verdict, str]:
     """Let the scenario and the checks of the case look at the evidence."""
     with attempt.timed("judge"):
@@ -293,6 +301,7 @@ def _judge(attempt: Attempt) -> tuple[Verdict, str]:
         attempt.measurements += evidence.measured(attempt.case, seen)
         seen = attrs.evolve(seen, measurements=tuple(attempt.measurements))
         attempt.checks += evidence.check_all(attempt.case, seen)
+        _keep_messages(attempt, seen)
         verdict, why = judge(attempt.checks)
     if attempt.problems and verdict is not Verdict.FAIL:
         return Verdict.ERROR, attempt.problems[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +27,10 @@ from panther_hookspecs import (
     TestExecutionError,
     Verdict,
 )
+
+MESSAGES = "messages.jsonl"
+MOST_MESSAGES = 500
+"""More than a person looks at; the rest is in the files of evidence from which they come."""
 
 
 def place_files(prepared: Mapping[str, Prepared]) -> None:
@@ -120,6 +126,21 @@ def measured(case: PlannedCase, seen: Evidence) -> Iterator[Measurement]:
     """Yield the numbers that the scenario finds in the evidence."""
     if case.scenario is not None and case.scenario.measure is not None:
         yield from case.scenario.measure(_view(case, seen))
+
+
+def write_messages(case: PlannedCase, seen: Evidence) -> Iterator[Artifact]:
+    """Write what the services sent to each other, as far as the protocol can tell, for reports to draw.
+
+    Raises what the protocol raises.
+    """
+    if case.protocol is None or case.protocol.messages is None:
+        return
+    first = list(itertools.islice(case.protocol.messages(_view(case, seen)), MOST_MESSAGES + 1))
+    if first:
+        lines = (json.dumps(attrs.asdict(each), separators=(",", ":")) for each in first[:MOST_MESSAGES])
+        (seen.folder / MESSAGES).write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+        cut = f"the first {MOST_MESSAGES} messages" if len(first) > MOST_MESSAGES else "messages"
+        yield Artifact(path=MESSAGES, kind="messages", title=f"{cut} between the services")
 
 
 def check_all(case: PlannedCase, seen: Evidence) -> Iterator[CheckResult]:

@@ -10,18 +10,21 @@ import attrs
 import pytest
 
 from panther_core.testing import HookRecorder, MakeProject, Outcome
-from panther_core.testing.dummy import DummyPlugin
+from panther_core.testing.dummy import PROTOCOL, DummyPlugin
 from panther_hookspecs import (
     BaseEvent,
     CommandDescriptor,
     ExperimentPhase,
+    Message,
     Observer,
     ObserverContext,
     ObserverDescriptor,
+    ProtocolDescriptor,
     Provisioner,
     ProvisionerDescriptor,
     ReportDescriptor,
     RunView,
+    ScenarioEvidence,
     Stage,
     System,
     TestCandidate,
@@ -368,3 +371,36 @@ def test_panther_choose_port_range_is_asked_once_for_a_run(panther_project: Make
     outcome, recorder = _recorded(panther_project, TWO)
     (asked,) = _calls(recorder, "panther_choose_port_range")
     assert asked["run"].folder == outcome.run
+
+
+def test_a_protocol_whose_messages_cannot_be_told_costs_a_note_and_no_verdict(panther_project: MakeProject) -> None:
+    def messages(_seen: ScenarioEvidence) -> Iterable[Message]:
+        raise ValueError("half a line")
+
+    class Talkative(DummyPlugin):
+        @hookimpl
+        def panther_register_protocols(self) -> Iterable[ProtocolDescriptor]:
+            yield attrs.evolve(PROTOCOL, messages=messages)
+
+    project = panther_project({"hooks.yaml": EXPERIMENT}, plugins=[Talkative()])
+    outcome = project.run("run hooks.yaml")
+    outcome.assert_verdicts({"talk": "pass"})
+    assert outcome.cases()[0]["notes"] == ["the messages could not be told: ValueError: half a line"]
+
+
+def test_of_many_messages_the_first_are_kept(panther_project: MakeProject) -> None:
+    def messages(_seen: ScenarioEvidence) -> Iterable[Message]:
+        yield from (
+            Message(time=float(number), source="client", target="server", label="word") for number in range(600)
+        )
+
+    class Talkative(DummyPlugin):
+        @hookimpl
+        def panther_register_protocols(self) -> Iterable[ProtocolDescriptor]:
+            yield attrs.evolve(PROTOCOL, messages=messages)
+
+    outcome = panther_project({"hooks.yaml": EXPERIMENT}, plugins=[Talkative()]).run("run hooks.yaml")
+    assert len(outcome.text("messages.jsonl").splitlines()) == 500
+    assert [each["title"] for each in outcome.cases()[0]["artifacts"] if each["kind"] == "messages"] == [
+        "the first 500 messages between the services"
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from panther_hookspecs import ProtocolDescriptor, Role, hookimpl
+from panther_protocol_minip.messages import messages
 from panther_protocol_minip.scenarios import SCENARIOS
 
 PORT = 7117
@@ -19,4 +20,5 @@ def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
         roles=(Role(name="server", ports={"port": PORT}), Role(name="client", target="server")),
         scenarios=SCENARIOS,
         versions=("1", "2"),
+        messages=messages,
     )
