@@ -16,6 +16,7 @@ from panther_core.config import ExperimentConfig, GlobalConfig, load_experiment
 from panther_core.events import EventManager
 from panther_core.experiment_manager import ExperimentManager, RunSettings
 from panther_core.metrics import MetricsCollector
+from panther_core.plan import left_out
 from panther_core.plugin_manager import PluginManager
 from panther_core.results import RunDirectory, find_run
 from panther_core.results.directory import LOCK, RESOLVED
@@ -63,6 +64,8 @@ class RunSummary:
     errors: tuple[str, ...]
     exit_code: int
     total: int = 0
+    left_out: tuple[str, ...] = ()
+    """Implementations that ``*`` did not stand for, because this machine lacks what they need."""
 
 
 @attrs.define
@@ -146,6 +149,7 @@ class Panther:
             errors=tuple(result["errors"]),
             exit_code=result["exit_code"],
             total=result["total"],
+            left_out=left_out(experiment, self.plugins.registry),
         )
 
     def _lock(self, path: Path) -> Mapping[str, Any]:

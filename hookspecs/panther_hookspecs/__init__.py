@@ -106,6 +106,7 @@ if TYPE_CHECKING:
         RunView,
     )
     from panther_hookspecs.plugins import (
+        AUTO,
         Descriptor,
         IPlugin,
         NoOptions,
@@ -275,6 +276,7 @@ _NAMES_OF_MODULE = {
         "RunView",
     ),
     "plugins": (
+        "AUTO",
         "Descriptor",
         "IPlugin",
         "NoOptions",
@@ -349,6 +351,7 @@ _HOME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in 
 
 __all__ = [
     "API_VERSION",
+    "AUTO",
     "IMPAIRMENTS",
     "PROJECT",
     "SPECIFICATIONS",

@@ -75,14 +75,29 @@ class Descriptor(IPlugin):
         return True
 
 
-def option(default: Any = attrs.NOTHING, *, help: str, **more: Any) -> Any:  # noqa: A002 - reads best at the call
+AUTO = "auto"
+"""The value of a parameter that is left to what the services of a case have in common."""
+
+
+def option(
+    default: Any = attrs.NOTHING,
+    *,
+    help: str,  # noqa: A002 - reads best at the call
+    prefer: tuple[str, ...] = (),
+    **more: Any,
+) -> Any:
     """Declare one option of a plugin: an attrs field whose ``help`` reaches the schema, the docs and the messages.
 
-    A mutable default is given as ``factory=list``; ``validator`` and ``kw_only`` are passed on.
+    A mutable default is given as ``factory=list``; ``validator`` and ``kw_only`` are passed on. ``prefer`` is for a
+    scenario's parameter of which services claim values: all values, the most welcome one first; ``auto`` takes it.
     """
+    metadata: dict[str, Any] = {"help": help}
+    if prefer:
+        metadata["prefer"] = prefer
+        more.setdefault("validator", attrs.validators.in_((AUTO, *prefer)))
     if "factory" in more:
-        return attrs.field(metadata={"help": help}, **more)
-    return attrs.field(default=default, metadata={"help": help}, **more)
+        return attrs.field(metadata=metadata, **more)
+    return attrs.field(default=default, metadata=metadata, **more)
 
 
 def summary_of(descriptor: Descriptor) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from panther_hookspecs.links import LinkSpec
 from panther_hookspecs.plugins import Descriptor, IPlugin, NoOptions
 from panther_hookspecs.values import CheckResult, Evidence, Measurement, Message
 
@@ -52,6 +53,12 @@ class TestScenario:
     """An attrs class: the scenario's parameters with their defaults."""
     measure: Callable[[ScenarioEvidence], Iterable[Measurement]] | None = None
     """Yields numbers from the evidence, for the checks and the reports to use."""
+    links: Mapping[str, LinkSpec] = attrs.field(factory=dict)
+    """What has to happen to packets for the scenario to be what it is, by pair of roles (``client-server``).
+
+    A case can change every field of it. Where the network environment cannot do it, the case is unsupported."""
+    capture: bool = False
+    """Whether packets are part of its evidence: they are recorded wherever that is possible, unless a case forbids."""
 
 
 class IProtocolPlugin(IPlugin):

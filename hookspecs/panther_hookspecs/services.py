@@ -60,6 +60,8 @@ class ServicePlan:
     build_inputs: tuple[Path, ...] = ()
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     """Files to place in ``{dir}`` before pre_run, by relative name."""
+    make_files: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None
+    """Makes more such files when addresses are known: it is given what every placeholder means to the service."""
     ready: Readiness = Readiness()
     ends_by_itself: bool = False
     """Whether the case waits for it (a client, a tester) rather than stopping it (a server)."""
@@ -125,6 +127,12 @@ class ServiceDescriptor(Descriptor, IServicePlugin):
     """Versions of the implementation that the plugin has data for; the first is the default."""
     scenarios: Mapping[str, tuple[str, ...]] | None = None
     """Scenarios supported, by role; None claims all. What is not claimed is ``unsupported``, never tried."""
+    claims: Mapping[str, Mapping[str, tuple[str, ...]]] = attrs.field(factory=dict)
+    """Values of scenario parameters that it claims, by role and parameter: ``{"server": {"encoding": ("gzip",)}}``.
+
+    A case that asks for another one is ``unsupported``. Where the value is ``auto``, the first one in the parameter's
+    order of preference that all services of the case claim is taken. Parameters that are not named here are no matter
+    of claims."""
     image: str = ""
 
     def create_service_manager(self, config: Any) -> ServiceManager:

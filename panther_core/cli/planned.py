@@ -14,6 +14,7 @@ import attrs
 
 from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
+from panther_core.cli.session import not_ready
 from panther_core.cli.text import plural
 from panther_hookspecs import PantherExperimentError
 
@@ -44,7 +45,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_json: bool = False) -> int:
     """Print the cases that would run; with ``commands`` also what they would start."""
     from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
-    from panther_core.plan import plan_cases  # noqa: PLC0415 - the same
+    from panther_core.plan import left_out, plan_cases  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
     experiment = load_experiment(Path(args.file), registry, sets=args.sets, environ=console.environ)
@@ -64,6 +65,8 @@ def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_
         console.complain(f"no case matches --select {args.select!r}")
         return 2
     console.say(f"{plural(count, 'case')}, nothing was started")
+    if unready := left_out(experiment, registry):
+        console.say(not_ready(unready))
     return 0
 
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -156,7 +156,13 @@ def _told(summary: RunSummary, seconds: float) -> list[Part]:
     ran = plural(done, "case") if done >= summary.total else f"{done} of {plural(summary.total, 'case')}"
     good = ", all as expected" if done and done >= summary.total and not summary.unexpected else ""
     where: list[Part] = ["  ", link(summary.run)] if summary.run else []
-    return [f"{ran} in {duration(seconds)}: ", *(counted(summary.counts) or ["nothing ran"]), good, *where]
+    told: list[Part] = [f"{ran} in {duration(seconds)}: ", *(counted(summary.counts) or ["nothing ran"]), good, *where]
+    return [*told, f"\n{not_ready(summary.left_out)}"] if summary.left_out else told
+
+
+def not_ready(names: Sequence[str]) -> str:
+    """Return which implementations a matrix over all of them has left out."""
+    return f"not ready here and left out: {', '.join(names)}; panther doctor says what they need"
 
 
 def cause_of(summary: RunSummary) -> str:

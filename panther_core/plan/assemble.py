@@ -13,8 +13,9 @@ from panther_core.config.sections import ExecutionEnvironmentConfig, NetworkEnvi
 from panther_core.config.tree import Node
 from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService
 from panther_core.plan.cast import Casting, content_of
+from panther_core.plan.claims import EVERY_LINK, own_links, settled
 from panther_core.plan.expect import expected
-from panther_core.plan.identity import digest, seed_of, slug
+from panther_core.plan.identity import canonical, digest, seed_of, slug
 from panther_core.plan.resolve import InstrumentSection, NetworkSection, Resolved, Resolver, TestTypeSection
 from panther_core.plan.template import FUNCTIONAL, View
 from panther_hookspecs import (
@@ -26,7 +27,6 @@ from panther_hookspecs import (
     TestTypeDescriptor,
 )
 
-EVERY_LINK = "*"
 _PLACES = frozenset({"network_environment", "execution_environments"})
 """Keys that say where a case runs and what watches it, and nothing about what it does."""
 
@@ -115,21 +115,39 @@ class _Assembly:
             labels=frozenset(simple.config.labels),
             links=found_links,
             capture=simple.config.capture,
-            unsupported="; ".join(casting.unsupported),
         )
+        case, reasons = self._fitted(case)
+        case = attrs.evolve(case, unsupported="; ".join((*casting.unsupported, *reasons)))
         told = [content_of(each, players[each.name]) for each in services]
         return Assembled(case, self._content(case, told), (), self._content(case, told, _PLACES))
+
+    def _fitted(self, case: PlannedCase) -> tuple[PlannedCase, tuple[str, ...]]:
+        """Return the case with what its scenario brings, and why it cannot be tried."""
+        if case.scenario is None:
+            return case, ()
+        can, node = self._capabilities(case.network), self.view.get("links")
+        parameters, reasons = settled(case.parameters, case.services)
+        own = own_links(case.scenario, case.services, case.links, node)
+        lacking = [each for each in own.added if each not in can]
+        reasons += tuple(
+            f"{case.network.name} cannot do {each}, which {case.scenario.name} needs{self._able(each)}"
+            for each in lacking
+        )
+        capture = case.capture or (
+            case.scenario.capture and "capture" in can and self.view.simple().get("capture") is None
+        )
+        links = own.links if case.scenario.links else case.links
+        return attrs.evolve(case, parameters=parameters, links=links, capture=capture), reasons
 
     def _content(self, case: PlannedCase, services: list[str], without: frozenset[str] = frozenset()) -> str:
         """Return everything that decides what the case does, as text, but for some keys."""
         view, resolver = self.view, self.resolver
-        parts: list[Resolved[Any]] = [
-            resolver.simple(view.simple()),
-            resolver.checks(view.get("checks")),
-            resolver.links(view.get("links")),
-        ]
-        if case.protocol:
-            parts.append(resolver.scenario(case.protocol, view.get("scenario"), view.get("parameters")))
+        parts: list[Resolved[Any]] = [resolver.simple(view.simple()), resolver.checks(view.get("checks"))]
+        links = resolver.links(view.get("links"))
+        parts.append(links if links.value is case.links else Resolved(None, (), canonical(case.links)))
+        if case.protocol and case.scenario:
+            scenario = resolver.scenario(case.protocol, view.get("scenario"), view.get("parameters"))
+            parts.append(_settled_content(scenario, case, resolver))
         for key in ("network_environment", "type", "execution_environments"):
             parts += self._resolved(key) if key not in without else ()
         cell = sorted((axis, text) for axis, text in case.cell.items() if axis.partition(".")[0] not in without)
@@ -250,21 +268,27 @@ class _Assembly:
         wanted.extend(("ipv6", player.section.node) for player in players.values() if player.section.wants_ip6)
         for capability, place in wanted:
             if capability not in can:
-                others = [
-                    each.name
-                    for each in self.resolver.registry.all(NetworkEnvironmentDescriptor)
-                    if capability in self._capabilities(each)
-                ]
-                self.findings.add(
-                    place or self.view.template.node,
-                    f"{name} cannot do {capability} (environments that can: {', '.join(others) or 'none installed'})",
-                )
+                where = place or self.view.template.node
+                self.findings.add(where, f"{name} cannot do {capability}{self._able(capability)}")
+
+    def _able(self, capability: str) -> str:
+        """Return the end of a message that says who can do what another environment cannot."""
+        networks = self.resolver.registry.all(NetworkEnvironmentDescriptor)
+        able = [each.name for each in networks if capability in self._capabilities(each)]
+        return f" (environments that can: {', '.join(able) or 'none installed'})"
 
     def _capabilities(self, network: NetworkEnvironmentDescriptor) -> frozenset[str]:
         """Return what an environment can do, with the help of the link mechanisms where it takes one."""
         if "links" not in network.capabilities:
             return network.capabilities
         return network.capabilities.union(*(each.impairments for each in self.resolver.registry.all(LinkDescriptor)))
+
+
+def _settled_content(scenario: Resolved[Any], case: PlannedCase, resolver: Resolver) -> Resolved[Any]:
+    """Return the scenario's content with what was left open settled, as if the file had said it."""
+    if scenario.value is None or scenario.value[1] is case.parameters or case.protocol is None:
+        return scenario
+    return Resolved(None, (), resolver.scenario_content(case.protocol, scenario.value[0], case.parameters))
 
 
 def _dependencies(network: NetworkSection | None) -> Mapping[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from panther_core.config.diagnostics import Findings, one_of
 from panther_core.config.models import TestCaseConfig
 from panther_core.config.structure import fields_of
 from panther_core.config.tree import KeyPath, Node
+from panther_core.needs import missing
 from panther_core.plan.matrix import Axis, Cell, Change, Matrix
 from panther_core.plan.shape import instruments, typed
 from panther_core.registry import Registry
@@ -29,6 +30,7 @@ class MatrixReader:
     case: Node
     registry: Registry
     findings: Findings
+    _left_out: dict[str, None] = attrs.field(factory=dict)
 
     def read(self) -> Matrix:
         """Return the matrix; what is wrong with it is reported and left out."""
@@ -48,7 +50,7 @@ class MatrixReader:
                 if axis.changes[0].path == name and axis.name != first:
                     self.findings.add(node, f"changes the same as the axis {first!r}", axis.name)
         excludes = [found for each in self._list(node, "exclude") if (found := self._exclude(each, axes)) is not None]
-        matrix = Matrix(tuple(axes), tuple(excludes))
+        matrix = Matrix(tuple(axes), tuple(excludes), left_out=tuple(self._left_out))
         includes: dict[tuple[tuple[str, str], ...], Cell] = {}
         for each in self._list(node, "include"):
             cell = self._include(each, matrix)
@@ -148,16 +150,19 @@ class MatrixReader:
             names = [each.name for each in protocol.scenarios]
         elif path[0] == "services" and len(path) == 2 and protocol:  # noqa: PLR2004 - services and the service's name
             role = self._role(str(path[1]))
-            names = [
-                each.name
+            fitting = [
+                each
                 for each in self.registry.all(ServiceDescriptor)
                 if each.protocol == protocol.name and (not each.roles or role in each.roles)
             ]
+            names = [each.name for each in fitting if not missing(each.needs)]
+            self._left_out.update(dict.fromkeys(each.name for each in fitting if each.name not in names))
         else:
             self.findings.add(value, "'*' stands for the implementations of a service or the scenarios of a protocol")
             return
         if not names:
-            self.findings.add(value, f"nothing that is installed fits '*' (protocol {protocol.name})")
+            unready = f"; not ready here: {', '.join(self._left_out)}, see panther doctor" if self._left_out else ""
+            self.findings.add(value, f"nothing that is installed fits '*' (protocol {protocol.name}{unready})")
         yield from (Node(name, value.mark, value.path) for name in names)
 
     def _role(self, service: str) -> str:

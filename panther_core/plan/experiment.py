@@ -155,6 +155,12 @@ def count_cases(config: ExperimentConfig, registry: Registry | None = None, *, s
     return sum(template.matrix.count() * template.repeat for template in experiment.templates)
 
 
+def left_out(config: ExperimentConfig, registry: Registry) -> tuple[str, ...]:
+    """Return what ``*`` does not stand for because this machine lacks what it needs."""
+    experiment, _ = _ready(config, registry, "")
+    return tuple(dict.fromkeys(name for each in experiment.templates for name in each.matrix.left_out))
+
+
 def _ready(config: ExperimentConfig, registry: Registry, select: str) -> tuple[Experiment, Selection | None]:
     findings = Findings()
     experiment = make_experiment(config.to_tree(), registry, findings)

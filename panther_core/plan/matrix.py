@@ -46,6 +46,8 @@ class Matrix:
     excludes: tuple[Mapping[int, frozenset[Change]], ...] = ()
     """Each maps positions of axes to the values that it leaves out in combination."""
     includes: tuple[Cell, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What ``*`` would stand for if this machine had what it needs."""
 
     def cells(self) -> Iterator[Cell]:
         """Yield every cell in a fixed order: the last axis changes fastest, added cells come last."""

@@ -220,7 +220,11 @@ class Resolver:
             findings.found.append(_about(parameters, f"the parameters of {scenario.name!r} cannot be read: {error}"))
         if findings.found:
             return Resolved(None, tuple(findings.found))
-        return Resolved((scenario, values), (), f"{protocol.name} {scenario.name} {canonical(values, self.root)}")
+        return Resolved((scenario, values), (), self.scenario_content(protocol, scenario, values))
+
+    def scenario_content(self, protocol: ProtocolDescriptor, scenario: TestScenario, values: Any) -> str:
+        """Return scenario and parameters as text."""
+        return f"{protocol.name} {scenario.name} {canonical(values, self.root)}"
 
     def checks(self, node: Node | None) -> Resolved[tuple[tuple[Check, Node], ...]]:
         """Resolve the checks: a list of mappings with one key each, the kind."""

@@ -22,7 +22,7 @@ from panther_core.registry import Registry
 from panther_hookspecs import Quantity
 
 _NOTHING = object()
-_SIMPLE = ("timeout", "repeat", "retry_count", "capture", "exclusive")
+_SIMPLE = ("timeout", "repeat", "retry_count", "exclusive")
 
 
 def resolved_experiment(config: ExperimentConfig, registry: Registry) -> dict[str, Any]:
@@ -44,6 +44,8 @@ def _case(template: Template, experiment: Experiment) -> dict[str, Any]:
     fields = fields_of(TestCaseConfig)
     for key in _SIMPLE:
         found.setdefault(key, _data(fields[key].default))
+    if not (assembled.case and assembled.case.protocol and any(e.capture for e in assembled.case.protocol.scenarios)):
+        found.setdefault("capture", False)
     if assembled.case is not None:
         _fill(found, template, assembled.case, touched)
     matrix = template.node.get("matrix")

@@ -37,6 +37,8 @@ class Prepared:
     folder: Path
     known: Mapping[str, str]
     """Meaning of the placeholders on the host."""
+    inside: Mapping[str, str]
+    """Their meaning to the service."""
     instruments: list[tuple[PlannedInstrument, ExecutionEnvironmentInterface]] = attrs.field(factory=list)
 
     @property
@@ -113,7 +115,9 @@ def compose(
         known = placeholders_of(name, endpoints, host)
         launch = _launch(case, service, spec, endpoints[name], known | inside)
         launch = attrs.evolve(launch, folder=own, output_limit=engine.output_limit)
-        prepared[name] = Prepared(service=service, spec=spec, launch=launch, folder=own, known=known)
+        prepared[name] = Prepared(
+            service=service, spec=spec, launch=launch, folder=own, known=known, inside=known | inside
+        )
     return prepared
 
 

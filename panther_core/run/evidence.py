@@ -36,7 +36,8 @@ MOST_MESSAGES = 500
 def place_files(prepared: Mapping[str, Prepared]) -> None:
     """Write the files that the service plans bring, and the commands as a person can repeat them."""
     for one in prepared.values():
-        for name, content in one.plan.files.items():
+        made = one.plan.make_files(one.inside) if one.plan.make_files else {}
+        for name, content in {**one.plan.files, **made}.items():
             target = one.folder / name
             if not target.resolve().is_relative_to(one.folder.resolve()):
                 raise TestExecutionError(f"service {one.service.name} wants to write {name!r} outside of its folder")
