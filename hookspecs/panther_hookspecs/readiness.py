@@ -83,7 +83,7 @@ class ReadinessWatch:
     def _listens(self) -> bool:
         endpoint, ready = self.launch.endpoint, self.launch.ready
         addresses = [each for each in (endpoint.ip, endpoint.ip6) if each]
-        inodes = open_inodes(self.process.pid, ready.kind, addresses, endpoint.ports[ready.port])
+        inodes = open_inodes(self.process.pid, ready.kind, addresses, ready.number(endpoint.ports))
         return bool(inodes) and holds_any(self.process.pids(), inodes)
 
     def _printed(self) -> bool:
@@ -119,7 +119,7 @@ class ReadinessWatch:
         """Return what was waited for, as a person says it."""
         ready, endpoint = self.launch.ready, self.launch.endpoint
         if ready.kind in ("tcp", "udp"):
-            return f"no {ready.kind} socket at {endpoint.ip}:{endpoint.ports[ready.port]}"
+            return f"no {ready.kind} socket at {endpoint.ip}:{ready.number(endpoint.ports)}"
         if ready.kind == "log":
             return f"nothing printed that matches {ready.pattern!r}"
         if ready.kind == "command" and ready.command is not None:

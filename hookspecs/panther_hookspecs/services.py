@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import attrs
 
 from panther_hookspecs.commands import ShellCommand
+from panther_hookspecs.errors import ConfigurationException
 from panther_hookspecs.plugins import Descriptor, IPlugin
 from panther_hookspecs.units import Seconds
 
@@ -22,8 +23,8 @@ class Readiness:
     kind: str = attrs.field(
         default="none", validator=attrs.validators.in_(("none", "tcp", "udp", "log", "command", "delay"))
     )
-    port: str = "port"
-    """For ``tcp`` and ``udp``: the name of the service's port."""
+    port: str | int = "port"
+    """For ``tcp`` and ``udp``: the name of one of the service's ports, or a number."""
     pattern: str = ""
     """For ``log``: a regular expression looked for in both output streams."""
     command: ShellCommand | None = None
@@ -31,6 +32,18 @@ class Readiness:
     delay: Seconds = Seconds(0)
     """For ``delay``, the last resort: a fixed wait."""
     timeout: Seconds = Seconds(10)
+
+    def number(self, ports: Mapping[str, int]) -> int:
+        """Return the number of the port to look at; raise where the service has none of that name."""
+        if isinstance(self.port, int):
+            return self.port
+        if self.port not in ports:
+            raise ConfigurationException(
+                f"there is no port {self.port!r} to be ready on; "
+                + (f"there are: {', '.join(sorted(ports))}" if ports else "the service has none with a name")
+                + f"\n  try: the number, ready: {{kind: {self.kind}, port: 8080}}"
+            )
+        return ports[self.port]
 
 
 @attrs.frozen(kw_only=True)

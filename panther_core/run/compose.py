@@ -12,11 +12,13 @@ from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedServi
 from panther_core.run.engine import Engine
 from panther_core.run.placeholders import fill, fill_command, placeholders_of
 from panther_hookspecs import (
+    ConfigurationException,
     Endpoint,
     EnvironmentUnavailableError,
     ExecutionEnvironmentInterface,
     InstrumentTarget,
     NetworkEnvironmentInterface,
+    Readiness,
     ResourceLimits,
     Seconds,
     ServiceCommand,
@@ -134,6 +136,8 @@ def _launch(
     ready = service.ready or plan.ready
     if ready.command is not None:
         ready = attrs.evolve(ready, command=fill_command(ready.command, known, f"the readiness of service {name}"))
+    if ready.kind in ("tcp", "udp"):
+        _check_port(ready, endpoint, name)
     limits: Mapping[str, ResourceLimits] = getattr(case.network_options, "resource_limits", {})
     return ServiceLaunch(
         name=name,
@@ -147,6 +151,13 @@ def _launch(
         stop_grace=plan.stop_grace,
         limits=limits.get(name, limits.get("*", ResourceLimits())),
     )
+
+
+def _check_port(ready: Readiness, endpoint: Endpoint, service: str) -> None:
+    try:
+        ready.number(endpoint.ports)
+    except ConfigurationException as error:
+        raise ConfigurationException(f"service {service}: {error}") from None
 
 
 def instrument(

@@ -82,6 +82,7 @@ GOOD = alone("good", "['true']")
         (alone("x", "[sh, -c, 'kill -SEGV $$']"), "fail", "signal 11"),
         (alone("x", "[sh, -c, 'exit 7']"), "fail", "exit code 7"),
         (alone("x", "[sleep, '1000']", ", timeout: 300ms"), "fail", "had not ended when the time of the case was over"),
+        (served("x", "[sleep, '1000']", "{kind: tcp}"), "error", "there is no port 'port' to be ready on"),
         (served("x", "[sleep, '1000']", "{kind: log, pattern: never, timeout: 300ms}"), "error", "was not ready after"),
         (served("x", "[sh, -c, 'echo no config >&2; exit 4']", "{kind: log, pattern: never}"), "error", "no config"),
         (alone("x", "[echo, '{sever.ip}']"), "error", "unknown placeholder {sever.ip}"),

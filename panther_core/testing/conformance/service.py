@@ -154,7 +154,7 @@ class ServiceConformance(PluginConformance):
             ready = plan.ready
             role = protocol.role(context.role) if protocol else None
             if ready.kind in ("tcp", "udp") and role is not None:
-                assert ready.port in role.ports, (
+                assert isinstance(ready.port, int) or ready.port in role.ports, (
                     f"{_said(context)}: readiness looks at port {ready.port!r}, which it has not"
                 )
             assert ready.kind != "log" or ready.pattern, f"{_said(context)}: readiness by log needs a pattern"
