@@ -98,4 +98,7 @@ class ExecutionEnvironmentDescriptor(Descriptor):
     slowdowns: Mapping[str, float] = attrs.field(factory=dict)
     """The same by the runtime of the service, for those that it slows down differently: ``{"python": 60}``."""
     image_packages: tuple[str, ...] = ()
-    """Debian packages that an image needs for it."""
+    """Debian packages that the image of a watched service needs, because the instrument runs or is loaded inside.
+
+    None for one that stays outside and looks at the processes of the container through the kernel.
+    """

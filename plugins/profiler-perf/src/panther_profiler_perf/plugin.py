@@ -35,7 +35,6 @@ def panther_register_execution_environments() -> Iterable[ExecutionEnvironmentDe
         needs=_NEEDS,
         order=61,
         excludes=_EXCLUDES,
-        image_packages=("linux-perf",),
     )
     yield ExecutionEnvironmentDescriptor(
         name="perf_record",
@@ -46,5 +45,4 @@ def panther_register_execution_environments() -> Iterable[ExecutionEnvironmentDe
         order=60,
         excludes=_EXCLUDES,
         slowdown=1.2,
-        image_packages=("linux-perf",),
     )
