@@ -131,6 +131,7 @@ if TYPE_CHECKING:
         ReadinessWatch,
     )
     from panther_hookspecs.services import (
+        ImageRecipe,
         IServicePlugin,
         Output,
         Readiness,
@@ -300,6 +301,7 @@ _NAMES_OF_MODULE = {
     "readiness": ("ReadinessWatch",),
     "services": (
         "IServicePlugin",
+        "ImageRecipe",
         "Output",
         "Readiness",
         "ServiceContext",
@@ -397,6 +399,7 @@ __all__ = [
     "IPlugin",
     "IProtocolPlugin",
     "IServicePlugin",
+    "ImageRecipe",
     "InstrumentTarget",
     "Launcher",
     "Layer",

@@ -59,6 +59,8 @@ class ServiceSpec:
     transport: str = "udp"
     target: str = ""
     image: str = ""
+    packages: tuple[str, ...] = ()
+    """Debian packages that its instruments need where it runs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -107,6 +109,8 @@ class Leftover:
     what: str
     run_id: str
     remove: Callable[[], None]
+    cache: bool = False
+    """Whether it was left on purpose, to make later runs faster; it is removed only where that is asked for."""
 
 
 @attrs.define(slots=False)
@@ -118,6 +122,13 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
     def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what keeps these services from running here; called before anything is created."""
         return ()
+
+    def adapt_plan(self, spec: ServiceSpec) -> ServicePlan:
+        """Return the plan of a service as it is carried out here: an environment with images takes what is in them."""
+        return spec.plan
+
+    def prepare_services(self, services: Sequence[ServiceSpec]) -> None:
+        """Make ready what the services run in, which may take long; called after the preflight, before addresses."""
 
     @abc.abstractmethod
     def plan_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:

@@ -57,6 +57,23 @@ class Output:
 
 
 @attrs.frozen(kw_only=True)
+class ImageRecipe:
+    """How to make an image in which a service can run, for network environments that build images.
+
+    The Dockerfile begins with ``ARG BASE``, and its last stage with ``FROM ${BASE}``: so it fits on any base, and the
+    recipes of several services fit on top of each other.
+    """
+
+    dockerfile: Path
+    run: ShellCommand
+    """The program as it is called inside."""
+    files: tuple[Path, ...] = ()
+    """Files and folders that the Dockerfile copies, each by its own name."""
+    args: Mapping[str, str] = attrs.field(factory=dict)
+    """Build arguments: what options and versions change."""
+
+
+@attrs.frozen(kw_only=True)
 class ServicePlan:
     """Everything the engine must know to prepare, run and stop one service; the six phases are here.
 
@@ -83,6 +100,13 @@ class ServicePlan:
     outputs: tuple[Output, ...] = ()
     runtime: str = "native"
     """``native``, ``static``, ``go``, ``python``, ``node`` or ``script``: instruments refuse what they cannot watch."""
+    image: ImageRecipe | None = None
+
+    def in_image(self) -> ServicePlan:
+        """Return the plan as it is carried out in the image of its recipe: nothing is compiled on this machine."""
+        if self.image is None:
+            return self
+        return attrs.evolve(self, run=self.image.run, pre_compile=(), compile=(), post_compile=(), build_inputs=())
 
 
 @attrs.frozen(kw_only=True)

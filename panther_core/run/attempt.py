@@ -87,9 +87,10 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
     network.descriptor = case.network
     with contextlib.ExitStack() as stack:
         with attempt.timed("prepare"):
-            specs = specify(case, attempt.number)
+            specs = specify(case, attempt.number, network)
             _preflight(network, specs)
             stack.callback(_tear_down, attempt, network)
+            network.prepare_services(tuple(specs.values()))
             attempt.prepared = compose(case, specs, network, attempt.folder, engine, engine.builds.ready)
             slowdown = instrument(case, attempt.prepared, attempt.folder, engine, attempt.notes.append)
             evidence.place_files(attempt.prepared)

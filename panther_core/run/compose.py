@@ -49,8 +49,8 @@ class Prepared:
         return self.spec.plan
 
 
-def specify(case: PlannedCase, attempt: int) -> dict[str, ServiceSpec]:
-    """Ask every service manager for its plan."""
+def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterface) -> dict[str, ServiceSpec]:
+    """Ask every service manager for its plan, and the network how it is carried out there."""
     roles = {each.name: each.role for each in case.services}
     specs: dict[str, ServiceSpec] = {}
     for service in case.services:
@@ -69,7 +69,7 @@ def specify(case: PlannedCase, attempt: int) -> dict[str, ServiceSpec]:
             attempt=attempt,
         )
         plan = service.descriptor.create_service_manager(service.options).plan(context)
-        specs[service.name] = ServiceSpec(
+        spec = ServiceSpec(
             name=service.name,
             role=service.role,
             plan=plan,
@@ -77,8 +77,16 @@ def specify(case: PlannedCase, attempt: int) -> dict[str, ServiceSpec]:
             image=service.descriptor.image,
             ports=role.ports if role else {},
             transport=role.transport if role else "udp",
+            packages=_packages(case, service.name),
         )
+        specs[service.name] = attrs.evolve(spec, plan=network.adapt_plan(spec))
     return specs
+
+
+def _packages(case: PlannedCase, service: str) -> tuple[str, ...]:
+    """Return what the instruments of a service need where it runs."""
+    watching = (each.descriptor for each in case.instruments if service in each.services)
+    return tuple(sorted({package for descriptor in watching for package in descriptor.image_packages}))
 
 
 def start_order(case: PlannedCase) -> list[str]:

@@ -26,13 +26,13 @@ def preview(case: PlannedCase, engine: Engine) -> Iterator[tuple[str, str, str]]
     Raises what the attempt would fail with before it starts anything: a missing tool, an instrument that cannot watch.
     """
     engine.require(case)
-    specs = specify(case, 1)
     with tempfile.TemporaryDirectory(prefix="panther-preview-") as name, contextlib.ExitStack() as stack:
         folder = Path(name) / "cases" / case.case_id / "1"
         context = engine.context(case.case_id, folder / "network", case.seed, lambda _note: None)
         network = case.network.factory(context, case.network_options)
         network.descriptor = case.network
         stack.callback(network.teardown_environment)
+        specs = specify(case, 1, network)
         prepared = compose(case, specs, network, folder, engine, engine.builds.planned)
         instrument(case, prepared, folder, engine, lambda _note: None)
         for service, one in prepared.items():

@@ -316,6 +316,21 @@ def test_clean_lists_and_removes_what_dead_runs_have_left(panther_project: MakeP
     assert there == []
 
 
+def test_clean_keeps_what_makes_later_runs_faster_unless_it_is_asked_for(panther_project: MakeProject) -> None:
+    removed: list[str] = []
+    plugin = needing(
+        leftovers=lambda: [
+            Leftover(what="image", run_id="old-run", remove=lambda: removed.append("image"), cache=True),
+            Leftover(what="veth", run_id="old-run", remove=lambda: removed.append("veth")),
+        ]
+    )
+    project = panther_project({}, plugins=[plugin])
+    project.run("clean").assert_ok()
+    assert removed == ["veth"]
+    project.run("clean --caches").assert_ok()
+    assert removed == ["veth", "image", "veth"]
+
+
 def test_clean_goes_on_where_one_thing_cannot_be_removed(panther_project: MakeProject) -> None:
     def refuse() -> None:
         raise PermissionError("not yours")

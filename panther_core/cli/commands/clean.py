@@ -12,11 +12,14 @@ from panther_hookspecs import Leftover, NetworkEnvironmentDescriptor
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add what decides how much is removed."""
     parser.add_argument("--dry-run", action="store_true", help="only list it")
+    parser.add_argument(
+        "--caches", action="store_true", help="also what makes later runs faster, such as images that were built"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Remove what is left over, or only list it."""
-    found, failed = _find(console)
+    found, failed = _find(console, caches=args.caches)
     for leftover in found:
         problem = "" if args.dry_run else _remove(leftover)
         console.show(f"{leftover.run_id or '-'}  {leftover.what}" + (f": {problem}" if problem else ""))
@@ -28,7 +31,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 1 if failed else 0
 
 
-def _find(console: Console) -> tuple[list[Leftover], list[str]]:
+def _find(console: Console, *, caches: bool) -> tuple[list[Leftover], list[str]]:
     """Return what no living run owns: processes first, then what network environments find, each asked by itself."""
     from panther_core.process.clean import alive_runs, leftovers  # noqa: PLC0415 - looks at every process of the machine
 
@@ -39,7 +42,8 @@ def _find(console: Console) -> tuple[list[Leftover], list[str]]:
         if descriptor.leftovers is None:
             continue
         try:
-            found += [each for each in descriptor.leftovers() if each.run_id not in alive]
+            left = (each for each in descriptor.leftovers() if caches or not each.cache)
+            found += [each for each in left if each.run_id not in alive]
         except Exception as error:  # noqa: BLE001 - a plugin's failure is reported, and the others are still asked
             failed.append(f"{descriptor.name} cannot look for leftovers: {error}")
     return found, failed

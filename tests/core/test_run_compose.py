@@ -1,0 +1,69 @@
+"""What the engine asks a network environment that has images of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import attrs
+
+from panther_core.testing import MakeProject
+from panther_core.testing.dummy import DummyNetwork, DummyNetworkOptions, DummyPlugin
+from panther_hookspecs import (
+    ImageRecipe,
+    NetworkEnvironmentDescriptor,
+    ServicePlan,
+    ServiceSpec,
+    ShellCommand,
+    hookimpl,
+)
+
+EXPERIMENT = """
+name: images
+protocol: dummy
+network_environment: images
+execution_environments: [{type: dummy, services: [server]}]
+test_cases:
+  - name: talk
+    services:
+      server: {implementation: dummy}
+      client: {implementation: dummy}
+"""
+
+
+@attrs.define(slots=False)
+class Images(DummyNetwork):
+    """A network whose services run something else than they would on this machine."""
+
+    def adapt_plan(self, spec: ServiceSpec) -> ServicePlan:
+        recipe = ImageRecipe(dockerfile=Path("Dockerfile"), run=ShellCommand("echo", ("in an image",)))
+        return attrs.evolve(spec.plan, image=recipe, build_inputs=(Path("x"),)).in_image()
+
+    def prepare_services(self, services: Sequence[ServiceSpec]) -> None:
+        self.calls.add("network", "prepare_services", "", "")
+
+
+class ImagesPlugin(DummyPlugin):
+    """Brings the network beside everything else that is a dummy."""
+
+    @hookimpl
+    def panther_register_network_environments(self) -> Iterable[NetworkEnvironmentDescriptor]:
+        yield NetworkEnvironmentDescriptor(
+            name="images",
+            summary="Plans for images",
+            factory=lambda context, options: Images(context, options, calls=self.calls),
+            options=DummyNetworkOptions,
+        )
+
+
+def test_a_network_with_images_says_what_runs_and_gets_time_to_make_them(panther_project: MakeProject) -> None:
+    plugin = ImagesPlugin()
+    outcome = panther_project({"images.yaml": EXPERIMENT}, plugins=[plugin]).run("run images.yaml")
+    calls = plugin.calls.methods()
+    assert calls.index("preflight") < calls.index("prepare_services") < calls.index("plan_addresses")
+    assert "echo 'in an image'" in outcome.text("services/client/command.txt")
+
+
+def test_a_plan_without_a_recipe_is_the_same_in_an_image() -> None:
+    plan = ServicePlan(run=ShellCommand("true"), compile=(ShellCommand("cc"),))
+    assert plan.in_image() == plan
