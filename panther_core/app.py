@@ -66,6 +66,8 @@ class RunSummary:
     total: int = 0
     left_out: tuple[str, ...] = ()
     """Implementations that ``*`` did not stand for, because this machine lacks what they need."""
+    changes: Mapping[str, int] = attrs.field(factory=dict)
+    """The unexpected ones by verdict."""
 
 
 @attrs.define
@@ -150,6 +152,7 @@ class Panther:
             exit_code=result["exit_code"],
             total=result["total"],
             left_out=left_out(experiment, self.plugins.registry),
+            changes=result["changes"],
         )
 
     def _lock(self, path: Path) -> Mapping[str, Any]:

@@ -63,6 +63,7 @@ class Ending:
             "total": self.total,
             "counts": self.tally.counts,
             "unexpected": unexpected,
+            "changes": self.tally.changes,
             "interrupted": self.cancelled,
             "test_cases": self.tally.by_test_case,
             "errors": [*([str(self.error)] if self.error else []), *self.failures],

@@ -22,6 +22,7 @@ class Tally:
 
     test_cases: tuple[TestCase, ...] = ()
     _by_name: dict[str, Counter[str]] = attrs.field(factory=dict)
+    _changes: Counter[str] = attrs.field(factory=Counter)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     def began(self, name: str) -> None:
@@ -37,6 +38,7 @@ class Tally:
             counts = self._by_name.setdefault(name, Counter())
             counts[verdict.value] += 1
             counts[_UNEXPECTED] += not expected
+            self._changes[verdict.value] += not expected
             counts[_UNAVAILABLE] += unavailable and not expected
 
     def finish(self, *, cancelled: bool) -> None:
@@ -59,6 +61,12 @@ class Tally:
     def unexpected(self) -> int:
         """Cases that did not come out as expected."""
         return self._sum()[_UNEXPECTED]
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """The same by verdict: what passed although it should not have, what failed, ..."""
+        with self._lock:
+            return {name: count for name, count in self._changes.items() if count}
 
     @property
     def unavailable(self) -> int:

@@ -17,6 +17,7 @@ _COMMANDS = {
     "doctor": "Show what this machine has and lacks for the installed plugins",
     "show": "Show what a run has found out",
     "compare": "Compare two runs: verdicts, findings, metrics",
+    "expect": "Write down the verdicts of a run as those to expect",
     "report": "Make a report from a run",
     "resume": "Continue a run that was interrupted",
     "clean": "Remove what killed runs have left behind",

@@ -75,6 +75,7 @@ def conduct(args: argparse.Namespace, console: Console, action: Conduct) -> int:
                     "counts": {},
                     "run": None,
                     "unexpected": 0,
+                    "changes": {},
                     "errors": [str(error)],
                     "exit_code": error.exit_code,
                 },
@@ -172,7 +173,8 @@ def cause_of(summary: RunSummary) -> str:
         lines.append(f"interrupted; to continue: panther resume {_name_of(summary)}")
     elif summary.unexpected:
         of = plural(sum(summary.counts.values()), "case")
-        what = "could not run here" if summary.exit_code == _CANNOT_RUN else "not as expected"
+        changes = ", ".join(f"{count} {verdict}" for verdict, count in sorted(summary.changes.items()))
+        what = "could not run here" if summary.exit_code == _CANNOT_RUN else f"not as expected ({changes})"
         lines.append(f"{summary.unexpected} of {of} {what}; to see why: panther show {_name_of(summary)}")
     elif summary.exit_code and not summary.total and not lines:
         lines.append("nothing was run: no case matches the selection")
@@ -192,6 +194,7 @@ def _as_json(summary: RunSummary) -> dict[str, Any]:
         "run": str(summary.run) if summary.run else None,
         "total": summary.total,
         "unexpected": summary.unexpected,
+        "changes": dict(summary.changes),
         "interrupted": summary.interrupted,
         "errors": list(summary.errors),
         "exit_code": summary.exit_code,

@@ -24,6 +24,13 @@ class Rule:
 
     when: tuple[tuple[str, tuple[str, ...]], ...]
     verdicts: frozenset[Verdict]
+    node: Node | None = attrs.field(default=None, eq=False, repr=False)
+    """Where the conditions stand."""
+
+    def is_about(self, test_case: str) -> bool:
+        """Whether it can hold in a test case of that name."""
+        patterns = dict(self.when).get("name", ("*",))
+        return any(fnmatch.fnmatchcase(test_case, pattern) for pattern in patterns)
 
     def holds(self, facts: Facts) -> bool:
         """Whether a cell meets all conditions."""
@@ -38,7 +45,7 @@ def expected(rules: Iterable[Rule], facts: Facts) -> frozenset[Verdict]:
     return next((rule.verdicts for rule in rules if rule.holds(facts)), _PASS)
 
 
-def read_rules(node: Node | None, known: Iterable[str], findings: Findings) -> tuple[Rule, ...]:
+def read_rules(node: Node | None, findings: Findings) -> tuple[Rule, ...]:
     """Read the key ``expect``: one verdict, a list of them, or a list of ``{when, verdict, reason}``."""
     if node is None:
         return ()
@@ -46,8 +53,19 @@ def read_rules(node: Node | None, known: Iterable[str], findings: Findings) -> t
     if not elements:
         findings.add(node, "at least one verdict is expected")
     if elements and all(each.is_mapping for each in elements):
-        return tuple(rule for each in elements if (rule := _rule(each, list(known), findings)) is not None)
+        return tuple(rule for each in elements if (rule := _rule(each, findings)) is not None)
     return (Rule((), _verdicts(node, findings)),)
+
+
+def rules_of(node: Node | None, test_case: str, known: Iterable[str], findings: Findings) -> tuple[Rule, ...]:
+    """Read the rules for one test case: several may share a file, and each has names of its own."""
+    names = list(known)
+    ours = tuple(each for each in read_rules(node, findings) if each.is_about(test_case))
+    for rule in ours:
+        for name, _ in rule.when:
+            if name not in names and rule.node is not None:
+                findings.add(rule.node, f"no axis {name!r}{one_of(name, names, 'there are')}", name)
+    return ours
 
 
 def _verdicts(node: Node, findings: Findings) -> frozenset[Verdict]:
@@ -61,7 +79,7 @@ def _verdicts(node: Node, findings: Findings) -> frozenset[Verdict]:
     return frozenset(found)
 
 
-def _rule(node: Node, known: list[str], findings: Findings) -> Rule | None:
+def _rule(node: Node, findings: Findings) -> Rule | None:
     allowed = ("when", "verdict", "reason")
     for key in dict(node.items()).keys() - set(allowed):
         findings.add(node, f"unknown key {key!r}{one_of(key, allowed)}", key)
@@ -71,13 +89,12 @@ def _rule(node: Node, known: list[str], findings: Findings) -> Rule | None:
         return None
     if reason is not None and not isinstance(reason.value, str):
         findings.add(reason, "expected a text")
-    conditions = []
-    for name, value in when.items() if when else ():
-        if name not in known:
-            findings.add(when or node, f"no axis {name!r}{one_of(name, known, 'there are')}", name)
-        patterns = tuple(
-            str(each.value).lower() if isinstance(each.value, bool) else str(each.value)
-            for each in (value.elements() if value.is_list else (value,))
-        )
-        conditions.append((name, patterns))
-    return Rule(tuple(conditions), _verdicts(verdict, findings))
+    conditions = tuple((name, _patterns(value)) for name, value in when.items()) if when else ()
+    return Rule(conditions, _verdicts(verdict, findings), when)
+
+
+def _patterns(node: Node) -> tuple[str, ...]:
+    return tuple(
+        str(each.value).lower() if isinstance(each.value, bool) else str(each.value)
+        for each in (node.elements() if node.is_list else (node,))
+    )

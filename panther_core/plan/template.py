@@ -11,16 +11,19 @@ from panther_core.config.diagnostics import Findings
 from panther_core.config.structure import structure
 from panther_core.config.tree import KeyPath, Node, put
 from panther_core.plan.axes import MatrixReader
-from panther_core.plan.expect import Rule, read_rules
+from panther_core.plan.expect import Rule, rules_of
 from panther_core.plan.matrix import Cell, Change, Matrix
 from panther_core.plan.resolve import SIMPLE
 from panther_core.registry import Registry
+from panther_hookspecs import ServiceDescriptor
 
 FACTS = ("name", "protocol", "scenario", "network_environment", "execution_environments", "type")
 FUNCTIONAL = "functional"
 """The test type where none is named."""
 _MOST_KEPT = 20_000
 _SIMPLE_GROUP: KeyPath = ("",)
+_VERSION = ".version"
+"""What a service's name is followed by to mean the version of its implementation."""
 
 
 @attrs.define
@@ -36,6 +39,8 @@ class Template:
     """Names of all services that any cell may have."""
     defaults: Mapping[str, str]
     """What a selection sees where the test case says nothing."""
+    versions: Mapping[str, str]
+    """The version of every installed implementation where none is named."""
     _kept: dict[tuple[object, ...], Node | None] = attrs.field(factory=dict)
 
     def view(self, cell: Cell) -> View:
@@ -72,7 +77,8 @@ class Template:
         """Return every name that a selection or an expectation may use for this test case."""
         axes = [axis.name for axis in self.matrix.axes]
         added = [change.axis for cell in self.matrix.includes for change in cell]
-        return tuple(dict.fromkeys([*FACTS, *axes, *added, *self.services]))
+        versions = [f"{name}{_VERSION}" for name in self.services]
+        return tuple(dict.fromkeys([*FACTS, *axes, *added, *self.services, *versions]))
 
 
 @attrs.frozen
@@ -110,9 +116,15 @@ class View:
                 if node is not None or name not in self.template.defaults
                 else (self.template.defaults[name],)
             )
-        node = self.service(name) if name in self.template.services else None
-        implementation = (node.get("implementation") if node else None) or self.get("implementation")
-        return _texts(implementation) if name in self.template.services else None
+        service = name.removesuffix(_VERSION)
+        if service not in self.template.services:
+            return None
+        node = self.service(service)
+        implementation = _texts((node.get("implementation") if node else None) or self.get("implementation"))
+        if service == name:
+            return implementation
+        version = node.get("version") if node else None
+        return _texts(version) or tuple(filter(None, (self.template.versions.get(each, "") for each in implementation)))
 
     def where(self) -> str:
         """Return the cell as messages add it."""
@@ -158,8 +170,9 @@ def make_template(node: Node, registry: Registry, findings: Findings) -> Templat
         (),
         tuple(dict.fromkeys(names)),
         defaults,
+        {each.name: next(iter(each.versions), "") for each in registry.all(ServiceDescriptor)},
     )
-    template.rules = read_rules(node.get("expect"), template.known_names(), findings)
+    template.rules = rules_of(node.get("expect"), template.name, template.known_names(), findings)
     return template
 
 

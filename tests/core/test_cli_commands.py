@@ -76,7 +76,10 @@ def test_run_ends_with_zero_and_says_nothing_on_standard_error_if_all_is_as_expe
 def test_run_ends_with_one_and_names_the_cause_in_the_last_line(project: PantherProject) -> None:
     done = project.run("run mixed.yaml")
     done.assert_exit(1, "! fail")
-    assert done.stderr == f"panther: 2 of 6 cases not as expected; to see why: panther show runs/{done.run.name}\n"
+    assert (
+        done.stderr
+        == f"panther: 2 of 6 cases not as expected (2 fail); to see why: panther show runs/{done.run.name}\n"
+    )
     assert "\x1b" not in done.stdout
 
 

@@ -22,6 +22,7 @@ COMMANDS = [
     "compare",
     "completion",
     "doctor",
+    "expect",
     "new",
     "plan",
     "plugins",

@@ -247,7 +247,8 @@ def errors(folder: Path, registry: Registry, text: str, sets: tuple[str, ...] = 
             "clent",
             (
                 "no axis 'clent' - did you mean 'client'? (there are: "
-                "name, protocol, scenario, network_environment, execution_environments, type, server, client)"
+                "name, protocol, scenario, network_environment, execution_environments, type, server, client, "
+                "server.version, client.version)"
             ),
         ),
         ("  expect: [{when: {client: pong}}]", "{client", "a rule is {when: {axis: value}, verdict: ..., reason: ...}"),

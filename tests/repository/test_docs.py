@@ -105,7 +105,7 @@ def _run_console(block: Block, scratch: Path) -> None:
 
 
 def _run_yaml(block: Block, scratch: Path) -> None:
-    document = YAML(typ="safe").load(block.body)
+    document = YAML().load(block.body)
     if not isinstance(document, dict) or "test_cases" not in document:
         return
     from panther_core.config import load_experiment  # noqa: PLC0415 - a page without experiments needs no engine
