@@ -155,7 +155,9 @@ if TYPE_CHECKING:
         StateManager,
     )
     from panther_hookspecs.testtypes import (
+        MOMENTS,
         CaseControl,
+        CaseOutline,
         Stage,
         StageResult,
         TestTypeDescriptor,
@@ -322,7 +324,9 @@ _NAMES_OF_MODULE = {
     ),
     "states": ("StateManager",),
     "testtypes": (
+        "MOMENTS",
         "CaseControl",
+        "CaseOutline",
         "Stage",
         "StageResult",
         "TestTypeDescriptor",
@@ -355,6 +359,7 @@ __all__ = [
     "API_VERSION",
     "AUTO",
     "IMPAIRMENTS",
+    "MOMENTS",
     "PROJECT",
     "SPECIFICATIONS",
     "Artifact",
@@ -364,6 +369,7 @@ __all__ = [
     "Bytes",
     "CaseControl",
     "CaseInfo",
+    "CaseOutline",
     "CaseSpecs",
     "CheckResult",
     "ChooseSpecs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +12,14 @@ import attrs
 from panther_hookspecs.commands import CommandResult, Process, ShellCommand
 from panther_hookspecs.events import BaseEvent
 from panther_hookspecs.plugins import Descriptor
-from panther_hookspecs.values import ExitStatus, Finding, Measurement, Verdict
+from panther_hookspecs.values import ExitStatus, Finding, Measurement, Problem, Verdict
+
+_STATUS_WORDS = {
+    **{each.value: each for each in Verdict},
+    **dict.fromkeys(("success", "successful", "ok", "passed"), Verdict.PASS),
+    **dict.fromkeys(("failure", "failed"), Verdict.FAIL),
+    "incomplete": Verdict.INCONCLUSIVE,
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -23,6 +30,30 @@ class StageResult:
     error: str = ""
     values: Mapping[str, Any] = attrs.field(factory=dict)
     """Handed to later stages under the stage's name."""
+
+    @classmethod
+    def of(cls, returned: object) -> StageResult:
+        """Return what a stage returned as a result.
+
+        None means that all is well. A mapping has a ``status`` (a verdict, or ``success`` or ``failed``), perhaps
+        an ``error``, and values. Anything else is an error: a stage that returns False must not count as passed.
+        """
+        if isinstance(returned, StageResult):
+            return returned
+        if returned is None:
+            return cls()
+        if not isinstance(returned, Mapping):
+            return cls(status=Verdict.ERROR, error=f"it returned {returned!r}, not a result, a mapping or None")
+        values = {str(key): value for key, value in returned.items()}
+        if "status" not in values:
+            return cls(status=Verdict.ERROR, error=f"its result has no status, only {', '.join(values) or 'nothing'}")
+        word = values["status"]
+        status = word if isinstance(word, Verdict) else _STATUS_WORDS.get(str(word).lower())
+        if status is None:
+            known = ", ".join(sorted(_STATUS_WORDS))
+            return cls(status=Verdict.ERROR, error=f"it returned the status {word!r}; known are {known}", values=values)
+        told = values.get("error") or values.get("message") or ("" if status is Verdict.PASS else f"status {word!r}")
+        return cls(status=status, error=str(told), values=values)
 
 
 class CaseControl(abc.ABC):
@@ -39,6 +70,10 @@ class CaseControl(abc.ABC):
     @abc.abstractmethod
     def services(self) -> Sequence[str]:
         """Names of the services in the order in which they were started."""
+
+    def folder_of(self, service: str) -> Path:
+        """Return the folder into which a service writes, as PANTHER sees it."""
+        return self.folder / "services" / service
 
     @abc.abstractmethod
     def process(self, service: str) -> Process:
@@ -73,14 +108,53 @@ class CaseControl(abc.ABC):
         """Tell all observers that something happened."""
 
 
+MOMENTS = ("before", "during", "after")
+"""When a stage can run."""
+
+
 @attrs.frozen
 class Stage:
-    """One named step of a test type."""
+    """One named step of a test type.
+
+    The function gets the running case, and says how it went: a :class:`StageResult`, a mapping with a ``status``,
+    or None if all is well. What it raises is kept as the error of this stage.
+    """
 
     name: str
-    run: Callable[[CaseControl], StageResult | None]
+    run: Callable[[Any], object]
     always: bool = attrs.field(default=False, kw_only=True)
     """Run it even if a stage before went wrong: for cleaning up."""
+    moment: str = attrs.field(default="during", kw_only=True, validator=attrs.validators.in_(MOMENTS))
+    """``before`` the services start, ``during`` their run, or ``after`` they were stopped and before evidence is
+    collected. The last kind always runs."""
+    timeout: float | None = attrs.field(default=None, kw_only=True)
+    """Longest time in seconds; the case's own time if left out."""
+
+    def execute(self, given: Any) -> StageResult:
+        """Run the function on ``given`` and return its result. An exception becomes a result, a TimeoutError too."""
+        try:
+            return StageResult.of(self.run(given))
+        except TimeoutError as error:
+            return StageResult(status=Verdict.FAIL, error=str(error) or "it took too long")
+        except Exception as error:  # noqa: BLE001 - becomes the result of this stage, and no other stage suffers
+            return StageResult(status=Verdict.ERROR, error=f"{type(error).__name__}: {error}")
+
+
+@attrs.frozen(kw_only=True)
+class CaseOutline:
+    """A planned case as its test type sees it: enough to say before the run what cannot be done."""
+
+    options: Any
+    """The options of the test type."""
+    stages: tuple[str, ...] = ()
+    services: Mapping[str, str] = attrs.field(factory=dict)
+    """Implementation of every service by its name."""
+    network_environment: str = ""
+    capabilities: frozenset[str] = frozenset()
+    """What the network environment can do, link mechanisms included."""
+    protocol: str = ""
+    links: tuple[str, ...] = ()
+    capture: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -91,5 +165,9 @@ class TestTypeDescriptor(Descriptor):
     KIND: ClassVar[str] = "test_type"
 
     stages: tuple[Stage, ...]
+    more: tuple[Stage, ...] = ()
+    """Further stages, which run only where an experiment names them in ``stages``."""
     exclusive: bool = False
     """Whether its cases need the machine for themselves."""
+    refuse: Callable[[CaseOutline], Iterable[Problem]] | None = None
+    """Yields what keeps it from doing what its options ask for, before anything starts."""

@@ -46,11 +46,16 @@ class TestTypeConfig:
     __test__ = False
 
     type: str = attrs.field(metadata={"help": "Name of the test type.", SHORT: True})
+    stages: tuple[str, ...] = attrs.field(
+        default=(),
+        converter=tuple,
+        metadata={"help": "Its stages to run, in this order; TYPE.STAGE is one of another type. All if left out."},
+    )
     options: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "Keys of that test type.", REST: True})
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a file would say."""
-        return {"type": self.type, **self.options}
+        return {"type": self.type, **({"stages": list(self.stages)} if self.stages else {}), **self.options}
 
 
 @attrs.frozen(kw_only=True)

@@ -17,13 +17,16 @@ from panther_core.plan.claims import EVERY_LINK, own_links, settled
 from panther_core.plan.expect import expected
 from panther_core.plan.identity import canonical, digest, seed_of, slug
 from panther_core.plan.resolve import InstrumentSection, NetworkSection, Resolved, Resolver, TestTypeSection
+from panther_core.plan.staged import chosen_stages, refuse
 from panther_core.plan.template import FUNCTIONAL, View
 from panther_hookspecs import (
+    CaseOutline,
     ExecutionEnvironmentDescriptor,
     LinkDescriptor,
     LinkSpec,
     NetworkEnvironmentDescriptor,
     ProtocolDescriptor,
+    Stage,
     TestTypeDescriptor,
 )
 
@@ -91,6 +94,10 @@ class _Assembly:
             self._check_links(found_links, names)
             self._check_services_of(found_checks, names)
             self._check_capabilities(network, found_links, players)
+        stages = chosen_stages(test_type, self.resolver.registry, findings) if test_type else ()
+        if not findings.found and test_type and network:
+            outline = self._outline(test_type.options, stages, network.descriptor, players, found_links)
+            refuse(test_type, outline, findings)
         if findings.found or simple is None or network is None or test_type is None:
             return Assembled(None, "", tuple(findings.found))
         cell = {change.axis: change.text for change in view.cell}
@@ -113,6 +120,7 @@ class _Assembly:
             retry_count=simple.config.retry_count,
             exclusive=simple.config.exclusive or test_type.descriptor.exclusive,
             labels=frozenset(simple.config.labels),
+            stages=stages,
             links=found_links,
             capture=simple.config.capture,
         )
@@ -151,7 +159,9 @@ class _Assembly:
         for key in ("network_environment", "type", "execution_environments"):
             parts += self._resolved(key) if key not in without else ()
         cell = sorted((axis, text) for axis, text in case.cell.items() if axis.partition(".")[0] not in without)
-        return "\n".join([case.name, repr(cell), *(each.content for each in parts), *sorted(services)])
+        chosen = [each.name for each in case.stages]
+        ways = [repr(chosen)] if chosen != [each.name for each in case.test_type.stages] else []
+        return "\n".join([case.name, repr(cell), *(each.content for each in parts), *sorted(services), *ways])
 
     def _value(self, resolved: Resolved[Any]) -> Any:
         self.findings.add_all(resolved.diagnostics)
@@ -186,6 +196,26 @@ class _Assembly:
 
     def _test_type(self) -> TestTypeSection | None:
         return next(self._value(each) for each in self._resolved("type"))  # type: ignore[no-any-return]
+
+    def _outline(
+        self,
+        options: Any,
+        stages: tuple[Stage, ...],
+        network: NetworkEnvironmentDescriptor,
+        players: Mapping[str, Any],
+        links: Mapping[str, LinkSpec],
+    ) -> CaseOutline:
+        simple, protocol = self.resolver.simple(self.view.simple()).value, self.view.get("protocol")
+        return CaseOutline(
+            options=options,
+            stages=tuple(each.name for each in stages),
+            services={name: player.section.descriptor.name for name, player in players.items()},
+            network_environment=network.name,
+            capabilities=self._capabilities(network),
+            protocol=str(protocol.value) if protocol else "",
+            links=tuple(links),
+            capture=simple is not None and simple.config.capture,
+        )
 
     def _instruments(self) -> list[InstrumentSection]:
         node = self.view.get("execution_environments")

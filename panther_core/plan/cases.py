@@ -15,6 +15,7 @@ from panther_hookspecs import (
     ProtocolDescriptor,
     Readiness,
     ServiceDescriptor,
+    Stage,
     TestScenario,
     TestTypeDescriptor,
     Verdict,
@@ -65,6 +66,8 @@ class PlannedCase:
     instruments: tuple[PlannedInstrument, ...] = ()
     test_type: TestTypeDescriptor
     test_type_options: Any = None
+    stages: tuple[Stage, ...] = attrs.Factory(lambda case: case.test_type.stages, takes_self=True)
+    """What it goes through, in this order."""
     checks: tuple[Check, ...] = ()
     expect: frozenset[Verdict] = frozenset({Verdict.PASS})
     timeout: float = 60.0

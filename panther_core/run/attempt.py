@@ -13,7 +13,7 @@ import attrs
 
 from panther_core.checks import judge
 from panther_core.plan.cases import PlannedCase
-from panther_core.run import evidence
+from panther_core.run import evidence, stages
 from panther_core.run.compose import compose, instrument, specify
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError, Engine
@@ -33,9 +33,6 @@ from panther_hookspecs import (
     ServiceEvent,
     ServiceReadyEvent,
     ServiceSpec,
-    Stage,
-    StageResult,
-    TestExecutionError,
     Verdict,
 )
 
@@ -63,9 +60,10 @@ def _run(attempt: Attempt) -> None:
         engine.require(attempt.case)
         engine.hooks.before_test_case(attempt.info)
         with _network(attempt) as (network, control):
-            _start(attempt, network, control)
-            _drive(attempt, control)
-            _stop(attempt, control)
+            with stages.around(attempt, control, functools.partial(_kill_all, attempt)):
+                _start(attempt, network, control)
+                stages.drive(attempt, control)
+                _stop(attempt, control)
             _collect(attempt, network)
         attempt.verdict, attempt.why = _judge(attempt)
     except CancelledError:
@@ -174,34 +172,6 @@ def _start(attempt: Attempt, network: NetworkEnvironmentInterface, control: Cont
                     service_name=name, environment_name=network.get_name(), entity_id=attempt.case.case_id
                 )
             )
-
-
-def _drive(attempt: Attempt, control: Control) -> None:
-    """Take the case through the stages of its test type."""
-    going = True
-    for stage in attempt.case.test_type.stages:
-        if not (going or stage.always):
-            continue
-        with attempt.timed(f"stage.{stage.name}"):
-            result = _run_stage(stage, control)
-        control.values[stage.name] = result.values
-        if result.status is not Verdict.PASS:
-            going = False
-            attempt.checks.append(CheckResult(name=f"stage {stage.name}", verdict=result.status, evidence=result.error))
-    attempt.measurements += control.measurements
-    attempt.findings += control.findings
-
-
-def _run_stage(stage: Stage, control: Control) -> StageResult:
-    try:
-        result = stage.run(control)
-    except TimeoutError as error:
-        return StageResult(status=Verdict.FAIL, error=str(error))
-    if result is None:
-        return StageResult()
-    if not isinstance(result, StageResult):
-        raise TestExecutionError(f"stage {stage.name} returned {result!r} instead of a StageResult or None")
-    return result
 
 
 def _stop(attempt: Attempt, control: Control) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class Control(CaseControl):
     findings: list[Finding] = attrs.field(factory=list)
     disturbed: set[str] = attrs.field(factory=set)
     """Services that a stage has restarted; that they ended is no surprise."""
+    closed: str = ""
+    """Why a stage that was given up, and still runs, can do nothing any more."""
 
     @property
     def services(self) -> Sequence[str]:
@@ -52,6 +55,8 @@ class Control(CaseControl):
 
     def process(self, service: str) -> Process:
         """Return the process of a service."""
+        if self.closed:
+            raise TestExecutionError(self.closed)
         if service not in self.processes:
             raise TestExecutionError(f"no service {service!r} was started; there are {', '.join(self.processes)}")
         return self.processes[service]
@@ -90,6 +95,17 @@ class Control(CaseControl):
     def remaining(self) -> float:
         """Return the seconds that are left of the case's time."""
         return self.deadline - time.monotonic()
+
+    @contextlib.contextmanager
+    def limited(self, seconds: float | None) -> Iterator[None]:
+        """Let no more than ``seconds`` remain within the block."""
+        whole = self.deadline
+        if seconds is not None:
+            self.deadline = min(whole, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self.deadline = whole
 
     def measure(self, measurement: Measurement) -> None:
         """Add a measurement to the result of the case."""

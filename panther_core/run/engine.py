@@ -59,7 +59,12 @@ class Engine:
     def require(self, case: PlannedCase) -> None:
         """Raise EnvironmentUnavailableError if this machine lacks what the plugins of the case need."""
         services = (each.descriptor for each in case.services)
-        needed: tuple[Descriptor, ...] = (case.network, *services, *(each.descriptor for each in case.instruments))
+        needed: tuple[Descriptor, ...] = (
+            case.network,
+            case.test_type,
+            *services,
+            *(each.descriptor for each in case.instruments),
+        )
         key = frozenset((each.KIND, each.name) for each in needed)
         if key not in self._satisfied:
             needs.require(needed)

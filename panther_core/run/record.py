@@ -34,6 +34,8 @@ class Attempt:
     timings: dict[str, float] = attrs.field(factory=dict)
     prepared: dict[str, Prepared] = attrs.field(factory=dict)
     control: Control | None = None
+    stages: list[Mapping[str, Any]] = attrs.field(factory=list)
+    """How each stage went that was run."""
     checks: list[CheckResult] = attrs.field(factory=list)
     measurements: list[Measurement] = attrs.field(factory=list)
     findings: list[Finding] = attrs.field(factory=list)
@@ -106,6 +108,7 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
             }
             for each in case.services
         },
+        "stages": list(attempt.stages),
         "checks": [
             {
                 "name": each.name,
