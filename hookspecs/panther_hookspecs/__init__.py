@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TestCaseInitializationError,
         TestExecutionError,
         TimeoutCascadeException,
+        UnsupportedError,
     )
     from panther_hookspecs.events import (
         BaseEvent,
@@ -218,6 +219,7 @@ _NAMES_OF_MODULE = {
         "TestCaseInitializationError",
         "TestExecutionError",
         "TimeoutCascadeException",
+        "UnsupportedError",
     ),
     "events": (
         "BaseEvent",
@@ -480,6 +482,7 @@ __all__ = [
     "TestScenario",
     "TestTypeDescriptor",
     "TimeoutCascadeException",
+    "UnsupportedError",
     "Usage",
     "Verdict",
     "chosen_link",

@@ -58,3 +58,7 @@ class ResourceExhaustionException(PantherExperimentError):  # noqa: N818 - the n
 
 class TimeoutCascadeException(PantherExperimentError):  # noqa: N818 - the name is the users' own
     """So many cases in a row ran into their time limit that going on would only waste time."""
+
+
+class UnsupportedError(PantherExperimentError):
+    """A plugin declares that it cannot do what a case asks for; the case becomes ``unsupported``, not an error."""

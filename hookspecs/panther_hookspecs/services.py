@@ -90,6 +90,8 @@ class ServicePlan:
     build_inputs: tuple[Path, ...] = ()
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     """Files to place in ``{dir}`` before pre_run, by relative name."""
+    folders: tuple[str, ...] = ()
+    """Folders to make in ``{dir}`` before pre_run."""
     make_files: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None
     """Makes more such files when addresses are known: it is given what every placeholder means to the service."""
     ready: Readiness = Readiness()

@@ -33,6 +33,7 @@ from panther_hookspecs import (
     ServiceEvent,
     ServiceReadyEvent,
     ServiceSpec,
+    UnsupportedError,
     Verdict,
 )
 
@@ -68,6 +69,8 @@ def _run(attempt: Attempt) -> None:
         attempt.verdict, attempt.why = _judge(attempt)
     except CancelledError:
         attempt.verdict, attempt.why = Verdict.CANCELLED, "cancelled by the user"
+    except UnsupportedError as error:
+        attempt.verdict, attempt.why = Verdict.UNSUPPORTED, str(error)
     except Exception as error:  # noqa: BLE001 - becomes the verdict; nothing of one case may end the others
         if engine.cancelled():
             attempt.verdict, attempt.why = Verdict.CANCELLED, "cancelled by the user"

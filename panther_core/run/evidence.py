@@ -36,17 +36,24 @@ MOST_MESSAGES = 500
 def place_files(prepared: Mapping[str, Prepared]) -> None:
     """Write the files that the service plans bring, and the commands as a person can repeat them."""
     for one in prepared.values():
+        for name in one.plan.folders:
+            _inside(one, name).mkdir(parents=True, exist_ok=True)
         made = one.plan.make_files(one.inside) if one.plan.make_files else {}
         for name, content in {**one.plan.files, **made}.items():
-            target = one.folder / name
-            if not target.resolve().is_relative_to(one.folder.resolve()):
-                raise TestExecutionError(f"service {one.service.name} wants to write {name!r} outside of its folder")
+            target = _inside(one, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         program = attrs.evolve(
             one.launch.command.program, command=one.launch.command.argv[0], args=one.launch.command.argv[1:]
         )
         (one.folder / "command.txt").write_text(program.to_string() + "\n", encoding="utf-8")
+
+
+def _inside(one: Prepared, name: str) -> Path:
+    target = one.folder / name
+    if not target.resolve().is_relative_to(one.folder.resolve()):
+        raise TestExecutionError(f"service {one.service.name} wants to write {name!r} outside of its folder")
+    return target
 
 
 def run_phase(phase: str, prepared: Mapping[str, Prepared], engine: Engine) -> None:

@@ -1,0 +1,66 @@
+"""From the data of an implementation to what a plugin announces."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from panther_hookspecs import Need, ServiceDescriptor, ServiceManager
+from panther_protocol_quic import programs
+from panther_protocol_quic.implementation import Implementation, Part, load
+from panther_protocol_quic.parameters import PROTOCOL
+
+
+def describe(path: Path) -> ServiceDescriptor:
+    """Return the descriptor of the implementation that a file describes; a plugin yields it."""
+    return described(load(path))
+
+
+def described(implementation: Implementation) -> ServiceDescriptor:
+    """Return the descriptor of an implementation."""
+    from panther_protocol_quic.manager import QuicManager, QuicOptions  # noqa: PLC0415 - not for who lists names
+
+    def make(options: Any) -> ServiceManager:
+        return QuicManager(implementation, options)
+
+    parts = implementation.parts
+    return ServiceDescriptor(
+        name=implementation.name,
+        summary=implementation.summary,
+        factory=make,
+        options=QuicOptions,
+        protocol=PROTOCOL,
+        roles=tuple(parts),
+        scenarios={role: part.scenarios for role, part in parts.items()},
+        claims={role: {"alpn": part.alpn, "version": part.quic} for role, part in parts.items()},
+        needs=tuple(dict.fromkeys(need for part in parts.values() for need in _needs(implementation, part))),
+        image=implementation.image,
+    )
+
+
+def _needs(implementation: Implementation, part: Part) -> Iterator[Need]:
+    if part.python:
+        yield Need("python", part.python, package=part.python)
+    if "{build}" in part.program and implementation.build:
+        for tool, package in implementation.build.tools.items():
+            yield Need("tool", tool, package=package, why=f"it builds {implementation.name}")
+    if part.program == "{python}" or "{build}" in part.program:
+        return
+    root = programs.root_of(implementation.release)
+    found = programs.find(part.program, root) if root else ""
+    why = f"it is {implementation.name}"
+    if implementation.release and not found:
+        why = (
+            f"{why}, looked for in {programs.roots() / implementation.release}, a folder with the files of that release"
+        )
+        yield Need("tool", f"{programs.roots() / implementation.release}/usr/bin/{part.program}", why=why)
+    else:
+        yield Need("tool", found or part.program, package=part.package, why=why)
+
+
+@functools.cache
+def packaged(package: Path, name: str = "implementation.toml") -> ServiceDescriptor:
+    """Return the descriptor of the file beside a plugin's module, read once."""
+    return describe(package.parent / name)

@@ -1,0 +1,322 @@
+"""From the data of an implementation and the case to a plan: command lines, files, and what it will leave behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_hookspecs import (
+    ConfigurationException,
+    EnvironmentUnavailableError,
+    Output,
+    Readiness,
+    Seconds,
+    ServiceContext,
+    ServiceManager,
+    ServicePlan,
+    ShellCommand,
+    UnsupportedError,
+    option,
+)
+from panther_protocol_quic import programs
+from panther_protocol_quic.drive import BETWEEN
+from panther_protocol_quic.implementation import Implementation, Part, When, numbers
+from panther_protocol_quic.materials import Document, connections, documents
+
+SHEET = "quic.json"
+"""What the service was told, for the judge and for people."""
+PATHS = {
+    "www": "www",
+    "downloads": "downloads",
+    "qlog": "qlog",
+    "logs": "logs",
+    "keys": "keys.log",
+    "session": "session",
+    "cert": "certs/cert.pem",
+    "key": "certs/priv.key",
+    "ca": "certs/ca.pem",
+    "cert_der": "certs/cert.der",
+    "key_der": "certs/priv.der",
+    "ca_der": "certs/ca.der",
+    "pem": "certs/all.pem",
+}
+"""What is where in the folder of a service, by placeholder."""
+_FOLDERS = ("www", "downloads", "qlog", "logs")
+_EXTRA = "{extra}"
+_MOST_ARTIFACTS = 16
+_DRIVER = Path(__file__).with_name("drive.py")
+_NAME = re.compile(r"\{([A-Za-z_]\w*)\}")
+
+
+@attrs.frozen(kw_only=True)
+class QuicOptions:
+    """Options that every implementation of QUIC has."""
+
+    program: str = option("", help="Path of its program; the installed one if left out.")
+    root: str = option("", help="Folder with the files of another Debian release, from which the program is run.")
+    require_version: str = option("", help="Version that the program must have, or the beginning of it.")
+    extra_args: tuple[str, ...] = option((), help="Further arguments for the program.")
+
+
+@attrs.frozen
+class Told:
+    """What the words of a command line may mention."""
+
+    texts: Mapping[str, str]
+    lists: Mapping[str, Sequence[str]]
+
+    def text(self, text: str) -> str:
+        """Return a text with every placeholder that is known here replaced; the engine knows the others."""
+        return _NAME.sub(lambda match: self.texts.get(match[1], match[0]), text)
+
+    def words(self, words: Iterable[str]) -> tuple[str, ...]:
+        """Return words with placeholders replaced; one that stands for many becomes many words."""
+        found: list[str] = []
+        for word in words:
+            many = self.lists.get(word[1:-1]) if _NAME.fullmatch(word) else None
+            found += [self.text(word)] if many is None else many
+        return tuple(found)
+
+
+@attrs.frozen
+class QuicManager(ServiceManager):
+    """Plans any implementation from its data."""
+
+    implementation: Implementation
+    options: QuicOptions
+
+    def plan(self, context: ServiceContext) -> ServicePlan:
+        """Return the plan for the service described by ``context``."""
+        if context.role not in self.implementation.parts:
+            raise ConfigurationException(f"{self.implementation.name} does not play the role {context.role}")
+        return _Planning.of(self.implementation, self.options, context).plan()
+
+
+@attrs.frozen(kw_only=True)
+class _Planning:
+    implementation: Implementation
+    options: QuicOptions
+    context: ServiceContext
+    part: Part
+    command: tuple[str, ...]
+    version: str
+    documents: tuple[Document, ...]
+
+    @classmethod
+    def of(cls, implementation: Implementation, options: QuicOptions, context: ServiceContext) -> _Planning:
+        part = implementation.parts[context.role]
+        command = _command(implementation, part, options)
+        version = implementation.version or programs.version_of(implementation.probe, command)
+        wanted = options.require_version
+        if wanted and numbers(version)[: len(numbers(wanted))] != numbers(wanted):
+            raise ConfigurationException(
+                f"{implementation.name} here is version {version or 'unknown'}, and the experiment requires {wanted}\n"
+                f"  try: another require_version, or program with the path of that version"
+            )
+        return cls(
+            implementation=implementation,
+            options=options,
+            context=context,
+            part=part,
+            command=command,
+            version=version,
+            documents=documents(context.parameters, context.seed),
+        )
+
+    def plan(self) -> ServicePlan:
+        serves = self.context.role == "server"
+        runs = self._runs()
+        whens = self._whens("first")
+        refused = next((each.unclaimed for each in whens if each.unclaimed), "")
+        if refused:
+            raise UnsupportedError(f"{self.implementation.name} {self.version}: {refused}")
+        lines = [self._line(at, each) for at, each in enumerate(runs)]
+        told = self._told(())
+        env = {**self.part.env, **{key: value for each in whens for key, value in each.env.items()}}
+        if self._is_ip6:
+            env["PANTHER_ADDRESS"] = "{address}"
+        run = self._driven(lines, [told.words(each) for each in self.part.beside])
+        names = [each for each in ("keys", "qlog", "downloads") if serves is False or each != "downloads"]
+        many = len(self.documents) > _MOST_ARTIFACTS
+        return ServicePlan(
+            run=attrs.evolve(run, env={key: told.text(value) for key, value in env.items()}),
+            folders=tuple(PATHS[each] for each in _FOLDERS),
+            files=self._documents() if serves else {},
+            make_files=self._make_files(runs),
+            ready=Readiness(kind="udp", timeout=Seconds(20)) if serves else Readiness(),
+            ends_by_itself=not serves,
+            compile=self._compiling(),
+            build_inputs=tuple(self.implementation.folder / each for each in self._build_inputs()),
+            outputs=tuple(_OUTPUTS[each] for each in names if each != "downloads" or not many),
+            runtime=self.part.runtime or self.implementation.runtime,
+        )
+
+    def _build_inputs(self) -> tuple[str, ...]:
+        build = self.implementation.build
+        return build.inputs if build and "{build}" in self.part.program else ()
+
+    def _compiling(self) -> tuple[ShellCommand, ...]:
+        build = self.implementation.build
+        if build is None or "{build}" not in self.part.program:
+            return ()
+        told = Told({"package": str(self.implementation.folder), "version": self.implementation.version}, {})
+        env = {key: told.text(value) for key, value in build.env.items()}
+        lines = [told.words(each) for each in build.commands]
+        return tuple(ShellCommand(each[0], each[1:], timeout=build.seconds, env=env) for each in lines)
+
+    def _documents(self) -> dict[str, bytes]:
+        return {f"{PATHS['www']}/{each.name}": each.content(self.context.seed) for each in self.documents}
+
+    def _runs(self) -> tuple[tuple[Document, ...], ...]:
+        """Return what each start of the program requests."""
+        if self.context.role == "server" or any(each.runs == "one" for each in self._whens("first")):
+            return (self.documents,)
+        return connections(self.context.scenario, self.documents)
+
+    @property
+    def _is_ip6(self) -> bool:
+        return self.context.scenario == "ipv6"
+
+    def _situation(self, run: str) -> dict[str, str]:
+        parameters = self.context.parameters
+        return {
+            "scenario": self.context.scenario,
+            "alpn": str(parameters["alpn"]),
+            "quic": str(parameters["version"]),
+            "version": self.version,
+            "family": "ip6" if self._is_ip6 else "ip4",
+            "run": run,
+        }
+
+    def _whens(self, run: str) -> list[When]:
+        situation = self._situation(run)
+        return [each for each in self.part.when if each.holds(situation)]
+
+    def _line(self, at: int, wanted: tuple[Document, ...]) -> tuple[str, ...]:
+        """Return one command line."""
+        whens = self._whens("later" if at else "first")
+        told = self._told(wanted, {key: value for each in whens for key, value in each.set.items()})
+        extra = (*(word for each in whens for word in each.args), *self.options.extra_args)
+        words = self.part.args if _EXTRA in self.part.args else (_EXTRA, *self.part.args)
+        lists = {**told.lists, "extra": told.words(extra)}
+        return (*self.command, *attrs.evolve(told, lists=lists).words(words))
+
+    def _told(self, wanted: tuple[Document, ...], more: Mapping[str, str] | None = None) -> Told:
+        """Return the meaning of every placeholder in the file of the implementation."""
+        peer = self.context.target or "self"
+        family = "ip6" if self._is_ip6 else "ip"
+        address = f"{{{peer}.{family}}}"
+        bracketed = f"[{address}]" if self._is_ip6 else address
+        texts = {
+            **{name: f"{{dir}}/{path}" for name, path in PATHS.items()},
+            **{key: value for key, value in self._situation("").items() if key != "run"},
+            "python": programs.PYTHON,
+            "package": str(self.implementation.folder),
+            "address": address,
+            "bracketed": bracketed,
+            "port": f"{{{peer}.port}}",
+            "authority": f"{bracketed}:{{{peer}.port}}",
+            "chain": str(self.context.parameters.get("chain", 1)),
+        }
+        host = self.part.host or "{bracketed}"
+        texts["host"] = Told(texts, {}).text(host)
+        texts |= self.part.set
+        for when in self._whens("first"):
+            texts |= when.set
+        texts |= more or {}
+        base = f"https://{texts['host']}:{texts['port']}"
+        lists: dict[str, list[str]] = {
+            "urls": [f"{base}/{each.name}" for each in wanted],
+            "paths": [f"/{each.name}" for each in wanted],
+            "names": [each.name for each in wanted],
+            "each": [],
+        }
+        for each in wanted:
+            own = {**texts, "url": f"{base}/{each.name}", "path": f"/{each.name}", "name": each.name}
+            lists["each"] += Told(own, {}).words(self.part.each)
+        return Told(texts, lists)
+
+    def _driven(self, lines: Sequence[tuple[str, ...]], beside: Sequence[tuple[str, ...]]) -> ShellCommand:
+        """Return the command: the program itself, or the driver where it has to be started more than once."""
+        if len(lines) == 1 and not beside and not self.part.stdin:
+            return ShellCommand(lines[0][0], lines[0][1:])
+        words = ["--stdin"] if self.part.stdin else []
+        for each in beside:
+            words += ["--beside", *each, BETWEEN]
+        for at, line in enumerate(lines):
+            words += [*([BETWEEN] if at else ()), *line]
+        return ShellCommand(programs.PYTHON, ("-I", "-S", _DRIVER, *words))
+
+    def _make_files(self, runs: Sequence[Sequence[Document]]) -> Callable[[Mapping[str, str]], Mapping[str, bytes]]:
+        def make(known: Mapping[str, str]) -> Mapping[str, bytes]:
+            told = self._told(self.documents)
+            found = {name: _placed(told.text(text), known).encode() for name, text in self.part.files.items()}
+            return {**found, **self._certificates(known), SHEET: self._sheet(runs, known)}
+
+        return make
+
+    def _certificates(self, known: Mapping[str, str]) -> dict[str, bytes]:
+        """Return the certificates: made when addresses are known, because they are made for addresses."""
+        from panther_protocol_quic import certificates as made  # noqa: PLC0415 - cryptography takes its time to import
+
+        seed, trusted = self.context.seed, made.authority(self.context.seed)
+        found = {"ca": trusted.public_bytes(made.PEM), "ca_der": trusted.public_bytes(made.DER)}
+        if self.context.role == "server":
+            own = [known[each] for each in ("self.ip", "self.ip6", "self.hostname", "name") if each in known]
+            length = int(self.context.parameters.get("chain", 1))
+            chain = made.chain(seed, tuple(dict.fromkeys((*own, "localhost", "server"))), length)
+            found |= {"cert": chain.pem(), "key": chain.private(), "pem": chain.pem() + chain.private()}
+            found |= {"cert_der": chain.der(), "key_der": chain.private(made.DER)}
+        return {PATHS[name]: content for name, content in found.items()}
+
+    def _sheet(self, runs: Sequence[Sequence[Document]], known: Mapping[str, str]) -> bytes:
+        peer = self.context.target or "self"
+        sheet: dict[str, Any] = {
+            **{key: value for key, value in self._situation("").items() if key not in ("run", "version")},
+            "implementation": self.implementation.name,
+            "version": self.version,
+            "role": self.context.role,
+            "address": known.get(f"{peer}.ip6" if self._is_ip6 else f"{peer}.ip", ""),
+            "port": int(known.get(f"{peer}.port", 0)),
+            "runs": [[each.name for each in run] for run in runs],
+            "exit_counts": self.part.exit_counts,
+            "unsupported_exit": self.part.unsupported_exit,
+            "why": self.part.why,
+        }
+        return (json.dumps(sheet, indent=1) + "\n").encode()
+
+
+_OUTPUTS = {
+    "keys": Output(pattern=PATHS["keys"], kind="keys", required=False),
+    "qlog": Output(pattern=f"{PATHS['qlog']}/*", kind="qlog", required=False),
+    "downloads": Output(pattern=f"{PATHS['downloads']}/*", kind="download", required=False),
+}
+
+
+def _placed(text: str, known: Mapping[str, str]) -> str:
+    """Return a text with the engine's placeholders replaced; braces that mean nothing to it stay."""
+    return re.sub(r"\{([A-Za-z_][\w.:-]*)\}", lambda match: known.get(match[1], match[0]), text)
+
+
+def _command(implementation: Implementation, part: Part, options: QuicOptions) -> tuple[str, ...]:
+    """Return the words that start the program; EnvironmentUnavailableError if it is not here."""
+    if part.program == "{python}":
+        return (programs.PYTHON,)
+    if "{build}" in part.program:
+        return (options.program or part.program,)
+    root = Path(options.root) if options.root else programs.root_of(implementation.release)
+    if options.program:
+        return programs.started(options.program, root if options.root else None)
+    path = programs.find(part.program, root)
+    if not path:
+        where = f" in {root}" if root else ""
+        raise EnvironmentUnavailableError(
+            f"{implementation.name}: there is no program {part.program}{where}\n"
+            f"  try: {f'apt install {part.package}' if part.package else 'its option program, with its path'}"
+        )
+    return programs.started(path, root)

@@ -1,0 +1,45 @@
+"""What server and client need besides programs: files, requests, certificates. All of it follows from the seed.
+
+Server and client are planned apart and never meet before they run, so both must make the same from the same seed.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+_ALPHABET = string.ascii_lowercase + string.digits
+_NAME = 10
+
+
+@attrs.frozen
+class Document:
+    """A file that the server has and the client wants."""
+
+    name: str
+    size: int
+
+    def content(self, seed: int) -> bytes:
+        """Return what must arrive; nobody can guess it without the seed."""
+        return random.Random(f"{seed} {self.name}").randbytes(self.size)
+
+
+def documents(parameters: Mapping[str, Any], seed: int) -> tuple[Document, ...]:
+    """Return the files of a case, in the order in which they are requested."""
+    sizes: Iterable[float] = parameters.get("files") or (parameters["size"],) * parameters["count"]
+    length = parameters.get("name_length", _NAME)
+    dice = random.Random(f"{seed} names")
+    return tuple(Document("".join(dice.choices(_ALPHABET, k=length)), int(size)) for size in sizes)
+
+
+def connections(scenario: str, wanted: tuple[Document, ...]) -> tuple[tuple[Document, ...], ...]:
+    """Return what is requested in each connection of the client."""
+    if scenario in ("resumption", "zerortt"):
+        return wanted[:1], wanted[1:]
+    if scenario in ("handshakeloss", "handshakecorruption"):
+        return tuple((each,) for each in wanted)
+    return (wanted,)

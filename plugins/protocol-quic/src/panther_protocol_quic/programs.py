@@ -1,0 +1,98 @@
+"""Where programs are: on this machine, or in a folder with the files of another Debian release."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from panther_hookspecs import ConfigurationException
+from panther_protocol_quic.implementation import Probe
+
+ROOTS = "PANTHER_ROOTS"
+"""The environment variable with the folder that has a folder for each Debian release."""
+_PATIENCE = 10.0
+_FOLDERS = ("usr/bin", "usr/sbin", "usr/local/bin", "usr/libexec", "usr/lib/nghttp2")
+_LOADERS = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
+
+
+def roots() -> Path:
+    """Return the folder that has a folder for each Debian release."""
+    given = os.environ.get(ROOTS)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else (Path(cache) if cache else Path.home() / ".cache") / "panther" / "roots"
+
+
+def root_of(release: str) -> Path | None:
+    """Return the folder of a Debian release, if this machine has it."""
+    folder = roots() / release
+    return folder if release and folder.is_dir() else None
+
+
+def find(program: str, root: Path | None) -> str:
+    """Return the path of a program, an empty text if there is none."""
+    if root is None:
+        return shutil.which(program) or ""
+    folders = os.pathsep.join(str(root / each) for each in _FOLDERS)
+    return shutil.which(str(root) + program if program.startswith("/") else program, path=folders) or ""
+
+
+def started(path: str, root: Path | None) -> tuple[str, ...]:
+    """Return the words that start a program: in a root through its own loader, with its own libraries."""
+    if root is None or not _is_dynamic(path):
+        return (path,)
+    machine = platform.machine()
+    libraries = [root / place / f"{machine}-linux-gnu" for place in ("usr/lib", "lib")]
+    loader = next((each / _LOADERS[machine] for each in libraries if (each / _LOADERS[machine]).exists()), None)
+    if loader is None:
+        raise ConfigurationException(f"{root} has no dynamic loader for {machine}: it is no Debian root")
+    return (str(loader), "--library-path", os.pathsep.join(map(str, libraries)), path)
+
+
+@functools.cache
+def _is_dynamic(path: str) -> bool:
+    """Whether a program is an ELF file that asks for a loader."""
+    with Path(path).open("rb") as file:
+        start = file.read(4096)
+    return start[:4] == b"\x7fELF" and b"/ld-linux" in start
+
+
+def version_of(probe: Probe | None, command: tuple[str, ...]) -> str:
+    """Return the version that a program says it has; an empty text where nobody can tell."""
+    if probe is None:
+        return ""
+    if probe.python:
+        return _distribution(probe.python)
+    path = command[-1]
+    other = shutil.which(probe.program, path=str(Path(path).parent)) if probe.program else path
+    asked = (*command[:-1], other or probe.program, *probe.args)
+    stamp = Path(path).stat().st_mtime if Path(path).exists() else 0.0
+    return _asked(asked, probe.pattern, stamp)
+
+
+@functools.cache
+def _distribution(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@functools.cache
+def _asked(argv: tuple[str, ...], pattern: str, _stamp: float) -> str:
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(pattern, (done.stdout + done.stderr).decode("utf-8", "replace"))
+    return (found[1] if found.re.groups else found[0]) if found else ""
+
+
+PYTHON = sys.executable
+"""The interpreter that runs PANTHER, and implementations in Python."""

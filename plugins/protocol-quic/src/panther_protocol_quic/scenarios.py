@@ -1,0 +1,68 @@
+"""The scenarios: what is requested, over which link, and who judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from panther_hookspecs import CheckResult, LinkSpec, Measurement, ScenarioEvidence, Seconds, Share, TestScenario
+from panther_protocol_quic import parameters as given
+
+_LONG = LinkSpec(delay=Seconds(0.75))
+_LOSSY, _CORRUPTING = LinkSpec(loss=Share(0.02)), LinkSpec(corrupt=Share(0.02))
+_VERY_LOSSY, _VERY_CORRUPTING = LinkSpec(loss=Share(0.3)), LinkSpec(corrupt=Share(0.3))
+
+
+def _judged(seen: ScenarioEvidence, name: str) -> Iterable[CheckResult]:
+    from panther_protocol_quic.judging import judge  # noqa: PLC0415 - planning judges nothing
+
+    return judge(name, seen)
+
+
+def _measured(seen: ScenarioEvidence) -> Iterable[Measurement]:
+    from panther_protocol_quic.measuring import measure  # noqa: PLC0415 - planning measures nothing
+
+    return measure(seen)
+
+
+def _scenario(name: str, summary: str, parameters: type[Any], link: LinkSpec | None = None) -> TestScenario:
+    return TestScenario(
+        name=name,
+        summary=summary,
+        parameters=parameters,
+        check=lambda seen: _judged(seen, name),
+        measure=_measured,
+        links={"client-server": link} if link else {},
+        capture=True,
+    )
+
+
+SCENARIOS = (
+    _scenario("handshake", "A connection is made, and one small file arrives", given.Small),
+    _scenario("transfer", "Files that exceed the windows of flow control arrive over one connection", given.Transfer),
+    _scenario("longrtt", "A handshake succeeds over a path with a delay of 750 ms", given.Small, _LONG),
+    _scenario("chacha20", "The client offers ChaCha20-Poly1305 alone, and a file arrives", given.Medium),
+    _scenario("multiplexing", "Thousands of streams in one connection", given.Streams),
+    _scenario("retry", "The server demands that the client repeats its token", given.Kilobytes10),
+    _scenario("resumption", "The second connection resumes the session of the first", given.Pair),
+    _scenario("zerortt", "The second connection sends its requests before the handshake", given.Early),
+    _scenario("http3", "Files arrive over HTTP/3", given.Http3),
+    _scenario("keyupdate", "The client updates the keys, and the server follows", given.Medium),
+    _scenario("versionnegotiation", "The server answers an unknown version with those it knows", given.First),
+    _scenario("v2", "The connection begins with version 1 and goes on with version 2", given.Versioned),
+    _scenario("ipv6", "Files arrive over IPv6", given.Pair),
+    _scenario(
+        "ecn", "Packets are marked for explicit congestion notification, and marks are counted", given.Kilobytes100
+    ),
+    _scenario("transferloss", "Files arrive although packets are lost", given.Moderate, _LOSSY),
+    _scenario("transfercorruption", "Files arrive although packets are damaged", given.Moderate, _CORRUPTING),
+    _scenario("handshakeloss", "Every connection is made although packets are lost", given.Connections, _VERY_LOSSY),
+    _scenario(
+        "handshakecorruption",
+        "Every connection is made although packets are damaged",
+        given.Connections,
+        _VERY_CORRUPTING,
+    ),
+    _scenario("goodput", "How fast a large file arrives", given.Large),
+)
+"""The first is the default."""
