@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,9 +57,3 @@ def _needs(implementation: Implementation, part: Part) -> Iterator[Need]:
         yield Need("tool", f"{programs.roots() / implementation.release}/usr/bin/{part.program}", why=why)
     else:
         yield Need("tool", found or part.program, package=part.package, why=why)
-
-
-@functools.cache
-def packaged(package: Path, name: str = "implementation.toml") -> ServiceDescriptor:
-    """Return the descriptor of the file beside a plugin's module, read once."""
-    return describe(package.parent / name)
