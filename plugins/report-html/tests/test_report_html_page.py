@@ -1,0 +1,109 @@
+"""What the page says, and that nothing in a run can change what the page does."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markupsafe import escape
+from panther_report_html.matrix import abbreviations
+from panther_report_html.page import write_page
+
+from panther_core.testing import MakeProject
+from panther_core.testing.conformance import sample_run
+from panther_hookspecs import RunView
+
+EVIL = "</script><img src=x onerror=alert(1)>"
+MATRIX = """
+name: who
+protocol: minip
+network_environment: localhost
+matrix:
+  server: [ping-pong-c, ping-pong-py]
+  client: [ping-pong-c, ping-pong-py]
+test_cases:
+  - {name: ping, scenario: ping}
+  - {name: liar, scenario: ping, services: {server: {variant: fail}}}
+"""
+
+
+def unpacked(page: str, name: str) -> Any:
+    found = re.search(rf'<script id="{name}" type="text/plain">([^<]*)</script>', page)
+    assert found
+    return json.loads(zlib.decompress(base64.b64decode(found[1]), 31))
+
+
+def written(view: RunView, **changes: Any) -> str:
+    """Return the page about a run in which every record has been changed."""
+    path = view.folder / "results.jsonl"
+    records = [{**json.loads(line), **changes} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(each) + "\n" for each in records))
+    write_page(view, view.folder / "report.html")
+    return (view.folder / "report.html").read_text()
+
+
+def test_a_matrix_shows_what_each_pair_achieved(panther_project: MakeProject) -> None:
+    outcome = panther_project({"who.yaml": MATRIX}).run("run who.yaml --report html")
+    page = (outcome.run / "report.html").read_text()
+    assert "<b>4 of 8 cases not as expected</b>" in page
+    table = re.search(r'<table class="matrix">.*?</table>', page, re.DOTALL)
+    assert table
+    assert re.findall(r'class="chip ([\w ]+)"[^>]*>(\S+?)</a>', table[0]) == [("fail odd", "✗L"), ("pass", "✓P")] * 4
+    details = unpacked(page, "details")
+    assert len(details) == 8
+    assert details[0]["messages"]["lanes"] == ["client", "server"]
+    assert details[0]["services"][0][3].startswith("cd ")
+    assert details[0]["timings"][0][0] == "prepare"
+
+
+def test_without_javascript_every_verdict_stands_there_with_its_reason(tmp_path: Path) -> None:
+    view = sample_run(tmp_path / "run")
+    page = written(view)
+    for each in view.cases():
+        assert f" {each['verdict']}</span>" in page
+        assert str(escape(each["why"])) in page
+
+
+def test_nothing_in_a_run_becomes_markup(tmp_path: Path) -> None:
+    page = written(sample_run(tmp_path / "run"), name=EVIL, why=EVIL, cell={EVIL: EVIL}, problems=[EVIL])
+    assert "<img" not in page
+    assert page.count("</script>") == 3
+    assert unpacked(page, "details")[0]["problems"] == [EVIL]
+
+
+def test_the_page_names_no_address_of_the_network(tmp_path: Path) -> None:
+    page = written(sample_run(tmp_path / "run"))
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
+
+
+def test_a_run_without_a_finished_case_says_so(tmp_path: Path) -> None:
+    assert "Nothing has finished." in written(sample_run(tmp_path / "run", empty=True))
+
+
+def test_half_a_line_of_a_killed_run_keeps_nobody_from_reading_the_rest(tmp_path: Path) -> None:
+    view = sample_run(tmp_path / "run")
+    case = next(iter(view.cases()))
+    whole = {"time": 1.0, "source": "a", "target": "b", "label": "hello", "detail": "", "arrived": None}
+    (view.folder / case["folder"]).mkdir(parents=True, exist_ok=True)
+    (view.folder / case["folder"] / "messages.jsonl").write_text(json.dumps(whole) + '\n{"time": 2, "sou')
+    rows = [each["messages"]["rows"] for each in unpacked(written(view), "details") if "messages" in each]
+    assert rows == [[[0, None, 0, 1, "hello", ""]]]
+
+
+@pytest.mark.parametrize(
+    ("names", "codes"),
+    [
+        (["handshake", "transfer"], ["H", "T"]),
+        (["http3", "handshake"], ["H", "Ha"]),
+        (["transfer loss", "transfer"], ["TL", "T"]),
+        (["-", "--"], ["X", "X2"]),
+    ],
+)
+def test_abbreviations_are_short_and_all_different(names: list[str], codes: list[str]) -> None:
+    given = abbreviations(names)
+    assert [given[name] for name in names] == codes
