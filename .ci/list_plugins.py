@@ -45,10 +45,10 @@ def replaced(text: str, pattern: str, new: str) -> str:
 def settings(text: str, names: Collection[str]) -> str:
     """Return pyproject.toml with the plugins in its extra, its workspace and its import contracts."""
     packages = [package(name) for name in names]
-    protocols = [each for each in packages if each.startswith("panther_protocol_")]
-    others = [each for each in packages if each not in protocols]
+    shared = [each for each in packages if each.startswith(("panther_lib_", "panther_protocol_"))]
+    others = [each for each in packages if each not in shared]
     sources = sorted([*(f"panther-{name}" for name in names), "panther-pluggy"])
-    layers = [" | ".join(each) for each in (others, protocols) if each] + ["panther_core", "panther_hookspecs"]
+    layers = [" | ".join(each) for each in (others, shared) if each] + ["panther_core", "panther_hookspecs"]
     text = replaced(text, r"^all = \[.*?\]", listed("all", [f"panther-{name}" for name in names]))
     text = replaced(
         text,

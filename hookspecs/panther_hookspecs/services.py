@@ -64,6 +64,8 @@ class ImageRecipe:
     recipes of several services fit on top of each other.
     """
 
+    name: str
+    """Name of the image; the environment adds what tells one version of its content from another."""
     dockerfile: Path
     run: ShellCommand
     """The program as it is called inside."""

@@ -36,7 +36,7 @@ class Images(DummyNetwork):
     """A network whose services run something else than they would on this machine."""
 
     def adapt_plan(self, spec: ServiceSpec) -> ServicePlan:
-        recipe = ImageRecipe(dockerfile=Path("Dockerfile"), run=ShellCommand("echo", ("in an image",)))
+        recipe = ImageRecipe(name="dummy", dockerfile=Path("Dockerfile"), run=ShellCommand("echo", ("in an image",)))
         return attrs.evolve(spec.plan, image=recipe, build_inputs=(Path("x"),)).in_image()
 
     def prepare_services(self, services: Sequence[ServiceSpec]) -> None:

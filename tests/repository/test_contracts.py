@@ -36,7 +36,7 @@ def test_the_import_contracts_hold() -> None:
 
 def test_every_plugin_takes_part_in_the_contracts() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    packages = {path.parent.name for path in ROOT.glob("plugins/*/src/*/plugin.py")}
+    packages = {path.parent.name for path in ROOT.glob("plugins/*/src/*/__init__.py")}
     forbidden = [each for each in settings["contracts"] if each["type"] == "forbidden"]
     assert packages == set(settings["root_packages"]) - {"panther_core", "panther_hookspecs"}
     assert not packages or packages == set(forbidden[0]["source_modules"])

@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[2]
 KINDS = frozenset(
     {"protocol", "service", "env", "profiler", "test", "provisioner"}
     | {"observer", "report", "command", "link", "discover", "executor"}
+    | {"lib"}
 )
+LIBRARY = "lib-"
+"""Begins the name of a folder that holds no plugin but what several plugins of one kind share."""
 ENGINE = "panther-pluggy"
 OTHERS_WITH_OUR_NAME = ("panther", "panther-core")
 
@@ -78,9 +81,11 @@ def test_folder_distribution_import_and_entry_point_have_one_name(folder: Path) 
     project = _toml(folder / "pyproject.toml")["project"]
     package = f"panther_{folder.name.replace('-', '_')}"
     assert project["name"] == f"panther-{folder.name}"
-    assert project["entry-points"] == {"panther": {folder.name: f"{package}.plugin"}}
+    library = folder.name.startswith(LIBRARY)
+    announced = {} if library else {"panther": {folder.name: f"{package}.plugin"}}
+    assert project.get("entry-points", {}) == announced, "a library registers nothing, a plugin one module"
     assert [path.name for path in (folder / "src").iterdir() if path.name[0] not in "._"] == [package]
-    for needed in ("__init__.py", "plugin.py", "py.typed"):
+    for needed in ("__init__.py", "py.typed", *(() if library else ("plugin.py",))):
         assert (folder / "src" / package / needed).is_file(), needed
 
 
@@ -103,8 +108,10 @@ def test_a_plugin_needs_the_engine_of_its_own_version(folder: Path) -> None:
 def test_a_plugin_depends_on_no_other_plugin_than_a_protocol(folder: Path) -> None:
     needed = {_distribution(each) for each in _toml(folder / "pyproject.toml")["project"]["dependencies"]}
     ours = {each for each in needed if each.startswith("panther-")} - {ENGINE}
-    assert all(each.startswith("panther-protocol-") for each in ours), ours
-    assert not ours or folder.name.startswith("service-"), "only services build on a protocol"
+    protocols = {each for each in ours if each.startswith("panther-protocol-")}
+    assert all(each.startswith(f"panther-{LIBRARY}") for each in ours - protocols), ours
+    assert not protocols or folder.name.startswith("service-"), "only services build on a protocol"
+    assert not ours or not folder.name.startswith(LIBRARY), "a library builds on the contract alone"
 
 
 @plugins

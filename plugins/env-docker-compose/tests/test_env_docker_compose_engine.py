@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from panther_env_docker_compose.docker import Docker
 from panther_env_docker_compose.environment import DockerComposeEnvironment
-from panther_env_docker_compose.leftovers import leftovers
 from panther_env_docker_compose.options import DockerComposeOptions
 from panther_env_docker_compose.plugin import panther_register_network_environments
+from panther_lib_containers.engine import Engine, names_of
+from panther_lib_containers.leftovers import leftovers
 
 from panther_core.testing import recording_context
 from panther_core.testing.conformance._network_bench import Bench, Wanted, bench, eventually
@@ -96,8 +96,8 @@ def one(tmp_path: Path) -> Iterator[Bench]:
 
 
 def _labelled(run: str) -> list[str]:
-    found = Docker().run("ps", "--all", "--quiet", "--filter", f"label=panther.run={run}").split()
-    return [*found, *Docker().run("network", "ls", "--quiet", "--filter", f"label=panther.run={run}").split()]
+    label = f"panther.run={run}"
+    return [*names_of(Engine().containers(label)), *names_of(Engine().networks(label))]
 
 
 def test_limits_are_kept_and_the_system_cannot_be_written(panther_project: MakeProject) -> None:
@@ -150,7 +150,7 @@ def test_addresses_that_somebody_takes_meanwhile_are_an_error_that_says_so(tmp_p
         environment = DockerComposeEnvironment(context)
         spec = ServiceSpec(name="one", role="one", plan=ServicePlan(run=program))
         endpoint = environment.plan_addresses([spec])["one"]
-        Docker().run("network", "create", "--subnet", f"{endpoint.ip.rpartition('.')[0]}.0/24", name)
+        Engine().run("network", "create", "--subnet", f"{endpoint.ip.rpartition('.')[0]}.0/24", name)
         command = ServiceCommand(program=program)
         launch = ServiceLaunch(name="one", command=command, folder=tmp_path, endpoint=endpoint)
         try:
@@ -158,7 +158,7 @@ def test_addresses_that_somebody_takes_meanwhile_are_an_error_that_says_so(tmp_p
                 environment.setup_environment(NetworkPlan(services=(launch,)))
         finally:
             environment.teardown_environment()
-            Docker().run("network", "rm", name)
+            Engine().run("network", "rm", name)
         assert list(environment.verify_clean()) == []
 
 
@@ -167,11 +167,11 @@ def test_a_network_of_somebody_else_is_avoided(one: Bench) -> None:
     first = one.addresses([wanted])["one"].ip.rpartition(".")[0]
     one.environment.teardown_environment()
     name = f"foreign-{uuid.uuid4().hex[:8]}"
-    Docker().run("network", "create", "--subnet", f"{first}.0/24", name)
+    Engine().run("network", "create", "--subnet", f"{first}.0/24", name)
     try:
         assert one.addresses([wanted])["one"].ip.rpartition(".")[0] != first
     finally:
-        Docker().run("network", "rm", name)
+        Engine().run("network", "rm", name)
 
 
 def test_an_image_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
@@ -183,8 +183,8 @@ def test_an_image_that_is_not_there_is_refused_before_anything_starts(tmp_path: 
 
 def test_killing_panther_leaves_nothing_and_strangers_alone(panther_project: MakeProject) -> None:
     project = panther_project({"sleeping.yaml": SLEEPING})
-    image = Docker().run("image", "ls", "--quiet", "panther-host-root").split()[0]
-    stranger = Docker().run("create", "--label", "com.docker.compose.project=panther-1", image, "true").strip()
+    image = Engine().run("image", "ls", "--quiet", "panther-host-root").split()[0]
+    stranger = Engine().run("create", "--label", "com.docker.compose.project=panther-1", image, "true").strip()
     run = subprocess.Popen(
         [sys.executable, "-m", "panther_core", "run", "sleeping.yaml"],
         cwd=project.folder,
@@ -200,17 +200,17 @@ def test_killing_panther_leaves_nothing_and_strangers_alone(panther_project: Mak
         run.send_signal(signal.SIGKILL)
         run.wait()
         eventually(lambda: not _labelled(run_id), "the removal of containers and network", SOON)
-        assert Docker().run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"id={stranger}").split() == [stranger]
+        assert Engine().run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"id={stranger}").split() == [stranger]
     finally:
         run.kill()
         run.wait()
-        Docker().run("rm", stranger)
+        Engine().run("rm", stranger)
 
 
 def test_what_a_dead_run_has_left_is_found_and_removed(one: Bench) -> None:
     one.run("sleep", "3600")
     run_id = one.context.run_id
-    found = [each for each in leftovers() if each.run_id == run_id]
+    found = [each for each in leftovers("docker_compose") if each.run_id == run_id]
     assert sorted(each.what.split()[0] for each in found) == ["Docker", "container"]
     for each in found:
         each.remove()

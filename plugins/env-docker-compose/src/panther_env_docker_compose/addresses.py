@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
+from panther_lib_containers.claims import claim
 
 from panther_hookspecs import Endpoint, ResourceExhaustionException, ServiceSpec
 
@@ -20,17 +21,6 @@ _MOST = 250
 
 def _digest(key: str) -> bytes:
     return hashlib.blake2b(key.encode(), digest_size=8).digest()
-
-
-def claim(name: str) -> socket.socket | None:
-    """Return a socket that holds ``name`` for this machine until it is closed; None if another case has it."""
-    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        holder.bind(f"\0panther-docker-{name}")
-    except OSError:
-        holder.close()
-        return None
-    return holder
 
 
 @attrs.define

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
+from panther_lib_containers.mounts import Mount
 
 from panther_env_docker_compose.addresses import Reservation
-from panther_env_docker_compose.mounts import Mount
 from panther_hookspecs import ResourceLimits, ServiceLaunch
 
 _NETWORK = "between"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+
+from panther_lib_containers.leftovers import leftovers
 
 from panther_env_docker_compose.environment import DockerComposeEnvironment
-from panther_env_docker_compose.leftovers import leftovers
 from panther_env_docker_compose.options import DockerComposeOptions
 from panther_hookspecs import Need, NetworkEnvironmentDescriptor, hookimpl
 
@@ -24,5 +26,5 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
             Need("tool", "timeout", package="coreutils", why="it bounds what Compose may take"),
         ),
         capabilities=frozenset({"images", "ipv6", "limits"}),
-        leftovers=leftovers,
+        leftovers=partial(leftovers, "docker_compose"),
     )

@@ -7,8 +7,8 @@ import io
 import tarfile
 from pathlib import Path
 
-from panther_env_docker_compose.docker import Docker
-from panther_env_docker_compose.mounts import links_of_the_system
+from panther_lib_containers.engine import Engine
+from panther_lib_containers.mounts import links_of_the_system
 
 HOST = "host"
 _FOLDERS = ("dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var", "var/tmp")
@@ -29,13 +29,14 @@ def _content() -> bytes:
     return buffer.getvalue()
 
 
-def host_image(docker: Docker, folder: Path) -> str:
+def host_image(engine: Engine, folder: Path) -> str:
     """Return the name of the image, which is made if it is not there; its name says what is in it."""
     content = _content()
     tag = f"panther-host-root:{hashlib.sha256(content).hexdigest()[:12]}"
-    if not docker.has_image(tag):
+    if engine.image(tag) is None:
         tar = folder / "host-root.tar"
         tar.write_bytes(content)
-        docker.import_image(tar, tag, ["LABEL panther.image=host-root", "ENV PATH=/usr/local/bin:/usr/bin:/bin"])
+        changes = ("LABEL panther.image=host-root", "ENV PATH=/usr/local/bin:/usr/bin:/bin")
+        engine.run("import", *(word for each in changes for word in ("--change", each)), str(tar), tag)
         tar.unlink()
     return tag

@@ -11,20 +11,20 @@ import subprocess
 import sys
 import time
 
-_QUIET_PASSES, _PAUSE, _LIMIT, _CALL = 4, 0.3, 60.0, 30.0
+_QUIET_PASSES, _PAUSE, _LIMIT, _CALL = 6, 0.15, 120.0, 30.0
 
 
-def docker(*words: str) -> list[str]:
-    """Return the words that a call prints; none if it fails."""
+def docker(*words: str) -> list[str] | None:
+    """Return the words that a call prints; None if it fails."""
     try:
         done = subprocess.run(["docker", *words], capture_output=True, timeout=_CALL, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return []
-    return done.stdout.decode("utf-8", "replace").split()
+        return None
+    return None if done.returncode else done.stdout.decode("utf-8", "replace").split()
 
 
 def remove(project: str) -> bool:
-    """Remove what carries the project's label; return whether there was anything."""
+    """Remove what carries the project's label; return whether nothing was there, and surely so."""
     label = f"label=panther.project={project}"
     containers = docker("ps", "--all", "--quiet", "--filter", label)
     if containers:
@@ -32,7 +32,7 @@ def remove(project: str) -> bool:
     networks = docker("network", "ls", "--quiet", "--filter", label)
     if networks:
         docker("network", "rm", *networks)
-    return bool(containers or networks)
+    return containers == [] and networks == []
 
 
 def main(project: str) -> None:
@@ -43,7 +43,7 @@ def main(project: str) -> None:
         return
     end, quiet = time.monotonic() + _LIMIT, 0
     while quiet < _QUIET_PASSES and time.monotonic() < end:
-        quiet = 0 if remove(project) else quiet + 1
+        quiet = quiet + 1 if remove(project) else 0
         time.sleep(_PAUSE)
 
 

@@ -1,0 +1,1 @@
+"""What network environments with containers share; a library, no plugin: it registers nothing."""
