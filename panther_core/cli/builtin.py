@@ -20,6 +20,8 @@ _COMMANDS = {
     "expect": "Write down the verdicts of a run as those to expect",
     "report": "Make a report from a run",
     "resume": "Continue a run that was interrupted",
+    "runs": "List the runs there are, with what each has shown and what it takes",
+    "gc": "Remove old runs by a rule, or pack their evidence",
     "clean": "Remove what killed runs have left behind",
     "new": "Begin a plugin from a template",
     "completion": "Print a completion script for a shell",

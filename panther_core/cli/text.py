@@ -7,6 +7,7 @@ from pathlib import Path
 
 _SHORT = 60.0
 _WHOLE = 1e15
+_KILO = 1024
 
 
 def clean(text: object) -> str:
@@ -60,6 +61,15 @@ def whole(seconds: float) -> str:
 def number(value: float) -> str:
     """Return a measured value with as many digits as a person reads."""
     return f"{value:,.0f}" if value == int(value) and abs(value) < _WHOLE else f"{value:,.4g}"
+
+
+def size(count: float) -> str:
+    """Return an amount of data as a person says it: ``812 B``, ``1.4 MiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < _KILO or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= _KILO
+    raise AssertionError("the last unit takes everything")
 
 
 def plural(count: int, one: str, many: str = "") -> str:

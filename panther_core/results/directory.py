@@ -21,7 +21,7 @@ RESULTS = "results.jsonl"
 RESOLVED = "resolved.yaml"
 AS_WRITTEN = "experiment.yaml"
 LOCK = "panther.lock.json"
-_HELD = ".panther"
+HELD = ".panther"
 
 
 class RunDirectoryError(ExperimentInitializationError):
@@ -81,7 +81,7 @@ class RunDirectory:
     @classmethod
     def _hold_it(cls, folder: Path) -> Self:
         try:
-            hold = os.open(folder / _HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            hold = os.open(folder / HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
             journal = os.open(folder / RESULTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except BlockingIOError as error:
