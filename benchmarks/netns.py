@@ -1,6 +1,6 @@
 """What the network environment ``netns`` costs, and how exact its links are.
 
-Run it as ``python benchmarks/netns.py``; with ``--write docs/how-to/netns.md`` the table of that page is made anew.
+Run it as ``python benchmarks/netns.py``; with ``--write docs/how-to/links.md`` the table of that page is made anew.
 Times depend on the machine and its load; on a quiet one a case stays below 250 ms, fifty nodes below a second, and a
 link within 1 ms and half a percentage point of what was asked for.
 """

@@ -23,6 +23,7 @@ __all__ = [
     "EnvironmentTeardownEvent",
     "Event",
     "ExperimentEvent",
+    "LinkChangedEvent",
     "MetricsCollectionEvent",
     "MonitoringStartEvent",
     "MonitoringStopEvent",
@@ -201,6 +202,22 @@ class EnvironmentTeardownEvent(BaseEvent):
     def __post_init__(self) -> None:
         """Name the event ``environment.teardown``."""
         _identify(self, "environment", self.environment_name, "environment.teardown")
+
+
+@dataclass(frozen=True)
+class LinkChangedEvent(BaseEvent):
+    """A link was changed while services talked over it."""
+
+    link_name: str
+    change: str
+    """What happened, as one line: ``blackhole``, ``set delay=50ms``."""
+    monotonic: float
+    """When it took effect, by the monotonic clock of this machine, in seconds."""
+    environment_name: str = ""
+
+    def __post_init__(self) -> None:
+        """Name the event ``link.changed``."""
+        _identify(self, "link", self.link_name, "link.changed")
 
 
 @dataclass(frozen=True)

@@ -6,43 +6,20 @@ sets it up where its services are. So neither has to know the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
-from panther_hookspecs.errors import EnvironmentUnavailableError
-from panther_hookspecs.plugins import Descriptor, option
-from panther_hookspecs.units import BitRate, Seconds, Share
+from panther_hookspecs.errors import EnvironmentUnavailableError, TestExecutionError
+from panther_hookspecs.impairments import LinkChange, LinkSpec, described_change, plain_state
+from panther_hookspecs.plugins import Descriptor
 
-
-def _check_reorder(spec: LinkSpec, _field: attrs.Attribute[Share], value: Share) -> None:
-    if value and not spec.delay:
-        raise ValueError("reorder needs a delay: a packet overtakes those that wait, and without a delay none does")
-
-
-@attrs.frozen(kw_only=True)
-class LinkSpec:
-    """What a link does to the packets that cross it. The name is ``a-b``, two services, or ``*`` for all."""
-
-    delay: Seconds = option(Seconds(0), help="One-way delay of every packet.")
-    jitter: Seconds = option(Seconds(0), help="Random variation of the delay.")
-    loss: Share = option(Share(0), help="Share of packets that vanish.")
-    reorder: Share = option(
-        Share(0), help="Share of packets that overtake others, which need a delay.", validator=_check_reorder
-    )
-    duplicate: Share = option(Share(0), help="Share of packets that arrive twice.")
-    corrupt: Share = option(Share(0), help="Share of packets with a flipped bit.")
-    rate: BitRate = option(BitRate(0), help="Highest data rate; 0 means unlimited.")
-
-    def used(self) -> tuple[str, ...]:
-        """Return the impairments that are asked for."""
-        return tuple(each.name for each in attrs.fields(LinkSpec) if getattr(self, each.name))
-
-
-IMPAIRMENTS = tuple(each.name for each in attrs.fields(LinkSpec))
-"""Everything that can be asked of a link."""
+_PATIENCE = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +45,25 @@ class LinkFlow:
     spec: LinkSpec
     port: LinkPort
     pairs: tuple[tuple[str, str], ...]
-    """Source and target address, IPv4 or IPv6."""
+    """Source and target address, IPv4 or IPv6; those that a NAT may give to one of the services are among them."""
+    aliases: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    """Addresses that a NAT may give to the sender instead of its own, by its own: nobody else has them."""
+
+
+@attrs.frozen(kw_only=True)
+class LinkDoor:
+    """Where a proxy takes what one service sends to another, in environments that have only sockets to offer."""
+
+    source: str
+    target: str
+    transport: str
+    """``udp`` or ``tcp``."""
+    at: tuple[str, int]
+    """Address and port that the source is told instead of the target's own."""
+    to: tuple[str, int]
+    """Address and port of the target itself."""
+    aliases: tuple[str, ...] = ()
+    """Addresses from which the proxy may talk to the target; the first one stands for the source."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +78,10 @@ class LinkTask:
     seed: int
     folder: Path
     """For files that the mechanism needs or leaves; it exists."""
+    changes: bool = False
+    """Whether the flows may be changed while packets cross them."""
+    doors: tuple[LinkDoor, ...] = ()
+    """For a mechanism that is a proxy: there are no ports then."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,13 +90,18 @@ class LinkSetup:
 
     tc: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     """Lines for ``tc -batch`` by node."""
+    ip: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    """Lines for ``ip -batch`` by node, after all interfaces have their addresses."""
     switch: tuple[str, ...] = ()
     """A program that takes the place of the segment's switch: it passes frames on between the peers of all ports.
 
-    It writes one byte to its standard output when it is ready, and ends on SIGTERM.
+    For doors it passes on what comes in at them. It writes one byte to its standard output when it is ready, and ends
+    on SIGTERM.
     """
     report: Path | None = None
     """What ``switch`` writes when it ends: a JSON list with ``direction`` and counters for each flow."""
+    control: Path | None = None
+    """A Unix socket on which ``switch`` takes changes, see :func:`tell_switch`."""
     questions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Node and command whose output tells at the end what was set and what was counted."""
 
@@ -111,23 +115,32 @@ class LinkDescriptor(Descriptor):
     factory: Callable[[LinkTask], LinkSetup]
     """Says what has to be set up; may write files into the folder of the task, and nothing else."""
     impairments: frozenset[str]
-    """Of ``delay jitter loss reorder duplicate corrupt rate``."""
+    """Of IMPAIRMENTS; whoever lists ``steps`` takes changes on the socket ``control``."""
     rank: int = 50
     """Of several that can do what is asked for, the one with the smallest rank is taken."""
     trial: tuple[str, ...] = ()
     """A command that succeeds, in a network namespace of its own, where the kernel has what is needed."""
     needs_switch: bool = False
     """Whether it works in the place of a switch, which not every environment can offer."""
+    is_proxy: bool = False
+    """Whether it works with doors instead, for environments without interfaces of their own."""
 
 
 def chosen_link(
-    links: Iterable[LinkDescriptor], wanted: Iterable[str], name: str, works: Callable[[tuple[str, ...]], bool]
+    links: Iterable[LinkDescriptor],
+    wanted: Iterable[str],
+    name: str,
+    works: Callable[[tuple[str, ...]], bool],
+    *,
+    proxy: bool = False,
 ) -> LinkDescriptor:
     """Return the mechanism that is to do all of ``wanted``: the one called ``name``, or the first that can.
 
-    ``works`` runs a trial. Raise EnvironmentUnavailableError, which says what is missing, where there is none.
+    ``works`` runs a trial; ``proxy`` says that only proxies can be used, otherwise none of them is. Raise
+    EnvironmentUnavailableError, which says what is missing, where there is none.
     """
-    known, asked = sorted(links, key=lambda each: (each.rank, each.name)), frozenset(wanted)
+    fitting = (each for each in links if each.is_proxy is proxy)
+    known, asked = sorted(fitting, key=lambda each: (each.rank, each.name)), frozenset(wanted)
     refusals = []
     for each in known:
         if name not in ("", each.name):
@@ -147,3 +160,24 @@ def chosen_link(
         f"  because {'; '.join(refusals) or 'no plugin brings a link mechanism'}\n"
         f"  try: another mechanism (installed: {names})"
     )
+
+
+def tell_switch(control: Path, flows: Sequence[str], change: LinkChange) -> float:
+    """Let a switch that runs change these flows; return the monotonic time at which it took effect."""
+    values = None if change.to is None else plain_state(change.to)
+    request = {"flows": list(flows), "do": change.do, "packets": change.packets, "to": values}
+    # A path to a socket may have 108 bytes only; one through a descriptor is always short.
+    folder = os.open(control.parent, os.O_PATH)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+            caller.settimeout(_PATIENCE)
+            caller.connect(f"/proc/self/fd/{folder}/{control.name}")
+            caller.sendall(json.dumps(request).encode() + b"\n")
+            answer: dict[str, Any] = json.loads(caller.makefile("rb").readline() or b"{}")
+    except (OSError, ValueError) as error:
+        raise TestExecutionError(f"a link could not be changed: {described_change(change)}: {error}") from error
+    finally:
+        os.close(folder)
+    if "at" not in answer:
+        raise TestExecutionError(f"a link could not be changed: {described_change(change)}: no flow {', '.join(flows)}")
+    return float(answer["at"])

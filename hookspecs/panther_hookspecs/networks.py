@@ -13,7 +13,7 @@ from panther_hookspecs.commands import CommandResult, Process, ServiceCommand, S
 from panther_hookspecs.environments import Context, EnvironmentInterface, EnvironmentOptions
 from panther_hookspecs.errors import TestExecutionError
 from panther_hookspecs.events import ServiceDeploymentEvent, ServiceReadyEvent
-from panther_hookspecs.links import LinkSpec
+from panther_hookspecs.impairments import LinkChange, LinkSpec
 from panther_hookspecs.plugins import Descriptor, option
 from panther_hookspecs.services import Readiness, ServicePlan
 from panther_hookspecs.units import Bytes, Seconds
@@ -100,6 +100,8 @@ class NetworkPlan:
     services: tuple[ServiceLaunch, ...] = ()
     links: Mapping[str, LinkSpec] = attrs.field(factory=dict)
     capture: bool = False
+    changes_links: bool = False
+    """Whether any link may be changed while services talk over it, also one that does nothing at first."""
 
 
 @attrs.frozen(kw_only=True)
@@ -166,6 +168,13 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
     def execute(self, service_name: str, command: ShellCommand) -> CommandResult:
         """Run a command to its end where the service runs, with its view of network and files."""
 
+    def change_link(self, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
+        """Change what happens to packets from the first to the second service of each pair, now.
+
+        Return the monotonic time at which it took effect. May be called from any thread while services run.
+        """
+        raise TestExecutionError(f"{self.get_name()} cannot change links while services talk over them")
+
     def collect(self) -> Iterable[Artifact]:
         """Yield evidence that the environment itself has gathered; called after the services have ended."""
         return ()
@@ -189,8 +198,8 @@ class NetworkEnvironmentDescriptor(Descriptor):
     """Takes the context and the options value."""
     options: type[Any] = NetworkEnvironmentOptions
     capabilities: frozenset[str] = frozenset()
-    """Of ``delay jitter loss reorder duplicate corrupt rate links ipv6 capture limits images rootless
-    deterministic_time``; ``links`` stands for all that the installed link mechanisms can do. A case that asks for more
-    is refused."""
+    """Of IMPAIRMENTS and ``links proxied_links ipv6 capture limits images rootless deterministic_time``; ``links``
+    stands for all that the installed link mechanisms can do, ``proxied_links`` for what proxies among them can. A case
+    that asks for more is refused."""
     leftovers: Callable[[], Iterable[Leftover]] | None = None
     """Finds what killed runs have left behind, for `panther clean`."""

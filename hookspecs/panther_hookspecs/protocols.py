@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from panther_hookspecs.links import LinkSpec
+from panther_hookspecs.impairments import LinkSpec
 from panther_hookspecs.plugins import Descriptor, IPlugin, NoOptions
 from panther_hookspecs.values import CheckResult, Evidence, Measurement, Message
 

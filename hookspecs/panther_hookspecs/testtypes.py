@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import attrs
 
 from panther_hookspecs.commands import CommandResult, Process, ShellCommand
+from panther_hookspecs.errors import TestExecutionError
 from panther_hookspecs.events import BaseEvent
+from panther_hookspecs.impairments import LinkChange
 from panther_hookspecs.plugins import Descriptor
 from panther_hookspecs.values import ExitStatus, Finding, Measurement, Problem, Verdict
 
@@ -91,6 +93,13 @@ class CaseControl(abc.ABC):
     def execute(self, service: str, command: ShellCommand) -> CommandResult:
         """Run a command to its end where the service runs."""
 
+    def change_link(self, link: str, change: LinkChange) -> float:
+        """Change a link, ``a-b`` or ``a->b`` or ``*``; return the monotonic time at which it took effect.
+
+        The test type has to announce it with ``changes_links``.
+        """
+        raise TestExecutionError(f"the link {link} cannot be changed here")
+
     @abc.abstractmethod
     def remaining(self) -> float:
         """Return the seconds that are left of the case's time."""
@@ -167,6 +176,8 @@ class TestTypeDescriptor(Descriptor):
     stages: tuple[Stage, ...]
     more: tuple[Stage, ...] = ()
     """Further stages, which run only where an experiment names them in ``stages``."""
+    changes_links: Callable[[Any], bool] = lambda _options: False
+    """Whether with these options a stage calls ``change_link``: the network is then one whose links can be changed."""
     exclusive: bool = False
     """Whether its cases need the machine for themselves."""
     refuse: Callable[[CaseOutline], Iterable[Problem]] | None = None

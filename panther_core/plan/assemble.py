@@ -13,9 +13,10 @@ from panther_core.config.sections import ExecutionEnvironmentConfig, NetworkEnvi
 from panther_core.config.tree import Node
 from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService
 from panther_core.plan.cast import Casting, content_of
-from panther_core.plan.claims import EVERY_LINK, own_links, settled
+from panther_core.plan.claims import own_links, settled
 from panther_core.plan.expect import expected
 from panther_core.plan.identity import canonical, digest, seed_of, slug
+from panther_core.plan.linked import changes_links, check_links
 from panther_core.plan.resolve import InstrumentSection, NetworkSection, Resolved, Resolver, TestTypeSection
 from panther_core.plan.staged import chosen_stages, refuse
 from panther_core.plan.template import FUNCTIONAL, View
@@ -91,9 +92,9 @@ class _Assembly:
         if not findings.found:
             watched = tuple(self._watched(section, names) for section in instruments)
             self._check_instruments(watched)
-            self._check_links(found_links, names)
+            check_links(found_links, names, self.view.get("links"), findings)
             self._check_services_of(found_checks, names)
-            self._check_capabilities(network, found_links, players)
+            self._check_capabilities(network, test_type, found_links, players)
         stages = chosen_stages(test_type, self.resolver.registry, findings) if test_type else ()
         if not findings.found and test_type and network:
             outline = self._outline(test_type.options, stages, network.descriptor, players, found_links)
@@ -125,7 +126,8 @@ class _Assembly:
             capture=simple.config.capture,
         )
         case, reasons = self._fitted(case)
-        case = attrs.evolve(case, unsupported="; ".join((*casting.unsupported, *reasons)))
+        changes = changes_links(test_type, case.links)
+        case = attrs.evolve(case, unsupported="; ".join((*casting.unsupported, *reasons)), changes_links=changes)
         told = [content_of(each, players[each.name]) for each in services]
         return Assembled(case, self._content(case, told), (), self._content(case, told, _PLACES))
 
@@ -260,15 +262,6 @@ class _Assembly:
                             f"cannot both watch {', '.join(shared)}: {reason}",
                         )
 
-    def _check_links(self, links: Mapping[str, LinkSpec], names: tuple[str, ...]) -> None:
-        node = self.view.get("links")
-        for link in links:
-            ends = [(one, other) for one in names for other in names if one != other and link == f"{one}-{other}"]
-            if link != EVERY_LINK and len(ends) != 1 and node is not None:
-                known = [f"{one}-{other}" for one in names for other in names if one != other]
-                what = "can be read in several ways" if ends else "does not join two services"
-                self.findings.add(node, f"the link {link!r} {what}{one_of(link, [*known, EVERY_LINK], 'links')}", link)
-
     def _check_services_of(self, checks: tuple[tuple[Check, Node], ...], names: tuple[str, ...]) -> None:
         for check, node in checks:
             for key, service in (
@@ -280,7 +273,11 @@ class _Assembly:
                     self.findings.add(place, f"no service {service!r}{one_of(service, names, 'there are')}")
 
     def _check_capabilities(
-        self, network: NetworkSection | None, links: Mapping[str, LinkSpec], players: Mapping[str, Any]
+        self,
+        network: NetworkSection | None,
+        test_type: TestTypeSection | None,
+        links: Mapping[str, LinkSpec],
+        players: Mapping[str, Any],
     ) -> None:
         if network is None:
             return
@@ -290,6 +287,8 @@ class _Assembly:
         for link, spec in links.items():
             place = links_node.get(link) if links_node else None
             wanted.extend((each, (place.get(each) if place else None) or place) for each in spec.used())
+        if changes_links(test_type, {}):
+            wanted.append(("steps", self.view.get("type")))
         simple = self.resolver.simple(self.view.simple()).value
         if simple is not None and simple.config.capture:
             wanted.append(("capture", capture))
@@ -309,9 +308,10 @@ class _Assembly:
 
     def _capabilities(self, network: NetworkEnvironmentDescriptor) -> frozenset[str]:
         """Return what an environment can do, with the help of the link mechanisms where it takes one."""
-        if "links" not in network.capabilities:
-            return network.capabilities
-        return network.capabilities.union(*(each.impairments for each in self.resolver.registry.all(LinkDescriptor)))
+        proxied = {"links": False, "proxied_links": True}
+        usable = {proxied[each] for each in network.capabilities & proxied.keys()}
+        links = self.resolver.registry.all(LinkDescriptor)
+        return network.capabilities.union(*(each.impairments for each in links if each.is_proxy in usable))
 
 
 def _settled_content(scenario: Resolved[Any], case: PlannedCase, resolver: Resolver) -> Resolved[Any]:

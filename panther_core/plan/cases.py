@@ -75,6 +75,8 @@ class PlannedCase:
     exclusive: bool = False
     labels: frozenset[str] = frozenset()
     links: Mapping[str, LinkSpec] = attrs.field(factory=dict)
+    changes_links: bool = False
+    """Whether the test type, or a step, changes a link while services talk over it."""
     capture: bool = False
     unsupported: str = ""
     """Why this case cannot be tried, by declaration of an implementation; empty if it can."""

@@ -9,9 +9,7 @@ import attrs
 
 from panther_core.config.tree import Node
 from panther_core.plan.cases import PlannedService
-from panther_hookspecs import AUTO, LinkSpec, TestScenario
-
-EVERY_LINK = "*"
+from panther_hookspecs import AUTO, EVERY_LINK, LinkSpec, TestScenario
 
 
 def settled(parameters: Any, services: Iterable[PlannedService]) -> tuple[Any, tuple[str, ...]]:
@@ -67,21 +65,28 @@ def own_links(
 ) -> OwnLinks:
     """Return the case's links on top of the scenario's: what the case says of a link wins, field by field."""
     links, added = dict(given), dict[str, None]()
-    for name, spec in _between(scenario, tuple(services)):
-        one, _, other = name.partition("\0")
-        key = next((each for each in (f"{one}-{other}", f"{other}-{one}", EVERY_LINK) if each in given), None)
+    for one, arrow, other, spec in _between(scenario, tuple(services)):
+        names = (*([f"{one}->{other}"] if arrow == "->" else []), f"{one}-{other}", f"{other}-{one}", EVERY_LINK)
+        key = next((each for each in names if each in given), None)
         written = node.get(key) if node is not None and key else None
         values = {field: getattr(spec, field) for field in spec.used() if written is None or written.get(field) is None}
         added.update(dict.fromkeys(values))
         base = given[key] if key else LinkSpec()
-        links[key if key and key != EVERY_LINK else f"{one}-{other}"] = attrs.evolve(base, **values)
+        own = f"{one}{arrow}{other}"
+        if key == f"{other}-{one}" and arrow == "-":
+            if "rebind" in values:
+                del links[key]  # its NAT would be in front of the wrong one
+            else:
+                own = key
+        links[own] = attrs.evolve(base, **values)
     return OwnLinks(links, tuple(added))
 
 
-def _between(scenario: TestScenario, services: tuple[PlannedService, ...]) -> Iterator[tuple[str, LinkSpec]]:
-    """Yield every pair of services that play the roles of one of the scenario's links."""
+def _between(scenario: TestScenario, services: tuple[PlannedService, ...]) -> Iterator[tuple[str, str, str, LinkSpec]]:
+    """Yield every pair of services that play the roles of one of the scenario's links, and how the link joins them."""
     for pair, spec in scenario.links.items():
         for one in services:
             for other in services:
-                if one is not other and pair == f"{one.role}-{other.role}":
-                    yield f"{one.name}\0{other.name}", spec
+                for arrow in ("-", "->"):
+                    if one is not other and pair == f"{one.role}{arrow}{other.role}":
+                        yield one.name, arrow, other.name, spec

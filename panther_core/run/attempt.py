@@ -18,6 +18,7 @@ from panther_core.run.compose import compose, instrument, specify
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError, Engine
 from panther_core.run.record import Attempt, info_of, record_of
+from panther_core.run.steps import stepping
 from panther_hookspecs import (
     CheckResult,
     EnvironmentSetupEvent,
@@ -55,15 +56,16 @@ def carry_out(case: PlannedCase, number: int, engine: Engine) -> tuple[dict[str,
 
 def _run(attempt: Attempt) -> None:
     """Carry the attempt out and judge it; an error ends up in verdict and reason, and everything is torn down."""
-    engine = attempt.engine
+    case, engine = attempt.case, attempt.engine
     try:
         engine.check_cancelled()
-        engine.require(attempt.case)
+        engine.require(case)
         engine.hooks.before_test_case(attempt.info)
         with _network(attempt) as (network, control):
             with stages.around(attempt, control, functools.partial(_kill_all, attempt)):
                 _start(attempt, network, control)
-                stages.drive(attempt, control)
+                with stepping(case.links, control, attempt.notes, attempt.problems):
+                    stages.drive(attempt, control)
                 _stop(attempt, control)
             _collect(attempt, network)
         attempt.verdict, attempt.why = _judge(attempt)
@@ -116,7 +118,12 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
                 )
             )
             network.setup_environment(
-                NetworkPlan(services=tuple(launches.values()), links=case.links, capture=case.capture)
+                NetworkPlan(
+                    services=tuple(launches.values()),
+                    links=case.links,
+                    capture=case.capture,
+                    changes_links=case.changes_links,
+                )
             )
         stack.callback(_kill_all, attempt)
         yield network, control

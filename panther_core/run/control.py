@@ -17,12 +17,16 @@ from panther_hookspecs import (
     CommandResult,
     ExitStatus,
     Finding,
+    LinkChange,
+    LinkChangedEvent,
     Measurement,
     NetworkEnvironmentInterface,
     Process,
     ServiceLaunch,
     ShellCommand,
     TestExecutionError,
+    described_change,
+    directions_changed,
 )
 
 
@@ -91,6 +95,27 @@ class Control(CaseControl):
         """Run a command to its end where the service runs."""
         self.engine.check_cancelled()
         return self.network.execute(service, command)
+
+    def change_link(self, link: str, change: LinkChange) -> float:
+        """Change a link; return the monotonic time at which it took effect."""
+        directions = directions_changed(link, change, tuple(self.launches))
+        if not directions:
+            raise TestExecutionError(f"there is no link {link!r} between {', '.join(self.launches)}")
+        return self.apply(link, directions, change)
+
+    def apply(self, link: str, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
+        """Change these directions of a link, and tell everybody."""
+        moment = self.network.change_link(directions, change)
+        self.emit(
+            LinkChangedEvent(
+                link_name=link,
+                change=described_change(change),
+                monotonic=moment,
+                environment_name=self.network.get_name(),
+                entity_id=self.network.context.case_id,
+            )
+        )
+        return moment
 
     def remaining(self) -> float:
         """Return the seconds that are left of the case's time."""

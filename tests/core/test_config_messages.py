@@ -201,10 +201,35 @@ def errors(folder: Path, registry: Registry, text: str, sets: tuple[str, ...] = 
             "client-srver",
             (
                 "the link 'client-srver' does not join two services - did you mean 'client-server'? "
-                "(links: server-client, client-server, *)"
+                "(links: server-client, client-server, server->client, client->server, *)"
             ),
         ),
         ("  links: {client-server: {delay: 1ms}}", "1ms", "localhost cannot do delay (environments that can: netns)"),
+        (
+            "  links: {client-server: {}, server-client: {}}",
+            "server-client",
+            "the links 'client-server' and 'server-client' are the same: one of them has to go",
+        ),
+        (
+            "  links: {client-server: {queue: 25}}",
+            "{queue",
+            "queue needs a rate: without one no packet has to wait for others",
+        ),
+        (
+            "  links: {client->server: {drop: [3, 7-2]}}",
+            "[3",
+            "drop lists packets by number, the first is 1: [3] or [2-7, 12], not '7-2'",
+        ),
+        (
+            "  links: {client-server: {steps: [{at: 2s, do: explode}]}}",
+            "explode",
+            "expected one of set, blackhole, partition, heal, lose, rebind, got 'explode'",
+        ),
+        (
+            "  links: {client-server: {blackhole: {on: 5s}}}",
+            "{on",
+            "the key 'off' is missing (How long they vanish after that)",
+        ),
         ("  links: {'*': {loss: 120%}}", "120", "expected a share between 0 and 1 (0% and 100%), got '120%'"),
         (
             "  network_environment: netns\n  links: {'*': {rate: 1Mbit}}",

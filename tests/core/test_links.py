@@ -11,13 +11,25 @@ import pytest
 from panther_core.testing import MakeProject
 from panther_core.testing.dummy import DummyPlugin
 from panther_hookspecs import (
+    Blackhole,
     EnvironmentUnavailableError,
+    LinkChange,
     LinkDescriptor,
     LinkSetup,
+    LinkSpec,
+    LinkState,
     LinkTask,
     NetworkEnvironmentDescriptor,
+    Rebind,
+    Seconds,
+    Share,
     chosen_link,
+    described_change,
+    described_state,
+    directions_changed,
+    directions_of,
     hookimpl,
+    link_between,
 )
 
 
@@ -101,3 +113,63 @@ def test_panther_register_links_lets_environments_do_more(panther_project: MakeP
     without.run(ALONE).assert_exit(2, "linked cannot do loss")
     able = panther_project({"links.yaml": EXPERIMENT}, plugins=[DummyPlugin(), Linked((KERNEL,))])
     able.run(ALONE).assert_ok()
+
+
+def test_a_link_with_more_to_say_is_in_force_alone() -> None:
+    slow, lossy, every = LinkSpec(delay=Seconds(0.1)), LinkSpec(loss=Share(0.1)), LinkSpec(burst=0)
+    links = {"*": every, "a-b": slow, "b->a": lossy}
+    found = {(one, other): link_between(links, one, other) for one in "abc" for other in "abc" if one != other}
+    assert found["a", "b"] == ("a-b", slow)
+    assert found["b", "a"] == ("b->a", lossy)
+    assert found["a", "c"] == found["c", "b"] == ("*", every)
+    assert link_between({}, "a", "b") == ("", LinkSpec())
+
+
+def test_the_nat_of_a_link_is_in_front_of_the_service_that_is_named_first() -> None:
+    links = {"a-b": LinkSpec(rebind=Rebind(first=Seconds(1)))}
+    assert link_between(links, "a", "b")[1].rebind
+    assert link_between(links, "b", "a")[1].rebind is None
+    assert directions_changed("a-b", LinkChange(do="rebind"), ("b", "a")) == (("a", "b"),)
+    assert directions_changed("a-b", LinkChange(do="heal"), ("b", "a")) == (("a", "b"), ("b", "a"))
+
+
+def test_the_name_of_a_link_means_the_directions_between_these_services() -> None:
+    assert directions_of("a->b", ("a", "b")) == (("a", "b"),)
+    assert directions_of("a-b-c", ("a", "b-c")) == (("a", "b-c"), ("b-c", "a"))
+    assert directions_of("a-b-c", ("a", "b-c", "a-b", "c")) == (), "it can be read in two ways"
+    assert len(directions_of("*", ("a", "b", "c"))) == 6
+    assert directions_of("a-d", ("a", "b")) == ()
+
+
+def test_links_and_changes_are_described_the_way_they_are_written() -> None:
+    state = LinkState(delay=Seconds(2), drop=(1, "3-7"), blackhole=Blackhole(on=Seconds(5), off=Seconds(0.5)))
+    assert described_state(state) == "delay=2s drop=1,3-7 blackhole=on:5s/off:500ms"
+    assert described_change(LinkChange(do="set", to=LinkState(loss=Share(0.25)))) == "set loss=25%"
+    assert described_change(LinkChange(do="lose", packets=5)) == "lose 5 packets"
+    assert described_change(LinkChange(do="heal")) == "heal"
+
+
+STEPS = """
+name: steps
+protocol: dummy
+network_environment: linked
+links: {client-server: {steps: [{at: 0s, do: blackhole}, {at: 1h, do: heal}]}}
+test_cases:
+  - name: talk
+    services: {server: {implementation: dummy}, client: {implementation: dummy}}
+"""
+
+
+def test_steps_are_taken_in_time_by_environments_that_can(panther_project: MakeProject) -> None:
+    changing = mechanism("changing", "steps")
+    project = panther_project({"links.yaml": STEPS}, plugins=[DummyPlugin(), Linked((changing,))])
+    outcome = project.run("-p no:link-relay -p no:link-netem run links.yaml")
+    outcome.assert_verdicts({"talk": "error"})
+    (case,) = outcome.cases()
+    assert "cannot change links while services talk over them" in case["why"]
+
+
+def test_a_nat_in_front_of_everybody_is_refused(panther_project: MakeProject) -> None:
+    text = EXPERIMENT.replace("client-server: {loss: 1%}", "'*': {rebind: {first: 1s}}")
+    project = panther_project({"links.yaml": text}, plugins=[DummyPlugin(), Linked((mechanism("nat", "rebind"),))])
+    project.run(ALONE).assert_exit(2, "rebind needs a link with two names: its NAT is in front of the first")

@@ -26,6 +26,7 @@ from panther_hookspecs import (
     EnvironmentUnavailableError,
     Layer,
     LayerRole,
+    LinkChange,
     LocalNetworkEnvironment,
     NetworkPlan,
     Problem,
@@ -35,6 +36,7 @@ from panther_hookspecs import (
     ServiceSpec,
     ShellCommand,
     TestExecutionError,
+    tell_switch,
 )
 
 _KEEPER = Path(__file__).with_name("keeper.py")
@@ -151,6 +153,14 @@ class NetnsEnvironment(LocalNetworkEnvironment):
         place = f"/proc/{keeper.pid}"
         user = () if has_privileges() else (f"--user={place}/ns/user", "--preserve-credentials")
         return ("nsenter", *user, f"--mount={place}/ns/mnt", f"--net={place}/fd/{self._namespaces[node][0]}", "--")
+
+    def change_link(self, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
+        """Let the relays of these directions do something else from now on."""
+        flows = ["->".join(each) for each in directions]
+        controls = self._made.controls(flows) if self._made is not None else {}
+        if not controls:
+            raise TestExecutionError(f"{self.get_name()}: no mechanism that takes changes is on {', '.join(flows)}")
+        return max(tell_switch(control, own, change) for control, own in controls.items())
 
     def collect(self) -> Iterable[Artifact]:
         """End what records and impairs, so that it writes what it has seen, and yield that."""

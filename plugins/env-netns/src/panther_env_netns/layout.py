@@ -11,6 +11,7 @@ from panther_env_netns.topology import Graph
 
 _IPV4 = int(ipaddress.ip_address("10.0.0.0"))
 _IPV6 = int(ipaddress.ip_address("fd00::"))
+_NATS = range(240, 248)
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +33,20 @@ class Interface:
     def ip6(self) -> str:
         """The IPv6 address: fd00:0:0:SEGMENT::NUMBER."""
         return str(ipaddress.ip_address(_IPV6 + (self.segment << 64) + self.number))
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """IPv4 addresses that nobody has: 10.SEGMENT.K.NUMBER, for a NAT in front of the node."""
+        return tuple(
+            str(ipaddress.ip_address(_IPV4 + (self.segment << 16) + (each << 8) + self.number)) for each in _NATS
+        )
+
+    @property
+    def aliases6(self) -> tuple[str, ...]:
+        """IPv6 addresses that nobody has: fd00:0:0:SEGMENT:K::NUMBER."""
+        return tuple(
+            str(ipaddress.ip_address(_IPV6 + (self.segment << 64) + (each << 48) + self.number)) for each in _NATS
+        )
 
     @property
     def port(self) -> str:

@@ -6,9 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from panther_env_netns.layout import Interface, Layout
-from panther_hookspecs import LinkFlow, LinkPort, LinkSpec
-
-EVERY_LINK = "*"
+from panther_hookspecs import LinkFlow, LinkPort, LinkSpec, described_state, link_between
 
 
 def port_of(interface: Interface) -> LinkPort:
@@ -16,43 +14,53 @@ def port_of(interface: Interface) -> LinkPort:
     return LinkPort(node=interface.node, interface=interface.name, peer=interface.port, mac=interface.mac)
 
 
-def flows_of(links: Mapping[str, LinkSpec], layout: Layout, *, ipv6: bool) -> dict[int, tuple[LinkFlow, ...]]:
+def flows_of(
+    links: Mapping[str, LinkSpec], layout: Layout, *, ipv6: bool, changes: bool = False
+) -> dict[int, tuple[LinkFlow, ...]]:
     """Return every direction of a link that does something, by the segment on which its packets leave the sender.
 
-    A link with both names goes before the one for all.
+    With ``changes`` every direction may have something to do later.
     """
     found: dict[int, list[LinkFlow]] = {}
     for one, other in itertools.combinations(layout.services, 2):
-        link = next((name for name in (f"{one}-{other}", f"{other}-{one}", EVERY_LINK) if name in links), "")
-        if link and links[link].used():
-            for source, target in ((one, other), (other, one)):
-                pairs = tuple(_pairs(layout, source, target, ipv6=ipv6))
-                for own in layout.nodes[source].interfaces:
-                    name = f"{source}->{target}"
-                    flow = LinkFlow(link=link, name=name, spec=links[link], port=port_of(own), pairs=pairs)
-                    found.setdefault(own.segment, []).append(flow)
+        for source, target in ((one, other), (other, one)):
+            link, spec = link_between(links, source, target)
+            if not (spec.used() or changes):
+                continue
+            back = link_between(links, target, source)[1]
+            pairs = tuple(_pairs(layout, source, target, ipv6=ipv6, moving=_moves(back)))
+            for own in layout.nodes[source].interfaces:
+                flow = LinkFlow(
+                    link=link or f"{one}-{other}",
+                    name=f"{source}->{target}",
+                    spec=spec,
+                    port=port_of(own),
+                    pairs=pairs,
+                    aliases=_aliases(own, ipv6=ipv6) if _moves(spec) else {},
+                )
+                found.setdefault(own.segment, []).append(flow)
     return {segment: tuple(flows) for segment, flows in sorted(found.items())}
 
 
-def _pairs(layout: Layout, source: str, target: str, *, ipv6: bool) -> Iterator[tuple[str, str]]:
+def _moves(spec: LinkSpec) -> bool:
+    return spec.rebind is not None and spec.rebind.address
+
+
+def _aliases(interface: Interface, *, ipv6: bool) -> dict[str, tuple[str, ...]]:
+    """Return addresses of the segment that nobody has, by the address that they may stand for."""
+    return {interface.ip: interface.aliases, **({interface.ip6: interface.aliases6} if ipv6 else {})}
+
+
+def _pairs(layout: Layout, source: str, target: str, *, ipv6: bool, moving: bool) -> Iterator[tuple[str, str]]:
     for one in layout.nodes[source].interfaces:
         for other in layout.nodes[target].interfaces:
-            yield one.ip, other.ip
+            known = _aliases(other, ipv6=ipv6) if moving else {}
+            yield from ((one.ip, each) for each in (other.ip, *known.get(other.ip, ())))
             if ipv6:
-                yield one.ip6, other.ip6
+                yield from ((one.ip6, each) for each in (other.ip6, *known.get(other.ip6, ())))
 
 
 def described(links: Sequence[LinkFlow]) -> str:
     """Return what is asked of links as one line for the log of the case."""
-    specs = {flow.link: flow.spec for flow in links}
-    return "; ".join(
-        f"{name} " + " ".join(f"{each}={_plain(spec, each)}" for each in spec.used()) for name, spec in specs.items()
-    )
-
-
-def _plain(spec: LinkSpec, name: str) -> str:
-    """Return a value the way people write it."""
-    value = float(getattr(spec, name))
-    if name in ("delay", "jitter"):
-        return f"{value * 1e3:g}ms"
-    return f"{value / 1e6:g}Mbit" if name == "rate" else f"{value * 100:g}%"
+    specs = {flow.link: flow.spec for flow in links if flow.spec.used()}
+    return "; ".join(f"{name} {described_state(spec)}" for name, spec in specs.items()) or "nothing yet"

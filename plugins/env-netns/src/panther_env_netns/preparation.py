@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from panther_env_netns.layout import Layout
 from panther_env_netns.links import described, flows_of, port_of
 from panther_env_netns.options import NetnsOptions
 from panther_env_netns.plan import Helper, Plan, plan_of
-from panther_hookspecs import Artifact, Context, LinkFlow, LinkSetup, LinkTask, NetworkPlan, chosen_link
+from panther_hookspecs import Artifact, Context, LinkFlow, LinkSetup, LinkTask, NetworkPlan, chosen_link, plain_state
 
 _RECORDER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("recorder.py")))
 LINKS, CAPTURE = "links.json", "capture"
@@ -28,7 +29,8 @@ class Preparation:
 
     plan: Plan
     folder: Path
-    flows: tuple[LinkFlow, ...] = ()
+    flows: Mapping[int, tuple[LinkFlow, ...]] = attrs.field(factory=dict)
+    """Directions of links, by the segment on which they begin."""
     mechanism: str = ""
     setups: Mapping[int, LinkSetup] = attrs.field(factory=dict)
     """What the mechanism asked for, by segment."""
@@ -37,7 +39,16 @@ class Preparation:
 
     def told(self) -> str:
         """Return the links as one line for the log of the case."""
-        return f"links by {self.mechanism}: {described(self.flows)}"
+        return f"links by {self.mechanism}: {described(tuple(chain.from_iterable(self.flows.values())))}"
+
+    def controls(self, flows: Iterable[str]) -> dict[Path, list[str]]:
+        """Return where each of these directions can be changed."""
+        found: dict[Path, list[str]] = {}
+        for segment, own in self.flows.items():
+            control, names = self.setups[segment].control, [flow.name for flow in own if flow.name in flows]
+            if control is not None and names:
+                found[control] = names
+        return found
 
     def questions(self) -> Iterator[Question]:
         """Yield what has to be asked while the network still exists."""
@@ -56,8 +67,8 @@ class Preparation:
     def _flows(self) -> list[dict[str, Any]]:
         reports = [each for setup in self.setups.values() if setup.report for each in _read(setup.report)]
         found: dict[str, dict[str, Any]] = {}
-        for flow in self.flows:
-            asked = {name: float(getattr(flow.spec, name)) for name in flow.spec.used()}
+        for flow in chain.from_iterable(self.flows.values()):
+            asked = {name: value for name, value in plain_state(flow.spec).items() if value}
             # A service with several interfaces sends over one of them.
             own = [each for each in reports if each["direction"] == flow.name]
             seen = max(own, key=lambda each: each.get("packets", 0), default={})
@@ -88,24 +99,34 @@ def prepare(
     works: Callable[[tuple[str, ...]], bool],
 ) -> Preparation:
     """Return what has to be built for ``asked``; the files that helpers read are written."""
-    flows = flows_of(asked.links, layout, ipv6=ipv6)
+    flows = flows_of(asked.links, layout, ipv6=ipv6, changes=asked.changes_links)
     setups: dict[int, LinkSetup] = {}
     mechanism = ""
     if flows:
         wanted = {each for own in flows.values() for flow in own for each in flow.spec.used()}
+        wanted |= {"steps"} if asked.changes_links else set()
         link = chosen_link(context.links, wanted, options.link_mechanism, works)
         mechanism = link.name
         for number, own in flows.items():
             ports = tuple(map(port_of, layout.segments[number]))
-            task = LinkTask(name=str(number), ports=ports, flows=own, seed=context.seed, folder=context.folder)
+            task = LinkTask(
+                name=str(number),
+                ports=ports,
+                flows=own,
+                seed=context.seed,
+                folder=context.folder,
+                changes=asked.changes_links,
+            )
             setups[number] = link.factory(task)
     relayed = frozenset(number for number, each in setups.items() if each.switch)
     recordings = {name: f"{CAPTURE}/{name}.pcapng" for name in layout.services} if asked.capture else {}
     helpers = [Helper(name=f"{mechanism} {number}", node="", argv=setups[number].switch) for number in sorted(relayed)]
     helpers += _recorders(layout, recordings, options, context.folder)
-    shaping = _merged(setups)
+    shaping = _merged([each.tc for each in setups.values()])
+    whole = plan_of(layout, ipv6=ipv6, hosts=hosts, relayed=relayed)
     plan = attrs.evolve(
-        plan_of(layout, ipv6=ipv6, hosts=hosts, relayed=relayed),
+        whole,
+        lines=_merged([whole.lines, *(each.ip for each in setups.values())]),
         helpers=tuple(helpers),
         shaping=shaping,
         bare=_bare(layout, frozenset(shaping), relayed, frozenset(recordings)),
@@ -113,17 +134,17 @@ def prepare(
     return Preparation(
         plan=plan,
         folder=context.folder,
-        flows=tuple(flow for own in flows.values() for flow in own),
+        flows=flows,
         mechanism=mechanism,
         setups=setups,
         recordings=recordings,
     )
 
 
-def _merged(setups: Mapping[int, LinkSetup]) -> dict[str, tuple[str, ...]]:
+def _merged(parts: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for setup in setups.values():
-        for node, lines in setup.tc.items():
+    for part in parts:
+        for node, lines in part.items():
             found[node] = (*found.get(node, ()), *lines)
     return found
 

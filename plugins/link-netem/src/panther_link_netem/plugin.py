@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from panther_hookspecs import IMPAIRMENTS, LinkDescriptor, Need, hookimpl
+from panther_hookspecs import LinkDescriptor, Need, hookimpl
 from panther_link_netem.shaping import with_htb, with_netem
 
 _NEEDS = (
@@ -21,7 +21,7 @@ def panther_register_links() -> Iterable[LinkDescriptor]:
         name="htb",
         summary="Rates, kept by the kernel's token buckets.",
         factory=with_htb,
-        impairments=frozenset({"rate"}),
+        impairments=frozenset({"rate", "queue"}),
         rank=10,
         trial=(*_TRY, "htb"),
         needs=_NEEDS,
@@ -30,7 +30,7 @@ def panther_register_links() -> Iterable[LinkDescriptor]:
         name="netem",
         summary="All impairments by the kernel's network emulator, at full speed; its chances follow no seed.",
         factory=with_netem,
-        impairments=frozenset(IMPAIRMENTS),
+        impairments=frozenset({"delay", "jitter", "loss", "reorder", "duplicate", "corrupt", "rate", "queue"}),
         rank=20,
         trial=(*_TRY, "netem", "delay", "1ms"),
         needs=_NEEDS,

@@ -51,7 +51,9 @@ def _shaped(device: str, flows: Sequence[LinkFlow], *, netem: bool) -> Iterator[
 
 
 def _queue(spec: LinkSpec) -> int:
-    """Return how many full packets a queue of QUEUE_SECONDS has."""
+    """Return how many packets may wait: as many as asked for, or as many full ones as take QUEUE_SECONDS."""
+    if spec.queue:
+        return spec.queue
     return max(_SMALLEST_QUEUE, int(spec.rate * QUEUE_SECONDS / _FRAME_BITS)) if spec.rate else _LINE_RATE_PACKETS
 
 

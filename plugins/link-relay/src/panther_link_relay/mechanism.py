@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
-
-from panther_hookspecs import LinkSetup, LinkTask
+from panther_hookspecs import LinkFlow, LinkSetup, LinkTask, plain_state
 
 _PROGRAM = Path(__file__).with_name("relay.py")
 
 
 def set_up(task: LinkTask) -> LinkSetup:
     """Write down what the relay has to do, and say how it is started."""
-    spec, report = (task.folder / f"relay-{task.name}{end}.json" for end in ("", "-report"))
+    spec, report, control = (task.folder / f"relay-{task.name}{end}" for end in (".json", "-report.json", ".socket"))
     pipes = [
-        {"name": each.name, "port": task.ports.index(each.port), "pairs": each.pairs, **attrs.asdict(each.spec)}
+        {
+            "name": each.name,
+            "link": each.link,
+            "port": task.ports.index(each.port),
+            "pairs": each.pairs,
+            "aliases": each.aliases,
+            **plain_state(each.spec),
+        }
         for each in task.flows
     ]
     ports = [{"interface": each.peer, "mac": each.mac} for each in task.ports]
-    content = {"seed": task.seed, "report": str(report), "ports": ports, "pipes": pipes}
+    content = {"seed": task.seed, "report": str(report), "control": str(control), "ports": ports, "pipes": pipes}
     spec.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return LinkSetup(switch=(sys.executable, "-I", "-S", str(_PROGRAM), str(spec)), report=report)
+    neighbours: dict[str, tuple[str, ...]] = {}
+    for flow in task.flows:
+        for node, line in _neighbours(flow, task):
+            neighbours[node] = (*neighbours.get(node, ()), line)
+    argv = (sys.executable, "-I", "-S", str(_PROGRAM), str(spec))
+    return LinkSetup(switch=argv, report=report, control=control, ip=neighbours)
+
+
+def _neighbours(flow: LinkFlow, task: LinkTask) -> Iterator[tuple[str, str]]:
+    """Yield what tells everybody on the segment where the addresses are that a NAT may give to the sender."""
+    for port in task.ports:
+        if port is not flow.port:
+            for alias in (each for others in flow.aliases.values() for each in others):
+                yield port.node, f"neigh replace {alias} lladdr {flow.port.mac} dev {port.interface} nud permanent"
