@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from panther_profiler_valgrind.profile import Profile, ProfileError, Share, part
+from panther_profiler_valgrind.profile import Profile, ProfileError, Share, nameless, part
 
 _RECURSION = re.compile(r"'\d+\Z")
 _NAME = re.compile(r"\((\d+)\)(?: (.*))?", re.DOTALL)
@@ -154,6 +154,11 @@ def _read_part(path: Path, found: CallProfile) -> None:
                 reader.line(text)
 
 
+def _called(key: Key) -> str:
+    obj, function = key
+    return (nameless(obj) or function) if function.startswith("0x") else function
+
+
 def profile_of(path: Path) -> Profile:
     """Return the profile of one process."""
     found = read_calls(path)
@@ -205,6 +210,6 @@ def _folded(found: CallProfile) -> Iterable[tuple[str, int]]:
             if share >= least and callee not in path and len(path) < _DEEPEST:
                 waiting.append(((*path, callee), share))
                 rest -= share
-        line = ";".join(key[1].replace(";", ":") for key in path)
+        line = ";".join(_called(key).replace(";", ":") for key in path)
         lines[line] = lines.get(line, 0) + round(rest)
     return sorted(lines.items())

@@ -9,10 +9,9 @@ from typing import Any
 
 import attrs
 
-from panther_profiler_valgrind.profile import Profile, ProfileError, Share, added, frame_name
+from panther_profiler_valgrind.profile import Profile, ProfileError, Share, added, frame_name, who_allocates
 
 _VERSION = 2
-_ALLOCATORS = ("malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc", "valloc", "free")
 
 
 @attrs.frozen(kw_only=True)
@@ -20,14 +19,8 @@ class Site:
     """A stack that allocates."""
 
     names: tuple[str, ...]
-    """Functions, outermost first."""
+    """Functions, outermost first; the innermost is the one that called the allocator."""
     numbers: Mapping[str, int]
-
-    @property
-    def place(self) -> str:
-        """The innermost function that is no allocator."""
-        inner = (name for name in reversed(self.names) if name not in _ALLOCATORS and "operator new" not in name)
-        return next(inner, self.names[-1] if self.names else "(unknown)")
 
 
 _KEYS = {
@@ -56,7 +49,10 @@ def read_blocks(path: Path) -> tuple[str, list[Site]]:
 
 def _site(point: Mapping[str, Any], frames: list[str]) -> Site:
     names = tuple(frame_name(frames[index]) for index in reversed(point["fs"]))
-    return Site(names=names, numbers={name: int(point.get(key, 0)) for key, name in _KEYS.items()})
+    return Site(
+        names=tuple(who_allocates(names)) or ("(unknown)",),
+        numbers={name: int(point.get(key, 0)) for key, name in _KEYS.items()},
+    )
 
 
 def profile_of(path: Path) -> Profile:
@@ -72,7 +68,7 @@ def profile_of(path: Path) -> Profile:
         whole=numbers["total_bytes"],
         shares=tuple(
             Share(
-                name=site.place,
+                name=site.names[-1],
                 amount=site.numbers["total_bytes"],
                 calls=site.numbers["total_blocks"],
                 place=" < ".join(reversed(site.names)),

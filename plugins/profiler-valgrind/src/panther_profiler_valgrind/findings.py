@@ -9,6 +9,7 @@ import attrs
 
 from panther_hookspecs import Finding
 from panther_profiler_valgrind.identity import digest_of_death, fingerprint, place_of, symbol_of
+from panther_profiler_valgrind.profile import nameless, who_allocates
 from panther_profiler_valgrind.report import Report, Stack, ToolError
 
 _UNSTABLE = re.compile(
@@ -149,8 +150,8 @@ def folded_leaks(seen: Iterable[Seen]) -> Mapping[str, int]:
     folded: dict[str, int] = {}
     for each in seen:
         if each.leaked_bytes and each.error.stacks:
-            names = [frame.fn or frame.ip for frame in reversed(each.error.stacks[0].frames)]
-            line = ";".join(name.replace(";", ":") for name in names)
+            names = [frame.fn or nameless(frame.obj) or frame.ip for frame in reversed(each.error.stacks[0].frames)]
+            line = ";".join(name.replace(";", ":") for name in who_allocates(names))
             folded[line] = folded.get(line, 0) + each.leaked_bytes
     return folded
 

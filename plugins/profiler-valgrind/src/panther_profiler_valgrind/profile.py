@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 import attrs
 
@@ -11,6 +12,9 @@ from panther_hookspecs import Measurement
 
 TOP = 5
 """How many of the greatest amounts become measurements."""
+_ALLOCATORS = frozenset(
+    ("malloc", "calloc", "realloc", "reallocarray", "memalign", "posix_memalign", "aligned_alloc", "valloc", "free")
+)
 _FRAME = re.compile(r"0x[0-9A-Fa-f]+: (?P<name>.*?)(?: \((?:in )?(?P<place>[^()]*)\))?")
 
 
@@ -111,10 +115,24 @@ def part(amount: float, total: float) -> float:
 def frame_name(text: str) -> str:
     """Return the function of a frame as massif and dhat write it: ``0x1091D0: grab (c.c:6)``."""
     match = _FRAME.fullmatch(text)
-    name = match["name"] if match else text
-    if name == "???":
-        name = text.partition(":")[0]
-    return name.replace(";", ":") or text
+    if match is None:
+        return text.replace(";", ":")
+    if match["name"] == "???":
+        return nameless(match["place"] or "") or text.partition(":")[0]
+    return match["name"].replace(";", ":") or text
+
+
+def nameless(path: str) -> str:
+    """Return how a function without a name is called: after the file that it is in, ``[libz.so.1]``."""
+    return f"[{PurePath(path).name}]" if path else ""
+
+
+def who_allocates(names: Sequence[str]) -> Sequence[str]:
+    """Return a stack, outermost function first, without the allocators at its inner end, unless it is all of it."""
+    kept = len(names)
+    while kept and (names[kept - 1] in _ALLOCATORS or names[kept - 1].startswith("operator new")):
+        kept -= 1
+    return names[: kept or len(names)]
 
 
 def added(folded: dict[str, int], names: Iterable[str], amount: int) -> None:
