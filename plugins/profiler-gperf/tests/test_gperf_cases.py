@@ -99,7 +99,7 @@ def test_a_program_that_leaves_no_profile_is_an_error(panther_project: MakeProje
     text = PROGRAM.replace("INSTRUMENT", "gperf_cpu").replace("ARGV", argv).replace("CHECKS", "")
     outcome = panther_project({"exp.yaml": text}).run("run exp.yaml")
     outcome.assert_verdicts({"one": "error"})
-    assert "switch_signal: SIGUSR2" in outcome.cases()[0]["why"]
+    assert "switch_signal: SIGRTMAX" in outcome.cases()[0]["why"]
 
 
 def test_a_static_program_is_refused_before_it_is_started(panther_project: MakeProject, tmp_path: Path) -> None:

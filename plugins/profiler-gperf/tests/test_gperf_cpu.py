@@ -144,7 +144,7 @@ def test_a_server_that_is_stopped_gives_its_profile(program: str, drive: Drive) 
 def test_a_program_without_handler_gives_no_profile_and_the_way_out_is_told(program: str, drive: Drive) -> None:
     run = drive(program, "stubborn", "60", serve=0.2)
     assert "signal 15 ended the program before it could write" in run.problems
-    assert "switch_signal: SIGUSR2" in run.problems
+    assert "switch_signal: SIGRTMAX" in run.problems
     assert "stop_signal" in run.problems
     assert not run.data.artifacts
 
@@ -153,6 +153,12 @@ def test_a_program_without_handler_is_profiled_by_a_signal(program: str, drive: 
     run = drive(program, "stubborn", "60", serve=0.4, switch_signal="SIGUSR2")
     assert run.status.signal == 15
     assert_shares(run)
+
+
+def test_a_program_with_a_handler_of_its_own_for_the_signal_is_told_at_once(program: str, drive: Drive) -> None:
+    run = drive(program, "own", "60", serve=0.2, switch_signal="SIGUSR2")
+    assert "has a handler of its own for it" in run.problems
+    assert "try: another switch_signal than SIGUSR2, or none" in run.problems
 
 
 def test_a_killed_program_is_profiled_by_a_signal(program: str, drive: Drive) -> None:
@@ -175,6 +181,12 @@ def test_every_forked_process_has_a_profile_of_its_own(program: str, drive: Driv
     for each in raw:
         assert pprof(program, run.context.folder / each.path)["work"][1] > 10
     assert "the first process is not sampled" in run.notes
+
+
+def test_no_more_processes_are_signalled_than_show_that_the_signal_kills(program: str, drive: Drive) -> None:
+    run = drive(program, "forgetful", "60", serve=1.0, forks=True)
+    assert run.problems.count("ended when it got the signal: by chance, or because it has cleared") == 2
+    assert "try: another switch_signal than SIGRTMAX, or forks: false" in run.problems
 
 
 def test_a_forking_program_is_a_problem_without_forks(program: str, drive: Drive) -> None:

@@ -163,7 +163,7 @@ def test_a_server_that_is_stopped_gives_its_profile(program: str, drive: Drive) 
 def test_a_program_without_handler_gives_no_profile_and_the_way_out_is_told(program: str, drive: Drive) -> None:
     run = drive(program, "stubborn", "100", serve=True)
     assert "signal 15 ended the program before it could write" in run.problems
-    assert "dump_signal: SIGUSR2" in run.problems
+    assert "dump_signal: SIGRTMAX" in run.problems
 
 
 def test_a_program_without_handler_writes_a_profile_at_a_signal(program: str, drive: Drive) -> None:

@@ -122,9 +122,9 @@ def test_a_program_that_starts_the_one_of_interest_may_be_anything(context: Reco
 
 
 def test_a_program_that_will_be_killed_is_refused(context: RecordingContext) -> None:
-    assert "switch_signal: SIGUSR2" in problems(context, "true", stop_signal=9)
+    assert "switch_signal: SIGRTMAX" in problems(context, "true", stop_signal=9)
     assert problems(context, "true", stop_signal=9, switch_signal="SIGUSR2") == ""
-    assert "dump_signal: SIGUSR2" in problems(context, "true", heap=True, stop_signal=9)
+    assert "dump_signal: SIGRTMAX" in problems(context, "true", heap=True, stop_signal=9)
     assert problems(context, "true", heap=True, stop_signal=9, time_interval=Seconds(1)) == ""
 
 

@@ -231,7 +231,7 @@ class CpuEnvironment(GperfEnvironment):
                 where=where,
                 why="the process started another program in its place, as `sh -c 'exec server'` does, and the timer of "
                 "the samples ran on before the other could handle it",
-                fix="start the program itself, or switch_signal: SIGUSR2 together with target_process: its name",
+                fix=f"start the program itself, or switch_signal: {DEFAULT_SIGNAL} with target_process: its name",
             )
         why, fix = self.death()
         fix = fix or f"a stop_signal at which the program ends by exit() (SIGINT?), or switch_signal: {DEFAULT_SIGNAL}"
@@ -249,14 +249,15 @@ class CpuEnvironment(GperfEnvironment):
 
     def _never_on(self, where: str) -> Problem:
         refused = "; ".join(self._switch.refused) if self._switch else ""
+        fix = f"another switch_signal than {self.options.switch_signal or DEFAULT_SIGNAL}, or "
         if self.options.forks:
             why = refused or "the program forked no process that lived for a tenth of a second"
-            return Problem(what="no forked process was sampled", where=where, why=why, fix="forks: false")
+            fix = f"{fix}forks: false" if refused else "forks: false"
+            return Problem(what="no forked process was sampled", where=where, why=why, fix=fix)
         why = refused or "the program ended before sampling could be switched on, or was killed while it was on"
         if self.options.target_process and not refused:
             why = f"no program {self.options.target_process!r} ran for a tenth of a second"
-        fix = f"another switch_signal than {self.options.switch_signal or DEFAULT_SIGNAL}, or none"
-        return Problem(what="sampling could not be switched on and off", where=where, why=why, fix=fix)
+        return Problem(what="sampling could not be switched on and off", where=where, why=why, fix=f"{fix}none")
 
     def _note_switching(self) -> None:
         """Say which processes were not sampled."""

@@ -10,7 +10,8 @@ import attrs
 from panther_hookspecs import Bytes, ExecutionEnvironmentOptions, Seconds, option
 
 DEFAULT_FREQUENCY = 100
-DEFAULT_SIGNAL = "SIGUSR2"
+DEFAULT_SIGNAL = "SIGRTMAX"
+"""Servers have handlers of their own for SIGUSR1 and SIGUSR2."""
 LEAK_CHECKS = ("", "minimal", "normal", "strict", "draconian")
 _FASTEST = 4000
 

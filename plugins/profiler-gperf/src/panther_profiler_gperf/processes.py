@@ -8,16 +8,25 @@ from pathlib import Path
 
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 _STATE, _PARENT, _START_CODE, _START_STACK = 0, 1, 23, 25
-_CAUGHT = re.compile(r"^SigCgt:\s*([0-9a-f]+)", re.MULTILINE)
+_SIGNALS = re.compile(r"^(Sig\w+|ShdPnd):\s*([0-9a-f]{16})$", re.MULTILINE)
 
 
 def catches(pid: int, number: int) -> bool:
     """Return whether a process has a handler for a signal; without one most signals would end it."""
+    return _has(pid, number, "SigCgt")
+
+
+def is_pending(pid: int, number: int) -> bool:
+    """Return whether a signal was sent to a process that has not got it yet."""
+    return _has(pid, number, "SigPnd", "ShdPnd")
+
+
+def _has(pid: int, number: int, *sets: str) -> bool:
     try:
-        found = _CAUGHT.search(Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace"))
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except _GONE:
         return False
-    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
+    return any(int(bits, 16) >> (number - 1) & 1 for name, bits in _SIGNALS.findall(status) if name in sets)
 
 
 def is_running(pid: int) -> bool:

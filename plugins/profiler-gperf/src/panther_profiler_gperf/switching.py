@@ -19,6 +19,7 @@ from panther_profiler_gperf.processes import (
     catches,
     executable,
     forked,
+    is_pending,
     is_running,
     is_waiting,
     open_files,
@@ -38,6 +39,9 @@ _RUNNABLE = 2.0
 """How long a process that could run may be kept from it by others."""
 _GONE_ON = 5_000_000
 """Nanoseconds of running after which what was being initialised surely is."""
+_ENOUGH = 2
+"""Processes that have ended when they were signalled, after which no other is."""
+_CLEARED = ": by chance, or because it has cleared its variable CPUPROFILE (nginx keeps it with `env CPUPROFILE;`)"
 
 
 def until(true: Callable[[], bool], patience: float) -> bool:
@@ -100,13 +104,14 @@ class CpuSwitch:
     refused: list[str] = attrs.field(factory=list, init=False)
     """Processes that could not be sampled, with the reason."""
     _on: dict[int, Path] = attrs.field(factory=dict, init=False)
+    _died: list[int] = attrs.field(factory=list, init=False)
     _tried: set[int] = attrs.field(factory=set, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def on(self, pid: int) -> None:
         """Begin to sample a process; its file gets the process's number."""
         with self._lock:
-            if pid in self._tried:
+            if pid in self._tried or len(self._died) >= _ENOUGH:
                 return
             self._tried.add(pid)
             if not handler_is_there(pid, self.sender.number, self.patience):
@@ -116,12 +121,24 @@ class CpuSwitch:
             handler_is_there(pid, self.sampling, _PREFERRED)
             at_a_good_moment(pid)
             self.sender.send(pid)
-            until(lambda: bool(self._written_by(pid)) or not is_running(pid), self.patience)
+            self._await_file(pid)
             for path in self._written_by(pid):
                 self._on[pid] = path.rename(self.folder / f"cpu.prof{OWN}{pid}")
                 return
             if is_running(pid):
-                self.refused.append(f"process {pid} did not take the signal")
+                self.refused.append(f"process {pid} did not take the signal, or has a handler of its own for it")
+            else:
+                self._died.append(pid)
+                self.refused.append(f"process {pid} ended when it got the signal{_CLEARED}")
+
+    def _await_file(self, pid: int) -> None:
+        """Wait until a process has opened its file; one that got the signal does that at once, or never."""
+
+        def is_over() -> bool:
+            return bool(self._written_by(pid)) or not is_running(pid)
+
+        until(lambda: is_over() or not is_pending(pid, self.sender.number), self.patience)
+        until(is_over, min(_RUNNABLE, self.patience))
 
     def off(self) -> None:
         """End sampling in all processes; return when their files are complete."""

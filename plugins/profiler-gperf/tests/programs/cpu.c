@@ -1,4 +1,5 @@
 /* Spends CPU time in known shares: three parts in hot(), one in warm(). Usage: cpu MODE SECONDS */
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -13,6 +14,8 @@ static volatile sig_atomic_t stopped;
 static volatile uint64_t sink;
 
 static void on_term(int number) { (void)number; stopped = 1; }
+
+static void ignore(int number) { (void)number; }
 
 #define LOOP(NAME) \
     __attribute__((noinline)) uint64_t NAME(uint64_t count) { \
@@ -50,10 +53,11 @@ static void ready(void) {
     fflush(stdout);
 }
 
-static void serve_forked(double seconds, int workers) {
+static void serve_forked(double seconds, int workers, int forgetful) {
     pid_t children[8];
     for (int i = 0; i < workers; i++)
         if ((children[i] = fork()) == 0) {
+            if (forgetful) clearenv();
             work(seconds);
             exit(0);
         }
@@ -67,13 +71,14 @@ int main(int count, char **args) {
     const char *mode = count > 1 ? args[1] : "work";
     double seconds = count > 2 ? atof(args[2]) : 0;
     if (strcmp(mode, "stubborn")) signal(SIGTERM, on_term);
+    if (!strcmp(mode, "own")) signal(SIGUSR2, ignore);
     if (!strcmp(mode, "threads")) {
         pthread_t threads[3];
         for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, thread, &seconds);
         ready();
         for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
-    } else if (!strcmp(mode, "fork")) {
-        serve_forked(seconds, 2);
+    } else if (!strcmp(mode, "fork") || !strcmp(mode, "forgetful")) {
+        serve_forked(seconds, strcmp(mode, "forgetful") ? 2 : 3, !strcmp(mode, "forgetful"));
     } else if (!strcmp(mode, "forkexit")) {
         for (int i = 0; i < 2; i++)
             if (fork() == 0) {
