@@ -20,6 +20,7 @@ from panther_core.testing import MakeProject, Outcome, PantherProject
 SERVERS = Path(__file__).with_name("servers")
 PAGE = 400_000
 FILE = 1 << 20
+Files = dict[str, str | bytes]
 
 
 def needs(*programs: str) -> None:
@@ -240,7 +241,11 @@ NGTCP2 = {
 
 def test_a_quic_server_in_cpp_is_profiled(panther_project: MakeProject) -> None:
     needs("gtlsserver", "gtlsclient", "strace", "valgrind", "perf")
-    files = {"real.yaml": experiment(NGTCP2, ngtcp2, ""), "file.bin": random.Random(1).randbytes(FILE), **identity()}
+    files: Files = {
+        "real.yaml": experiment(NGTCP2, ngtcp2, ""),
+        "file.bin": random.Random(1).randbytes(FILE),
+        **identity(),
+    }
     outcome = panther_project(files).run("run real.yaml")
     assert_watched(outcome, NGTCP2)
 
@@ -259,6 +264,6 @@ AIOQUIC = {
 
 def test_a_quic_server_in_python_is_profiled(panther_project: MakeProject) -> None:
     needs("strace", "perf")
-    files = {"real.yaml": experiment(AIOQUIC, aioquic, "^echoed"), **identity()}
+    files: Files = {"real.yaml": experiment(AIOQUIC, aioquic, "^echoed"), **identity()}
     outcome = panther_project(files).run("run real.yaml")
     assert_watched(outcome, AIOQUIC)

@@ -10,7 +10,9 @@ import signal
 import ssl
 import sys
 
-from aioquic.asyncio import QuicConnectionProtocol, connect, serve
+from aioquic.asyncio.client import connect
+from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.asyncio.server import serve
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import QuicEvent, StreamDataReceived
 
@@ -49,4 +51,5 @@ async def asking(host: str, port: str, size: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"server": serving, "client": asking}[sys.argv[1]](*sys.argv[2:]))
+    what = serving if sys.argv[1] == "server" else asking
+    asyncio.run(what(*sys.argv[2:]))
