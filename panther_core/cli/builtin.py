@@ -20,6 +20,7 @@ _COMMANDS = {
     "expect": "Write down the verdicts of a run as those to expect",
     "report": "Make a report from a run",
     "resume": "Continue a run that was interrupted",
+    "watch": "Follow a run that was started elsewhere",
     "runs": "List the runs there are, with what each has shown and what it takes",
     "gc": "Remove old runs by a rule, or pack their evidence",
     "clean": "Remove what killed runs have left behind",

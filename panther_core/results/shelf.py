@@ -59,7 +59,7 @@ def shelved(folder: Path) -> Shelved:
         counts=Counter(str(each["verdict"]) for each in cases),
         unexpected=sum(not each["as_expected"] for each in cases),
         unfinished=unfinished,
-        busy=_is_held(folder),
+        busy=is_held(folder),
         packed=(folder / PACKED).is_file(),
     )
 
@@ -76,7 +76,8 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _is_held(folder: Path) -> bool:
+def is_held(folder: Path) -> bool:
+    """Return whether a panther works in this run."""
     path = folder / HELD
     if not path.is_file():
         return False
