@@ -18,6 +18,7 @@ from panther_hookspecs import ConfigurationException
 
 ROLES = ("server", "client")
 RUNTIMES = ("native", "static", "go", "python", "node", "script")
+INTERFACES = ("", "runner")
 CONDITIONS = ("scenario", "alpn", "quic", "version", "run", "family")
 _COMPARISON = re.compile(r"(>=|<=|==|<|>)\s*([\d.]+)\Z")
 T = TypeVar("T")
@@ -119,7 +120,7 @@ class Build:
     """Tools that the commands need, each with the package that brings it."""
     env: Mapping[str, str] = attrs.field(factory=dict)
     inputs: tuple[str, ...] = ()
-    """Files beside the data file that are part of it; ``{package}`` is where they are."""
+    """Files beside the data file that are part of it; ``{package}`` is where they are, ``{peers}`` what many share."""
     seconds: int = 1800
     """Longest time of a command."""
 
@@ -137,6 +138,8 @@ class Implementation:
     version: str = ""
     """Its version, where that is decided here because it is built."""
     build: Build | None = None
+    interface: str = ""
+    """``runner``: its programs take their orders as those of the QUIC interop runner do."""
     runtime: str = "native"
     release: str = ""
     """The Debian release whose files its programs belong to, if not the machine's."""
@@ -156,7 +159,10 @@ def load(path: Path) -> Implementation:
     probe = reader.make(Probe, "probe", data.pop("probe")) if "probe" in data else None
     build = reader.build(data.pop("build")) if "build" in data else None
     made = {"folder": path.parent, "parts": parts, "probe": probe, "build": build}
-    return reader.make(Implementation, "", {**data, **made})
+    implementation = reader.make(Implementation, "", {**data, **made})
+    if implementation.interface not in INTERFACES:
+        raise ConfigurationException(f"{path}: interface is one of {', '.join(INTERFACES[1:])}, or left out")
+    return implementation
 
 
 @attrs.frozen

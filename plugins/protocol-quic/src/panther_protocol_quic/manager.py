@@ -23,9 +23,9 @@ from panther_hookspecs import (
     UnsupportedError,
     option,
 )
-from panther_protocol_quic import programs
+from panther_protocol_quic import programs, runner
 from panther_protocol_quic.drive import BETWEEN
-from panther_protocol_quic.implementation import Implementation, Part, When, numbers
+from panther_protocol_quic.implementation import Build, Implementation, Part, When, numbers
 from panther_protocol_quic.materials import Document, connections, documents
 
 SHEET = "quic.json"
@@ -110,6 +110,8 @@ class _Planning:
     @classmethod
     def of(cls, implementation: Implementation, options: QuicOptions, context: ServiceContext) -> _Planning:
         part = implementation.parts[context.role]
+        if implementation.interface == runner.NAME:
+            part = runner.completed(context.role, part)
         command = _command(implementation, part, options)
         version = implementation.version or programs.version_of(implementation.probe, command)
         wanted = options.require_version
@@ -151,20 +153,30 @@ class _Planning:
             ready=Readiness(kind="udp", timeout=Seconds(20)) if serves else Readiness(),
             ends_by_itself=not serves,
             compile=self._compiling(),
-            build_inputs=tuple(self.implementation.folder / each for each in self._build_inputs()),
+            build_inputs=self._build_inputs(),
             outputs=tuple(_OUTPUTS[each] for each in names if each != "downloads" or not many),
             runtime=self.part.runtime or self.implementation.runtime,
         )
 
-    def _build_inputs(self) -> tuple[str, ...]:
-        build = self.implementation.build
-        return build.inputs if build and "{build}" in self.part.program else ()
+    def _build_inputs(self) -> tuple[Path, ...]:
+        build = self._build
+        folder = self.implementation.folder
+        return tuple(folder / self._told_of_build.text(each) for each in build.inputs) if build else ()
+
+    @property
+    def _build(self) -> Build | None:
+        return self.implementation.build if "{build}" in self.part.program else None
+
+    @property
+    def _told_of_build(self) -> Told:
+        implementation = self.implementation
+        known = {"package": str(implementation.folder), "version": implementation.version, "peers": str(runner.PEERS)}
+        return Told(known, {})
 
     def _compiling(self) -> tuple[ShellCommand, ...]:
-        build = self.implementation.build
-        if build is None or "{build}" not in self.part.program:
+        if (build := self._build) is None:
             return ()
-        told = Told({"package": str(self.implementation.folder), "version": self.implementation.version}, {})
+        told = self._told_of_build
         env = {key: told.text(value) for key, value in build.env.items()}
         lines = [told.words(each) for each in build.commands]
         return tuple(ShellCommand(each[0], each[1:], timeout=build.seconds, env=env) for each in lines)
@@ -215,6 +227,7 @@ class _Planning:
         texts = {
             **{name: f"{{dir}}/{path}" for name, path in PATHS.items()},
             **{key: value for key, value in self._situation("").items() if key != "run"},
+            "testcase": runner.testcase(self.context.scenario),
             "python": programs.PYTHON,
             "package": str(self.implementation.folder),
             "address": address,

@@ -1,0 +1,3 @@
+module panther.invalid/peer
+
+go 1.25

@@ -1,0 +1,29 @@
+"""For the tests of implementations: run one with itself, and see that what it claims holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_CASE = "  - {{name: {scenario}, scenario: {scenario}, parameters: {parameters}}}\n"
+_SMALL = {"transfer": "{files: [300KiB, 20KiB]}", "chacha20": "{files: [20KiB]}", "multiplexing": "{count: 250}"}
+_EXPERIMENT = """name: itself
+protocol: quic
+network_environment: localhost
+implementation: {implementation}
+test_cases:
+{cases}"""
+
+
+def run_with_itself(make_project: Any, implementation: str, scenarios: Iterable[str]) -> Any:
+    """Return the outcome of an implementation in both roles, small files in every scenario.
+
+    ``make_project`` is the fixture ``panther_project``. What has to be built is built in the cache of the user, as a
+    test that builds for minutes is not run twice.
+    """
+    cases = "".join(_CASE.format(scenario=each, parameters=_SMALL.get(each, "{}")) for each in scenarios)
+    project = make_project({"itself.yaml": _EXPERIMENT.format(implementation=implementation, cases=cases)})
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return project.run("run itself.yaml", environ={"XDG_CACHE_HOME": cache})
