@@ -15,6 +15,7 @@ from panther_core.plan.cases import PlannedCase
 from panther_core.run.compose import Prepared
 from panther_core.run.control import Control
 from panther_core.run.engine import Engine
+from panther_core.run.machine import MachineState, load_between
 from panther_hookspecs import Artifact, CaseInfo, CheckResult, Finding, Measurement, Process, Verdict
 
 FORMAT = 1
@@ -31,6 +32,8 @@ class Attempt:
     info: CaseInfo
     started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
     begun: float = attrs.field(factory=time.monotonic)
+    machine: MachineState = attrs.field(factory=MachineState.now)
+    """The machine at the beginning."""
     timings: dict[str, float] = attrs.field(factory=dict)
     prepared: dict[str, Prepared] = attrs.field(factory=dict)
     control: Control | None = None
@@ -93,6 +96,7 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
         "seed": case.seed,
         "started": attempt.started.isoformat(),
         "seconds": round(time.monotonic() - attempt.begun, 6),
+        "machine": _machine(attempt),
         "timings": {name: round(seconds, 6) for name, seconds in attempt.timings.items()},
         "type": case.test_type.name,
         "protocol": case.protocol.name if case.protocol else "",
@@ -134,6 +138,13 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
         "notes": attempt.notes,
         "folder": f"cases/{case.case_id}/{attempt.number}",
     }
+
+
+def _machine(attempt: Attempt) -> dict[str, float]:
+    """Return how busy the machine was meanwhile; nothing where nothing ran."""
+    usages = [process.usage for process in attempt.processes.values()]
+    own = sum(each.cpu_user + each.cpu_system for each in usages)
+    return load_between(attempt.machine, MachineState.now(), own) if usages else {}
 
 
 def _ended(process: Process | None) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""How busy the machine was while something ran on it: numbers are worth as much as the machine was quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import attrs
+
+_PROC = Path("/proc")
+_CPUS = Path("/sys/devices/system/cpu")
+_PRESSURES = ("cpu", "io", "memory")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_IDLE, _IOWAIT, _STEAL = 3, 4, 7
+_COUNTED = 8
+"""Columns of /proc/stat up to steal: the two after it are parts of others."""
+
+
+@attrs.frozen(kw_only=True)
+class MachineState:
+    """What the kernel had counted at one moment; what it does not tell is missing."""
+
+    at: float
+    busy: float = 0.0
+    """Seconds of processor time, of all processors together."""
+    total: float = 0.0
+    steal: float = 0.0
+    """Seconds in which a processor was given to another virtual machine."""
+    stalled: Mapping[str, float] = attrs.field(factory=dict)
+    """Seconds in which somebody waited for a processor, for input and output, for memory."""
+    throttled: int = 0
+    """How often processors were slowed down because they were too hot."""
+
+    @classmethod
+    def now(cls, proc: Path = _PROC, cpus: Path = _CPUS) -> MachineState:
+        """Look at the machine."""
+        ticks = _ticks(proc)
+        return cls(
+            at=time.monotonic(),
+            busy=(sum(ticks) - ticks[_IDLE] - ticks[_IOWAIT]) / _TICKS if ticks else 0.0,
+            total=sum(ticks) / _TICKS,
+            steal=ticks[_STEAL] / _TICKS if ticks else 0.0,
+            stalled=dict(_stalled(proc)),
+            throttled=sum(_numbers(cpus, "thermal_throttle/core_throttle_count")),
+        )
+
+
+def load_between(
+    before: MachineState, after: MachineState, own: float, *, proc: Path = _PROC, cpus: Path = _CPUS
+) -> dict[str, float]:
+    """Return how busy the machine was between two moments, as shares of the time unless the name says something else.
+
+    ``own`` is the processor time of what is being judged: the rest of it belongs to ``others``, which are everything
+    else on the machine, other cases of the same run included.
+    """
+    found: dict[str, float] = {}
+    seconds, total = after.at - before.at, after.total - before.total
+    if total > 0:
+        busy = after.busy - before.busy
+        found["busy"] = _share(busy, total)
+        found["others"] = _share(busy - own, total)
+        found["steal"] = _share(after.steal - before.steal, total)
+    for name in _PRESSURES:
+        if seconds > 0 and name in before.stalled and name in after.stalled:
+            found[f"{name}_pressure"] = _share(after.stalled[name] - before.stalled[name], seconds)
+    load = _text(proc / "loadavg").split()
+    if load:
+        found["load"] = float(load[0])
+    clocks = list(_numbers(cpus, "cpufreq/scaling_cur_freq"))
+    if clocks:
+        found["mhz"] = round(sum(clocks) / len(clocks) / 1000)
+    if after.throttled > before.throttled:
+        found["throttled"] = after.throttled - before.throttled
+    return found
+
+
+def _share(part: float, whole: float) -> float:
+    return round(min(max(part / whole, 0.0), 1.0), 3)
+
+
+def _ticks(proc: Path) -> list[int]:
+    first = _text(proc / "stat").partition("\n")[0].split()
+    return [int(each) for each in first[1 : 1 + _COUNTED]] if len(first) > _COUNTED else []
+
+
+def _stalled(proc: Path) -> Iterable[tuple[str, float]]:
+    for name in _PRESSURES:
+        first = _text(proc / "pressure" / name).partition("\n")[0]
+        _, told, microseconds = first.partition("total=")
+        if told:
+            yield name, int(microseconds) / 1e6
+
+
+def _numbers(cpus: Path, name: str) -> Iterable[int]:
+    """Yield a number of each processor that we may use, where the machine tells it."""
+    for cpu in sorted(os.sched_getaffinity(0)):
+        with contextlib.suppress(ValueError):
+            yield int(_text(cpus / f"cpu{cpu}" / name))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
