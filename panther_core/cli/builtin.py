@@ -24,6 +24,7 @@ _COMMANDS = {
     "runs": "List the runs there are, with what each has shown and what it takes",
     "gc": "Remove old runs by a rule, or pack their evidence",
     "clean": "Remove what killed runs have left behind",
+    "ci": "Write a workflow that runs an experiment for every change",
     "new": "Begin a plugin from a template",
     "completion": "Print a completion script for a shell",
 }

@@ -24,6 +24,14 @@ _REPORTS = (
     ("json", "report.json", "The whole run as one JSON document", _writer("documents", "write_json")),
     ("csv", "report.csv", "One line for each case and measurement", _writer("documents", "write_csv")),
     ("markdown", "report.md", "A short summary for pull requests and job pages", _writer("markdown", "write_markdown")),
+    ("github", "github.txt", "Workflow commands that annotate a pull request", _writer("github", "write_annotations")),
+    ("sarif", "findings.sarif", "What instruments have found, for code scanning", _writer("sarif", "write_sarif")),
+    (
+        "ro-crate",
+        "ro-crate-metadata.json",
+        "A description of the run's files for archives",
+        _writer("crate", "write_crate"),
+    ),
 )
 
 
