@@ -99,6 +99,16 @@ if TYPE_CHECKING:
         chosen_link,
         tell_switch,
     )
+    from panther_hookspecs.loads import (
+        LOAD_REPORT,
+        LOAD_REQUESTS,
+        LoadReport,
+        LoadRequest,
+        check_load,
+        load_measurements,
+        read_load,
+        read_requests,
+    )
     from panther_hookspecs.local import (
         LocalNetworkEnvironment,
     )
@@ -295,6 +305,16 @@ _NAMES_OF_MODULE = {
         "tell_switch",
     ),
     "local": ("LocalNetworkEnvironment",),
+    "loads": (
+        "LOAD_REPORT",
+        "LOAD_REQUESTS",
+        "LoadReport",
+        "LoadRequest",
+        "check_load",
+        "load_measurements",
+        "read_load",
+        "read_requests",
+    ),
     "networks": (
         "BaseNetworkEnvironment",
         "Endpoint",
@@ -401,6 +421,8 @@ __all__ = [
     "EVERY_LINK",
     "IMPAIRMENTS",
     "LINK_ACTIONS",
+    "LOAD_REPORT",
+    "LOAD_REQUESTS",
     "MOMENTS",
     "PROJECT",
     "SPECIFICATIONS",
@@ -465,6 +487,8 @@ __all__ = [
     "LinkState",
     "LinkStep",
     "LinkTask",
+    "LoadReport",
+    "LoadRequest",
     "LocalNetworkEnvironment",
     "Measurement",
     "Message",
@@ -532,6 +556,7 @@ __all__ = [
     "UnsupportedError",
     "Usage",
     "Verdict",
+    "check_load",
     "chosen_link",
     "create_content_based_uuid",
     "described_change",
@@ -543,8 +568,11 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "link_between",
+    "load_measurements",
     "option",
     "plain_state",
+    "read_load",
+    "read_requests",
     "summary_of",
     "tell_switch",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -83,6 +84,9 @@ class ProtocolDescriptor(Descriptor, IProtocolPlugin):
     scenarios: tuple[TestScenario, ...]
     """The first is the default."""
     versions: tuple[str, ...] = ()
+    dialect: Path | None = None
+    """A Python file, standard library only, with a class ``Dialect``: one side of a session, for programs that put
+    load on a service or replay messages. The reference page on dialects says what it must have."""
     messages: Callable[[ScenarioEvidence], Iterable[Message]] | None = None
     """Yields what was sent, in order of time, for a person to look at; no verdict depends on it."""
 

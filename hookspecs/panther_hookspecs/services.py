@@ -127,6 +127,10 @@ class ServiceContext:
     """Parameters of the scenario, defaults filled in (``count``, ``files``, ...)."""
     target: str = ""
     """The service it talks to, for a role that has one."""
+    transport: str = ""
+    """``udp`` or ``tcp``, as the role of the target listens (or its own role, where it has no target)."""
+    dialect: Path | None = None
+    """The dialect of the protocol, if it has one."""
     roles: Mapping[str, str] = attrs.field(factory=dict)
     """Role of every service of the case by its name."""
     seed: int = 0

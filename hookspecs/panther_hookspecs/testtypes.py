@@ -73,6 +73,11 @@ class CaseControl(abc.ABC):
     def services(self) -> Sequence[str]:
         """Names of the services in the order in which they were started."""
 
+    @property
+    def ending(self) -> Sequence[str]:
+        """Names of the services that end by themselves: clients, testers."""
+        return ()
+
     def folder_of(self, service: str) -> Path:
         """Return the folder into which a service writes, as PANTHER sees it."""
         return self.folder / "services" / service

@@ -64,6 +64,8 @@ def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterfac
             scenario=case.scenario.name if case.scenario else "",
             parameters=attrs.asdict(case.parameters, recurse=False) if case.parameters is not None else {},
             target=service.target,
+            transport=_transport(case, service),
+            dialect=case.protocol.dialect if case.protocol else None,
             roles=roles,
             seed=case.seed,
             attempt=attempt,
@@ -81,6 +83,13 @@ def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterfac
         )
         specs[service.name] = attrs.evolve(spec, plan=network.adapt_plan(spec))
     return specs
+
+
+def _transport(case: PlannedCase, service: PlannedService) -> str:
+    """Return over what a service talks: as its target listens, or as it listens itself."""
+    roles = {each.name: each.role for each in case.services}
+    role = case.protocol.role(roles.get(service.target, service.role)) if case.protocol else None
+    return role.transport if role else ""
 
 
 def _packages(case: PlannedCase, service: str) -> tuple[str, ...]:

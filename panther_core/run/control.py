@@ -57,6 +57,11 @@ class Control(CaseControl):
         """Names of the services in the order in which they were started."""
         return tuple(self.processes)
 
+    @property
+    def ending(self) -> Sequence[str]:
+        """Names of the services that end by themselves."""
+        return tuple(name for name in self.processes if self.launches[name].ends_by_itself)
+
     def process(self, service: str) -> Process:
         """Return the process of a service."""
         if self.closed:
@@ -67,11 +72,7 @@ class Control(CaseControl):
 
     def wait(self, services: Sequence[str] | None = None) -> Mapping[str, ExitStatus]:
         """Wait for services to end by themselves, by default all that do."""
-        names = (
-            services
-            if services is not None
-            else [name for name in self.processes if self.launches[name].ends_by_itself]
-        )
+        names = self.ending if services is None else services
         ended: dict[str, ExitStatus] = {}
         for name in names:
             status = self.process(name).wait(max(0.0, self.remaining()))

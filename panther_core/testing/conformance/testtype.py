@@ -39,7 +39,7 @@ class RecordingCase(CaseControl):
     options: Any
     programs: Mapping[str, ShellCommand]
     """Program of every service by its name."""
-    ending: tuple[str, ...]
+    ends: tuple[str, ...]
     """The services that end by themselves."""
     time: float = _SOON
     folder: Path = attrs.field(init=False)
@@ -69,6 +69,11 @@ class RecordingCase(CaseControl):
         """Names of the services in the order in which they were started."""
         return tuple(self.programs)
 
+    @property
+    def ending(self) -> Sequence[str]:
+        """Names of the services that end by themselves."""
+        return self.ends
+
     def process(self, service: str) -> Process:
         """Return the process of a service."""
         return self._processes[service]
@@ -76,7 +81,7 @@ class RecordingCase(CaseControl):
     def wait(self, services: Sequence[str] | None = None) -> Mapping[str, ExitStatus]:
         """Wait for services to end by themselves, by default all that do."""
         ended = {}
-        for name in self.ending if services is None else services:
+        for name in self.ends if services is None else services:
             status = self._processes[name].wait(max(0.0, self.remaining()))
             if status is None:
                 raise TimeoutError(f"service {name} had not ended when the time of the case was over")

@@ -11,10 +11,20 @@ from typing import Any
 import attrs
 import pytest
 from panther_protocol_minip.digests import proof, stream
+from panther_protocol_minip.loading import measure_load
 from panther_protocol_minip.scenarios import SCENARIOS
 
 from panther_core.testing.conformance import ProtocolConformance
-from panther_hookspecs import CheckResult, Evidence, ExitStatus, ScenarioEvidence, TestScenario, Verdict
+from panther_hookspecs import (
+    LOAD_REPORT,
+    CheckResult,
+    Evidence,
+    ExitStatus,
+    LoadReport,
+    ScenarioEvidence,
+    TestScenario,
+    Verdict,
+)
 
 ID, NONCE, SEED = "1098daaf37ace733", "9ecd1211483d9892", 1
 STOPPED, CRASHED = ExitStatus(code=0, reason="stopped"), ExitStatus(signal=11, reason="signal")
@@ -82,6 +92,13 @@ def _talk(folder: Path) -> Talk:
 def _judge(
     talk: Talk, scenario: str, *, exits: Mapping[str, ExitStatus] | None = None, **parameters: Any
 ) -> dict[str, CheckResult]:
+    chosen, seen = _seen(talk, scenario, exits, **parameters)
+    return {result.name: result for result in chosen.check(seen)}
+
+
+def _seen(
+    talk: Talk, scenario: str, exits: Mapping[str, ExitStatus] | None = None, **parameters: Any
+) -> tuple[TestScenario, ScenarioEvidence]:
     chosen = next(each for each in SCENARIOS if each.name == scenario)
     evidence = Evidence(
         folder=talk.client.parent,
@@ -94,7 +111,7 @@ def _judge(
         parameters=chosen.parameters(**parameters),
         seed=SEED,
     )
-    return {result.name: result for result in chosen.check(seen)}
+    return chosen, seen
 
 
 def _bad(results: Mapping[str, CheckResult]) -> dict[str, str]:
@@ -126,6 +143,10 @@ class TestConformance(ProtocolConformance):
         if scenario.name == "ping":
             for number in range(1, 6):
                 talk.ping(number)
+        elif scenario.name == "load":
+            for number in range(1, 6):
+                talk.ping(number)
+            (folders["client"] / LOAD_REPORT).write_text(json.dumps(_load(answered=5)))
         elif scenario.name == "transfer":
             talk.transfer()
         elif scenario.name == "idle":
@@ -136,6 +157,35 @@ class TestConformance(ProtocolConformance):
             talk.note(talk.server, "dropped", {"why": "overlong", "bytes": 2060})
             talk.ping(1, size=0)
         talk.part()
+
+
+def _load(**counts: int) -> dict[str, object]:
+    """Return the report of a load."""
+    zero: dict[str, object] = {each.name: 0 for each in attrs.fields(LoadReport)}
+    return {**zero, "mode": "open", "start_error": {}, "latency": {}, "service_time": {}, **counts}
+
+
+@pytest.mark.parametrize(
+    ("counts", "problem"),
+    [
+        ({"answered": 0}, "nothing was answered"),
+        ({"answered": 2, "wrong": 1}, "1 answers were wrong"),
+        ({"answered": 3}, "client has 3 answers, the server says it gave 2"),
+    ],
+)
+def test_a_load_whose_answers_are_missing_wrong_or_invented_fails(
+    tmp_path: Path, counts: dict[str, int], problem: str
+) -> None:
+    talk = _ping_talk(tmp_path)
+    (talk.client / LOAD_REPORT).write_text(json.dumps(_load(**counts)))
+    assert _bad(_judge(talk, "load"))["load of client"].startswith(problem)
+
+
+def test_pings_that_a_server_read_again_are_work_done_twice(tmp_path: Path) -> None:
+    talk = _ping_talk(tmp_path)
+    talk.ping(2)
+    seen = {each.name: each.value for each in measure_load(_seen(talk, "load")[1])}
+    assert seen == {"work.done": 2, "work.twice": 1}
 
 
 def test_a_good_exchange_passes_and_its_numbers_are_told(tmp_path: Path) -> None:

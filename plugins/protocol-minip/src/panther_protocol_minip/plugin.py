@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from panther_hookspecs import ProtocolDescriptor, Role, hookimpl
 from panther_protocol_minip.messages import messages
@@ -20,5 +21,6 @@ def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
         roles=(Role(name="server", ports={"port": PORT}), Role(name="client", target="server")),
         scenarios=SCENARIOS,
         versions=("1", "2"),
+        dialect=Path(__file__).with_name("dialect.py"),
         messages=messages,
     )

@@ -6,6 +6,7 @@ import attrs
 
 from panther_hookspecs import Bytes, NoOptions, Seconds, TestScenario, option
 from panther_protocol_minip.judging import greet, idle, ping, probe, refuse, transfer
+from panther_protocol_minip.loading import check, measure_load
 from panther_protocol_minip.measuring import measure
 
 LARGEST_PING = 1200
@@ -25,6 +26,17 @@ class PingParameters:
     )
     interval: Seconds = option(
         Seconds(0.01), validator=attrs.validators.ge(0), help="Pause between an answer and the next ping."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class LoadParameters:
+    """What the pings of a load look like."""
+
+    size: int = option(
+        32,
+        validator=[attrs.validators.ge(0), attrs.validators.le(LARGEST_PING)],
+        help="Bytes in the body of every ping.",
     )
 
 
@@ -79,6 +91,13 @@ SCENARIOS = (
         name="refuse", summary="A server refuses a version that nobody knows", check=refuse, parameters=NoOptions
     ),
     TestScenario(name="idle", summary="A session survives a long silence", check=idle, parameters=IdleParameters),
+    TestScenario(
+        name="load",
+        summary="A load generator pings, and every answer proves that the ping was read",
+        check=check,
+        parameters=LoadParameters,
+        measure=measure_load,
+    ),
     TestScenario(
         name="probe", summary="A server survives an overlong message", check=probe, parameters=ProbeParameters
     ),

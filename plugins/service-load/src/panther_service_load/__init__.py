@@ -1,0 +1,1 @@
+"""Load for any protocol that has a dialect."""
