@@ -38,6 +38,7 @@ class RunOptions:
     fast_fail: bool = True
     strict: bool = False
     only_missing: bool = False
+    keep_capture: str = "always"
 
     def settings(self, locked: Mapping[str, Any] | None) -> RunSettings:
         """Return them as the experiment manager takes them."""
@@ -49,6 +50,7 @@ class RunOptions:
             strict=self.strict,
             locked=locked,
             only_missing=self.only_missing,
+            keep_capture=self.keep_capture,
         )
 
 

@@ -61,6 +61,8 @@ class RunSettings:
     """A recorded lock that this machine must match."""
     only_missing: bool = False
     """When a run is taken up again: leave alone what has failed."""
+    keep_capture: str = "always"
+    """When recordings of packets are kept: always, on-failure or never."""
 
 
 class ExperimentManager:
@@ -232,6 +234,7 @@ class ExperimentManager:
                 self._events.emit,
                 self.settings.locked,
                 session.folder_of(experiment),
+                self.settings.keep_capture,
             )
         )
 

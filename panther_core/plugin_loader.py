@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Self
 
+from panther_core.capture import recorder
 from panther_core.events import EventManager
 from panther_core.metrics import MetricsCollector
 from panther_core.plugin_manager import PluginManager
@@ -83,6 +84,7 @@ class PluginLoader:
             emit=self.events.emit,
             note=lambda _text: None,
             links=self.plugins.registry.all(LinkDescriptor),
+            recorder=recorder,
         )
         environment = descriptor.factory(context, descriptor.options())
         environment.descriptor = descriptor

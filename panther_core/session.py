@@ -132,6 +132,7 @@ def engine(
     emit: Callable[[BaseEvent], None],
     locked: Mapping[str, Any] | None,
     here: Path,
+    keep_capture: str = "always",
 ) -> Iterator[Engine]:
     """Start what runs processes; on the way out nothing of it is left."""
     with Supervisor.start(run_id=directory.run_id) as supervisor:
@@ -147,6 +148,7 @@ def engine(
             builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands, directory.folder / "builds"),
             here=here,
             links=plugins.registry.all(LinkDescriptor),
+            keep_capture=keep_capture,
             program_seen=programs.seen,
             port_range=plugins.hooks.choose_port_range(info) or DEFAULT_PORTS,
         )

@@ -160,6 +160,7 @@ if TYPE_CHECKING:
     from panther_hookspecs.readiness import (
         ReadinessWatch,
     )
+    from panther_hookspecs.recordings import RecordedPlace, Recording
     from panther_hookspecs.services import (
         ImageRecipe,
         IServicePlugin,
@@ -361,6 +362,7 @@ _NAMES_OF_MODULE = {
         "TestScenario",
     ),
     "readiness": ("ReadinessWatch",),
+    "recordings": ("RecordedPlace", "Recording"),
     "services": (
         "IServicePlugin",
         "ImageRecipe",
@@ -520,6 +522,8 @@ __all__ = [
     "Readiness",
     "ReadinessWatch",
     "Rebind",
+    "RecordedPlace",
+    "Recording",
     "RegisterSpecs",
     "ReportDescriptor",
     "ResourceExhaustionException",

@@ -10,10 +10,11 @@ from typing import Any
 import attrs
 
 from panther_hookspecs.commands import CommandProcessor, Launcher
-from panther_hookspecs.errors import PantherExperimentError
+from panther_hookspecs.errors import EnvironmentUnavailableError, PantherExperimentError
 from panther_hookspecs.events import BaseEvent
 from panther_hookspecs.links import LinkDescriptor
 from panther_hookspecs.plugins import Descriptor, IPlugin, option
+from panther_hookspecs.recordings import Recording
 from panther_hookspecs.units import Seconds
 
 
@@ -31,6 +32,10 @@ class MetricsRecorder(abc.ABC):
     @abc.abstractmethod
     def record_gauge(self, metric_name: str, value: float, labels: Mapping[str, str] | None = None) -> None:
         """Set the current value."""
+
+
+def _no_recorder(recording: Recording) -> tuple[str, ...]:
+    raise EnvironmentUnavailableError(f"there is no recorder here, and {recording.file.name} needs one")
 
 
 @attrs.frozen(kw_only=True)
@@ -52,6 +57,8 @@ class Context:
     """First and last port that an environment of the host may choose from."""
     links: tuple[LinkDescriptor, ...] = ()
     """Every link mechanism there is; :func:`chosen_link` takes one of them."""
+    recorder: Callable[[Recording], tuple[str, ...]] = _no_recorder
+    """Returns the program that records packets, for the environment to start where the interfaces are."""
     cancelled: Callable[[], bool] = lambda: False
     """Whether the user has asked to stop; long waits look at it."""
 

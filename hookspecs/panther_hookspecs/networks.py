@@ -43,6 +43,12 @@ class NetworkEnvironmentOptions(EnvironmentOptions):
     )
     deployment_target: str = option("local", help="Where to deploy: local, or a name the environment knows.")
     resource_limits: Mapping[str, ResourceLimits] = option(factory=dict, help="Limits by service name; * for all.")
+    capture_limit: Bytes = option(Bytes(256 << 20), help="Size at which the recording of a service stops growing.")
+    capture_length: int = option(
+        65535,
+        help="Bytes of each packet that are recorded.",
+        validator=[attrs.validators.ge(64), attrs.validators.le(65535)],
+    )
     service_dependencies: Mapping[str, tuple[str, ...]] = option(
         factory=dict, help="Which services must be ready before a service starts."
     )

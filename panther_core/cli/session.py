@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from panther_core.capture import KEEP_CAPTURE
 from panther_core.cli.attempts import counted
 from panther_core.cli.blocks import Part, link
 from panther_core.cli.console import Console
@@ -42,6 +43,12 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first case that is not as expected")
     parser.add_argument(
         "--no-fast-fail", action="store_true", help="go on where every later case would end in the same error"
+    )
+    parser.add_argument(
+        "--keep-capture",
+        choices=KEEP_CAPTURE,
+        default=KEEP_CAPTURE[0],
+        help="when to keep recordings of packets; on-failure: of cases that are not as expected (default: always)",
     )
     parser.add_argument("--ui", choices=SCREENS, help="what to show (default: live on a terminal, else lines)")
     parser.add_argument(

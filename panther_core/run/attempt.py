@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from panther_core import capture
 from panther_core.checks import judge
 from panther_core.plan.cases import PlannedCase
 from panther_core.run import evidence, stages
@@ -50,8 +51,16 @@ def carry_out(case: PlannedCase, number: int, engine: Engine) -> tuple[dict[str,
         attempt.verdict, attempt.why = Verdict.UNSUPPORTED, case.unsupported
     else:
         _run(attempt)
+        _tidy(attempt)
     engine.hooks.after_test_case(attempt.info, attempt.verdict)
     return record_of(attempt), attempt.error
+
+
+def _tidy(attempt: Attempt) -> None:
+    """Remove what the user does not want to be kept of an attempt that went like this."""
+    as_expected = attempt.verdict in attempt.case.expect
+    policy = attempt.engine.keep_capture
+    attempt.artifacts = capture.keep(policy, attempt.artifacts, attempt.folder, as_expected=as_expected)
 
 
 def _run(attempt: Attempt) -> None:
@@ -243,6 +252,7 @@ def _collect(attempt: Attempt, network: NetworkEnvironmentInterface) -> None:
                 attempt.artifacts += evidence.placed(data.artifacts, tool.context.folder, attempt.folder)
                 attempt.problems += [f"{planned.descriptor.name} on {name}: {problem}" for problem in data.problems]
         attempt.artifacts += evidence.placed(network.collect(), network.context.folder, attempt.folder)
+        attempt.notes += capture.embed_keys(attempt.artifacts, attempt.folder)
 
 
 def _tear_down(attempt: Attempt, network: NetworkEnvironmentInterface) -> None:

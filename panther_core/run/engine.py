@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from panther_core import needs
+from panther_core.capture import recorder
 from panther_core.hooks import Hooks
 from panther_core.metrics import MetricsCollector
 from panther_core.plan.cases import PlannedCase
@@ -49,6 +50,8 @@ class Engine:
     output_limit: int = 16 << 20
     links: tuple[LinkDescriptor, ...] = ()
     """What network environments may choose from to impair links."""
+    keep_capture: str = "always"
+    """One of KEEP_CAPTURE."""
     program_seen: Callable[[str], None] = lambda _program: None
     """Told the program of every started service, for the record of what the run depends on."""
     _cancelled: threading.Event = attrs.field(factory=threading.Event)
@@ -86,6 +89,7 @@ class Engine:
             cancelled=self.cancelled,
             port_range=self.port_range,
             links=self.links,
+            recorder=recorder,
         )
 
     def follow(self, process: Process) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 
+from panther_core.capture import recorder
 from panther_core.process import Supervisor
 from panther_hookspecs import BaseEvent, Context, LinkDescriptor, MetricsRecorder
 
@@ -73,6 +74,7 @@ def _context(supervisor: Supervisor, run_id: str, attempt: Path, own: Path, seed
         metrics=metrics,
         emit=events.append,
         note=notes.append,
+        recorder=recorder,
         cancelled=cancel.is_set,
         attempt=attempt,
         events=events,

@@ -25,6 +25,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         fail_fast=args.fail_fast,
         fast_fail=not args.no_fast_fail,
         strict=console.strict,
+        keep_capture=args.keep_capture,
         only_missing=args.only_missing,
     )
     return conduct(args, console, lambda screen: console.panther.resume(folder, options, [screen]))

@@ -36,5 +36,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
         fail_fast=args.fail_fast,
         fast_fail=not args.no_fast_fail,
         strict=console.strict,
+        keep_capture=args.keep_capture,
     )
     return conduct(args, console, lambda screen: console.panther.run(Path(args.file), options, [screen]))

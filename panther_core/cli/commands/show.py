@@ -11,6 +11,7 @@ from panther_core.cli.attempts import case_label
 from panther_core.cli.blocks import Block
 from panther_core.cli.console import Console
 from panther_core.cli.overview import case_blocks, run_blocks
+from panther_core.cli.packets import packet_blocks
 from panther_hookspecs import ConfigurationException, RunView
 
 
@@ -21,6 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--case", metavar="CASE", help="all about the cases with CASE in their name or at the start of their id"
+    )
+    parser.add_argument(
+        "--packets", action="store_true", help="the recorded packets of the cases, decoded as far as tshark can"
     )
     parser.add_argument("--json", action="store_true", help="print one object with the records of the cases")
 
@@ -36,6 +40,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     if args.json:
         console.say(json.dumps({"run": str(view.folder), "cases": cases}, indent=2, default=str))
+        return 0
+    if args.packets:
+        console.show(*packet_blocks(cases, view.folder))
         return 0
     console.show(*(_cases(cases, view) if args.case else run_blocks(view, cases)))
     return 0

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,33 @@ def checksum_is_right(frame: bytes) -> bool:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return bool(total == 0xFFFF)
+
+
+BUNDLE = """
+import socket, sys
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.setsockopt(17, 103, 1200)
+own.sendto(bytes(12000), (sys.argv[1], 4433))
+"""
+
+
+@pytest.mark.parametrize("links", [{}, {"server_client": LinkSpec(delay=Seconds(0.001))}])
+def test_datagrams_that_a_program_sends_in_one_bundle_are_recorded_one_by_one(
+    make: Callable[..., World], links: dict[str, LinkSpec]
+) -> None:
+    world = make()
+    world.set_up("server", "client", capture=True, **links)
+    status = world.python("client", BUNDLE, world.launches["server"].endpoint.ip).wait(SOON)
+    if not status.ok:
+        pytest.skip("only where the kernel sends bundles of datagrams whose checksums it has to fill in itself")
+    time.sleep(0.1)
+    captures = {each.service: world.context.folder / each.path for each in world.environment.collect()}
+    for name in ("client", "server"):
+        found, _ = packets(captures[name])
+        sizes = [
+            each.length for each in found if each.frame[12:14] == b"\x08\x00" and each.outgoing is (name == "client")
+        ]
+        assert sizes[:10] == [1242] * 10, name
 
 
 def test_a_case_that_goes_wrong_keeps_its_packets(make: Callable[..., World]) -> None:

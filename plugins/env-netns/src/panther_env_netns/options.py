@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from panther_env_netns.topology import Topology, topology_of
-from panther_hookspecs import Bytes, NetworkEnvironmentOptions, option
+from panther_hookspecs import NetworkEnvironmentOptions, option
 
 
 @attrs.frozen(kw_only=True)
@@ -26,10 +26,4 @@ class NetnsOptions(NetworkEnvironmentOptions):
     )
     link_mechanism: str = option(
         "", help="Name of the mechanism that impairs links; the best one that works here if left out."
-    )
-    capture_limit: Bytes = option(Bytes(256 << 20), help="Size at which the recording of an interface stops growing.")
-    capture_length: int = option(
-        65535,
-        help="Bytes of each packet that are recorded.",
-        validator=[attrs.validators.ge(64), attrs.validators.le(65535)],
     )

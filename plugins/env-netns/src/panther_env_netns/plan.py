@@ -47,10 +47,21 @@ class Plan:
     """The file that everybody sees as /etc/hosts."""
 
 
-def plan_of(layout: Layout, *, ipv6: bool, hosts: str = "", relayed: frozenset[int] = frozenset()) -> Plan:
-    """Return what makes ``layout`` real; on the segments ``relayed`` a relay passes packets on, not the kernel."""
+def plan_of(
+    layout: Layout,
+    *,
+    ipv6: bool,
+    hosts: str = "",
+    relayed: frozenset[int] = frozenset(),
+    bare: Mapping[str, Sequence[str]] | None = None,
+) -> Plan:
+    """Return what makes ``layout`` real; on the segments ``relayed`` a relay passes packets on, not the kernel.
+
+    The interfaces ``bare`` send every packet alone, where others hand many at once to the kernel of the other side.
+    """
+    alone = bare or {}
     lines: dict[str, Sequence[str]] = {"": tuple(_fabric(layout, relayed))}
-    lines |= {name: tuple(_node(node, ipv6=ipv6)) for name, node in layout.nodes.items()}
+    lines |= {name: tuple(_node(node, alone.get(name, ()), ipv6=ipv6)) for name, node in layout.nodes.items()}
     settings = {"": _FABRIC} | {
         name: _NODE | (_FORWARDING if node.forwards else {}) for name, node in layout.nodes.items()
     }
@@ -75,11 +86,14 @@ def _end(interface: Interface) -> str:
     return f"name {interface.name} netns @{interface.node} address {interface.mac}"
 
 
-def _node(node: Node, *, ipv6: bool) -> Iterator[str]:
+def _node(node: Node, bare: Sequence[str], *, ipv6: bool) -> Iterator[str]:
     yield "link set lo up"
     for each in node.interfaces:
         # Up first: an IPv6 address that was there before is not used at once but within a second, at random.
         yield f"link set {each.name} up"
+        if each.name in bare:
+            # No other setting splits what a program gives to the kernel as one bundle of datagrams.
+            yield f"link set {each.name} gso_max_segs 1"
         yield f"addr add {each.ip}/16 dev {each.name}"
         if ipv6:
             yield f"addr add {each.ip6}/64 dev {each.name} nodad"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -15,9 +14,18 @@ from panther_env_netns.layout import Layout
 from panther_env_netns.links import described, flows_of, port_of
 from panther_env_netns.options import NetnsOptions
 from panther_env_netns.plan import Helper, Plan, plan_of
-from panther_hookspecs import Artifact, Context, LinkFlow, LinkSetup, LinkTask, NetworkPlan, chosen_link, plain_state
+from panther_hookspecs import (
+    Artifact,
+    Context,
+    LinkFlow,
+    LinkSetup,
+    LinkTask,
+    NetworkPlan,
+    Recording,
+    chosen_link,
+    plain_state,
+)
 
-_RECORDER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("recorder.py")))
 LINKS, CAPTURE = "links.json", "capture"
 Question = tuple[str, tuple[str, ...]]
 """A node and a command that tells what was counted there."""
@@ -121,15 +129,16 @@ def prepare(
     relayed = frozenset(number for number, each in setups.items() if each.switch)
     recordings = {name: f"{CAPTURE}/{name}.pcapng" for name in layout.services} if asked.capture else {}
     helpers = [Helper(name=f"{mechanism} {number}", node="", argv=setups[number].switch) for number in sorted(relayed)]
-    helpers += _recorders(layout, recordings, options, context.folder)
+    helpers += _recorders(layout, recordings, options, context)
     shaping = _merged([each.tc for each in setups.values()])
-    whole = plan_of(layout, ipv6=ipv6, hosts=hosts, relayed=relayed)
+    bare = _bare(layout, frozenset(shaping), relayed, frozenset(recordings))
+    whole = plan_of(layout, ipv6=ipv6, hosts=hosts, relayed=relayed, bare=bare)
     plan = attrs.evolve(
         whole,
         lines=_merged([whole.lines, *(each.ip for each in setups.values())]),
         helpers=tuple(helpers),
         shaping=shaping,
-        bare=_bare(layout, frozenset(shaping), relayed, frozenset(recordings)),
+        bare=bare,
     )
     return Preparation(
         plan=plan,
@@ -149,14 +158,19 @@ def _merged(parts: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, tuple[str
     return found
 
 
-def _recorders(layout: Layout, recordings: Mapping[str, str], options: NetnsOptions, folder: Path) -> Iterator[Helper]:
+def _recorders(
+    layout: Layout, recordings: Mapping[str, str], options: NetnsOptions, context: Context
+) -> Iterator[Helper]:
     """Yield a recorder for each service; where one has several interfaces they share its file."""
     for name, path in recordings.items():
-        (folder / CAPTURE).mkdir(exist_ok=True)
-        limits = (str(int(options.capture_limit)), str(options.capture_length))
-        interfaces = tuple(each.name for each in layout.nodes[name].interfaces)
-        argv = (*_RECORDER, *limits, str(folder / path), *interfaces)
-        yield Helper(name=f"recorder of {name}", node=name, argv=argv)
+        (context.folder / CAPTURE).mkdir(exist_ok=True)
+        recording = Recording(
+            file=context.folder / path,
+            interfaces=tuple(each.name for each in layout.nodes[name].interfaces),
+            limit=int(options.capture_limit),
+            length=options.capture_length,
+        )
+        yield Helper(name=f"recorder of {name}", node=name, argv=context.recorder(recording))
 
 
 def _bare(

@@ -1,8 +1,10 @@
 """Records the packets of some interfaces into a pcapng file.
 
-Run as ``python -I -S recorder.py LIMIT SNAPLEN FILE INTERFACE ...`` in the namespace that has the interfaces. One byte
-is written to the standard output once packets are recorded. On SIGTERM everything that has arrived is written, with
-the number of packets that were not kept. The file stops growing at LIMIT bytes.
+Run as ``python -I -S recorder.py [--own=IP/PORT ...] [--other=IP/PORT ...] LIMIT SNAPLEN FILE INTERFACE ...`` in the
+namespace that has the interfaces. With places only packets from or to one of them are kept, each once: on loopback
+every packet is seen when it is sent and when it arrives. One byte is written to the standard output once packets are
+recorded. On SIGTERM everything that has arrived is written, with the number of packets that were not kept. The file
+stops growing at LIMIT bytes.
 
 Packets come through a ring of memory that is shared with the kernel: it takes no call for each of them, none is lost
 in a burst, and the time is the kernel's own, in nanoseconds.
@@ -62,12 +64,43 @@ class Target:
         self.size += len(data)
 
 
+class Places:
+    """The addresses and ports that a recording is about, as they stand in packets."""
+
+    def __init__(self, words: list[str]) -> None:
+        """Read them from the command line."""
+        self.own = {packed(each.removeprefix("--own=")) for each in words if each.startswith("--own=")}
+        self.all = self.own | {packed(each.removeprefix("--other=")) for each in words if each.startswith("--other=")}
+
+    def direction(self, frame: bytes) -> bool | None:
+        """Return whether a frame is outgoing, None if it is about other places."""
+        if frame[12:14] == b"\x08\x00":
+            addresses, ports = (frame[26:30], frame[30:34]), 14 + (frame[14] & 15) * 4
+        elif frame[12:14] == b"\x86\xdd":
+            addresses, ports = (frame[22:38], frame[38:54]), 54
+        else:
+            return None
+        source = addresses[0] + frame[ports : ports + 2]
+        target = addresses[1] + frame[ports + 2 : ports + 4]
+        if source in self.all:
+            return source in self.own
+        return target not in self.own if target in self.all else None
+
+
+def packed(place: str) -> bytes:
+    """Return ``IP/PORT`` as it stands in a packet."""
+    address, _, port = place.rpartition("/")
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address) + int(port).to_bytes(
+        2, "big"
+    )
+
+
 class Recording:
     """One interface."""
 
-    def __init__(self, interface: str, number: int, target: Target, snaplen: int) -> None:
+    def __init__(self, interface: str, number: int, target: Target, snaplen: int, places: Places) -> None:
         """Begin to record; from here on no packet is missed."""
-        self.number, self.target, self.snaplen = number, target, snaplen
+        self.number, self.target, self.snaplen, self.places = number, target, snaplen, places
         self.next = self.dropped = self.received = 0
         described = option(2, interface.encode()) + option(9, b"\x09") + option(0, b"")
         target.write(block_of(1, struct.pack("=HHI", 1, 0, snaplen) + described))
@@ -95,7 +128,14 @@ class Recording:
         for _ in range(number):
             following, seconds, nanoseconds, kept, length, _status, offset = HEADER.unpack_from(ring, at)
             outgoing = ring[at + PACKET_TYPE] == OUTGOING
-            kept = min(kept, self.snaplen)
+            frame = ring[at + offset : at + offset + min(kept, self.snaplen)]
+            at += following
+            if self.places.all:
+                direction = self.places.direction(frame) if outgoing else None
+                if direction is None:
+                    continue
+                outgoing = direction
+            kept = len(frame)
             self.received += 1
             total = 28 + kept + -kept % 4 + 12 + 4
             if target.size + total > target.limit:
@@ -104,12 +144,11 @@ class Recording:
                 moment = seconds * 1_000_000_000 + nanoseconds
                 target.write(
                     ENHANCED.pack(6, total, self.number, moment >> 32, moment & 0xFFFFFFFF, kept, length)
-                    + ring[at + offset : at + offset + kept]
+                    + frame
                     + bytes(-kept % 4)
                     + FLAGS[outgoing]
                     + struct.pack("=I", total)
                 )
-            at += following
 
     def close(self) -> None:
         """Write what is left and the number of packets that are not in the file."""
@@ -133,9 +172,10 @@ def end(_number: int, _frame: object) -> None:
 
 def main() -> None:
     """Record until SIGTERM."""
-    limit, snaplen, path, *interfaces = sys.argv[1:]
-    target = Target(path, int(limit))
-    recordings = [Recording(name, number, target, int(snaplen)) for number, name in enumerate(interfaces)]
+    words = [each for each in sys.argv[1:] if each.startswith("--")]
+    limit, snaplen, path, *interfaces = sys.argv[1 + len(words) :]
+    target, places = Target(path, int(limit)), Places(words)
+    recordings = [Recording(name, number, target, int(snaplen), places) for number, name in enumerate(interfaces)]
     poll = select.poll()
     for each in recordings:
         poll.register(each.socket, select.POLLIN)
