@@ -1,0 +1,1 @@
+"""Numbers out of many runs, and results of other tools into one."""
