@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGKILL
+from typing import Any
 
 import attrs
 
@@ -172,6 +173,8 @@ class Evidence:
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    memo: dict[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
+    """For a protocol, to read a file once: it is the same for measuring, judging and telling one attempt."""
 
     def text(self, service: str, stream: str = "stdout", limit: int = 1 << 24) -> str:
         """Return what ``service`` wrote to ``stream``, the first ``limit`` bytes, never failing on odd bytes."""

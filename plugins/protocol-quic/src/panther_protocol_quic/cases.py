@@ -68,11 +68,8 @@ class Case:
     client: Side
     server: Side
     seen: ScenarioEvidence
-
-    @property
-    def wanted(self) -> tuple[Document, ...]:
-        """The files that were to arrive."""
-        return documents(self.parameters, self.seed)
+    wanted: tuple[Document, ...]
+    """The files that were to arrive."""
 
     def downloaded(self) -> dict[str, Path]:
         """Return what the client has stored, by name."""
@@ -83,12 +80,14 @@ class Case:
 def cases(scenario: str, seen: ScenarioEvidence) -> Iterator[Case]:
     """Yield a case for every client."""
     servers = seen.named("server")
+    parameters = attrs.asdict(seen.parameters, recurse=False)
     for client in seen.named("client"):
         if servers:
             yield Case(
                 scenario=scenario,
                 seed=seen.seed,
-                parameters=attrs.asdict(seen.parameters, recurse=False),
+                parameters=parameters,
+                wanted=documents(parameters, seen.seed),
                 client=_side(client, seen),
                 server=_side(servers[0], seen),
                 seen=seen,

@@ -49,11 +49,9 @@ def _needs(implementation: Implementation, part: Part) -> Iterator[Need]:
         return
     root = programs.root_of(implementation.release)
     found = programs.find(part.program, root) if root else ""
-    why = f"it is {implementation.name}"
     if implementation.release and not found:
-        why = (
-            f"{why}, looked for in {programs.roots() / implementation.release}, a folder with the files of that release"
-        )
-        yield Need("tool", f"{programs.roots() / implementation.release}/usr/bin/{part.program}", why=why)
+        folder = programs.roots() / implementation.release
+        why = f"{folder} is a folder with files of Debian {implementation.release}, with {part.package or part.program}"
+        yield Need("tool", f"{folder}/usr/bin/{part.program}", why=why)
     else:
-        yield Need("tool", found or part.program, package=part.package, why=why)
+        yield Need("tool", found or part.program, package=part.package)

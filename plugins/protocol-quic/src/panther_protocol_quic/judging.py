@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from panther_hookspecs import CheckResult, ScenarioEvidence, Verdict
-from panther_protocol_quic.cases import Case, cases
+from panther_protocol_quic import facts, facts_network
+from panther_protocol_quic.cases import Case
+from panther_protocol_quic.seeing import Sight, sights
+
+Fact = Callable[[Sight], Iterable[CheckResult]]
+SCENARIOS: Mapping[str, tuple[Fact, ...]] = {
+    "handshake": (facts.no_retry,),
+    "longrtt": (facts.client_hellos,),
+    "chacha20": (facts.ciphers,),
+    "multiplexing": (facts.streams,),
+    "retry": (facts.retried,),
+    "resumption": (facts.resumed,),
+    "zerortt": (facts.early,),
+    "keyupdate": (facts.keys_updated,),
+    "versionnegotiation": (facts.negotiated,),
+    "v2": (facts.upgraded,),
+    "ipv6": (facts.family,),
+    "ecn": (facts_network.marked,),
+    "amplificationlimit": (facts_network.amplified,),
+}
+"""What a scenario is about besides files that arrive."""
 
 
 def judge(scenario: str, seen: ScenarioEvidence) -> Iterator[CheckResult]:
     """Yield the checks of a scenario: what arrived, how the programs ended, and what the scenario is about."""
-    found = tuple(cases(scenario, seen))
+    found = tuple(sights(scenario, seen))
     if not found:
         yield CheckResult(name="roles", verdict=Verdict.FAIL, evidence="quic needs a server and a client")
-    for case in found:
-        suffix = f" of {case.client.name}" if len(found) > 1 else ""
-        for each in _judged(case):
+    for sight in found:
+        suffix = f" of {sight.case.client.name}" if len(found) > 1 else ""
+        for each in _judged(sight):
             yield CheckResult(
                 name=each.name + suffix,
                 verdict=each.verdict,
@@ -24,7 +44,8 @@ def judge(scenario: str, seen: ScenarioEvidence) -> Iterator[CheckResult]:
             )
 
 
-def _judged(case: Case) -> Iterable[CheckResult]:
+def _judged(sight: Sight) -> Iterable[CheckResult]:
+    case = sight.case
     for side in (case.client, case.server):
         if side.declines:
             yield CheckResult(
@@ -33,14 +54,20 @@ def _judged(case: Case) -> Iterable[CheckResult]:
                 evidence=f"{side.implementation} ended with {side.exit}: it does not implement {case.scenario}",
             )
             return
-    yield files(case)
+    arrived = files(sight)
+    yield arrived
     yield ends(case)
+    if arrived.verdict is Verdict.PASS:
+        for fact in (facts.exchanged, *SCENARIOS.get(case.scenario, ())):
+            yield from fact(sight)
 
 
-def files(case: Case) -> CheckResult:
+def files(sight: Sight) -> CheckResult:
     """What was requested must have arrived, every byte of it, and nothing else."""
+    case = sight.case
     wanted, found = case.wanted, case.downloaded()
-    faults = [f"{name} was never requested" for name in found if name not in {each.name for each in wanted}]
+    names = {each.name for each in wanted}
+    faults = [f"{name} was never requested" for name in found if name not in names]
     total = 0
     for each in wanted:
         path = found.get(each.name)
@@ -55,9 +82,7 @@ def files(case: Case) -> CheckResult:
         else:
             total += size
     if faults:
-        why = case.client.why()
-        said = f"; {case.client.name} says: {why}" if why else ""
-        return _failed("files", f"{_first(faults)}{said}")
+        return _failed("files", _first(faults) + "".join(f"; {each}" for each in _reasons(sight)))
     count = f"{len(wanted)} files" if len(wanted) > 1 else "a file"
     return CheckResult(
         name="files",
@@ -75,6 +100,17 @@ def ends(case: Case) -> CheckResult:
         return CheckResult(name="ends", verdict=Verdict.PASS, evidence="both programs ended well")
     why = case.client.why() if case.client.failed else ""
     return _failed("ends", "; ".join(bad) + (f": {why}" if why else ""))
+
+
+def _reasons(sight: Sight) -> Iterator[str]:
+    """Yield what the client, its exit code and the packets tell about a failure."""
+    client = sight.case.client
+    if why := client.why():
+        yield f"{client.name} says: {why}"
+    elif client.failed:
+        yield f"{client.name} ended with {client.failed}"
+    if seen := sight.why():
+        yield seen
 
 
 def _first(faults: list[str]) -> str:

@@ -13,7 +13,7 @@ PORT = 4433
 @hookimpl
 def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
     """Yield the protocol."""
-    from panther_protocol_quic.scenarios import SCENARIOS  # noqa: PLC0415 - of no use to who only lists plugins
+    from panther_protocol_quic.scenarios import SCENARIOS, messages  # noqa: PLC0415 - of no use to who only lists plugins
 
     yield ProtocolDescriptor(
         name=PROTOCOL,
@@ -21,4 +21,5 @@ def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
         roles=(Role(name="server", ports={"port": PORT}), Role(name="client", target="server")),
         scenarios=SCENARIOS,
         versions=("v1", "v2"),
+        messages=messages,
     )

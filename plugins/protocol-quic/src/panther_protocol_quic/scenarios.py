@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from panther_hookspecs import CheckResult, LinkSpec, Measurement, ScenarioEvidence, Seconds, Share, TestScenario
+from panther_hookspecs import (
+    CheckResult,
+    LinkSpec,
+    Measurement,
+    Message,
+    ScenarioEvidence,
+    Seconds,
+    Share,
+    TestScenario,
+)
 from panther_protocol_quic import parameters as given
 
 _LONG = LinkSpec(delay=Seconds(0.75))
@@ -19,10 +28,17 @@ def _judged(seen: ScenarioEvidence, name: str) -> Iterable[CheckResult]:
     return judge(name, seen)
 
 
-def _measured(seen: ScenarioEvidence) -> Iterable[Measurement]:
+def _measured(seen: ScenarioEvidence, name: str) -> Iterable[Measurement]:
     from panther_protocol_quic.measuring import measure  # noqa: PLC0415 - planning measures nothing
 
-    return measure(seen)
+    return measure(name, seen)
+
+
+def messages(seen: ScenarioEvidence) -> Iterable[Message]:
+    """Yield what the two sides sent to each other."""
+    from panther_protocol_quic.telling import tell  # noqa: PLC0415 - planning tells nothing
+
+    return tell(seen)
 
 
 def _scenario(name: str, summary: str, parameters: type[Any], link: LinkSpec | None = None) -> TestScenario:
@@ -31,7 +47,7 @@ def _scenario(name: str, summary: str, parameters: type[Any], link: LinkSpec | N
         summary=summary,
         parameters=parameters,
         check=lambda seen: _judged(seen, name),
-        measure=_measured,
+        measure=lambda seen: _measured(seen, name),
         links={"client-server": link} if link else {},
         capture=True,
     )

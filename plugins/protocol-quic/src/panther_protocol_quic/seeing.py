@@ -1,0 +1,128 @@
+"""What can be seen of a case: its captures first, then what the programs wrote about themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from panther_hookspecs import ScenarioEvidence
+from panther_protocol_quic.cases import Case, Side, cases
+from panther_protocol_quic.evidence.captures import read_capture
+from panther_protocol_quic.evidence.errors import close_name, is_friendly
+from panther_protocol_quic.evidence.packets import Kind, Packet
+from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
+from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
+from panther_protocol_quic.manager import PATHS
+
+_MOST_KEYS = 1 << 22
+MEMO = "quic"
+
+
+@attrs.define
+class Sight:
+    """What can be seen of a case; every source is read once, when it is first asked for."""
+
+    case: Case
+    _captured: dict[str, Traffic | None] = attrs.field(factory=dict)
+    _logged: dict[str, Traffic | None] = attrs.field(factory=dict)
+
+    def captured(self, role: str) -> Traffic | None:
+        """Return the packets that passed the interface of a side, or None where nothing recorded them."""
+        if role not in self._captured:
+            self._captured[role] = self._read_capture(self._side(role))
+        return self._captured[role]
+
+    def packets(self, role: str) -> Traffic | None:
+        """Return the packets as close to a side as any capture shows them."""
+        return self.captured(role) or self.captured("client" if role == "server" else "server")
+
+    def logged(self, role: str) -> Traffic | None:
+        """Return what a side wrote about its packets, or None."""
+        if role not in self._logged:
+            folder = self._side(role).folder / PATHS["qlog"]
+            files = {path.name: path for path in sorted(folder.glob("*")) if path.is_file()} if folder.is_dir() else {}
+            self._logged[role] = traffic_of_qlog({name: read_qlog(path) for name, path in files.items()}, role)
+        return self._logged[role]
+
+    def any(self, role: str) -> Traffic | None:
+        """Return the best there is: a capture, or the log of that side, or of the other one."""
+        other = "client" if role == "server" else "server"
+        return self.packets(role) or self.logged(role) or self.logged(other)
+
+    def _side(self, role: str) -> Side:
+        return self.case.server if role == "server" else self.case.client
+
+    def _read_capture(self, side: Side) -> Traffic | None:
+        evidence = self.case.seen.evidence
+        names = [each.path for each in evidence.artifacts if each.kind == "capture" and each.service == side.name]
+        if not names:
+            return None
+        sheet = self.case.client.sheet
+        server = (str(sheet.get("address", "")), int(sheet.get("port", 0)))
+        capture = read_capture(evidence.folder / names[0], server[1])
+        return traffic_of(capture, server, self._keys(), f"packets at the {side.sheet.get('role', side.name)}")
+
+    def _keys(self) -> str:
+        files = (side.folder / PATHS["keys"] for side in (self.case.client, self.case.server))
+        return "\n".join(_text(path) for path in files if path.is_file())
+
+    def lacking(self) -> str:
+        """Return why there is nothing to see, and what would show it."""
+        flaws = [each.flaw for each in (*self._captured.values(), *self._logged.values()) if each and each.flaw]
+        if flaws:
+            return "; ".join(flaws)
+        return (
+            f"there is no capture, and neither {self.case.client.implementation} nor {self.case.server.implementation} "
+            "writes qlog that tells it; an environment that records packets (netns) would show it"
+        )
+
+    def why(self) -> str:
+        """Return what the packets tell about a failure, or nothing."""
+        traffic = self.packets("server")
+        if traffic is None:
+            return ""
+        if not traffic.connections:
+            return "not a single packet of the client was seen"
+        last = traffic.connections[-1]
+        for packet, frame in last.closes():
+            if not is_friendly(*frame.numbers):
+                said = frame.data.decode("utf-8", "replace").strip()
+                who = self.case.client.name if packet.from_client else self.case.server.name
+                return f"{who} closed with {close_name(*frame.numbers)}{f': {said}' if said else ''}"
+        return _silence(last)
+
+
+def _silence(connection: Connection) -> str:
+    kinds = {each.kind for each in connection.packets if not each.from_client}
+    if not kinds:
+        return f"the server answered none of {len(connection.packets)} packets"
+    if kinds == {Kind.NEGOTIATION}:
+        return "the server does not know the version, and the client did not try another one"
+    if Kind.SHORT not in kinds and Kind.HANDSHAKE not in kinds:
+        return "the handshake was never finished"
+    return ""
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_MOST_KEYS).decode("ascii", "replace")
+
+
+def sights(scenario: str, seen: ScenarioEvidence) -> tuple[Sight, ...]:
+    """Return what can be seen of every client's case; measuring, judging and telling share what was read."""
+    found: tuple[Sight, ...] | None = seen.evidence.memo.get(MEMO)
+    if found is None:
+        found = seen.evidence.memo[MEMO] = tuple(Sight(each) for each in cases(scenario, seen))
+    return found
+
+
+def handshakes(traffic: Traffic) -> int:
+    """Return the number of handshakes: the server answers each with a connection id of its own."""
+    scids = {each.scid for each in traffic.packets() if each.kind is Kind.INITIAL and not each.from_client}
+    return max(len(scids), len(traffic.connections) if traffic.is_log and not scids - {b""} else 0)
+
+
+def first_initial(connection: Connection) -> Packet | None:
+    """Return the packet with which the client begins."""
+    return next((each for each in connection.packets if each.kind is Kind.INITIAL and each.from_client), None)

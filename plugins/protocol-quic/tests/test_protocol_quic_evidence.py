@@ -1,0 +1,397 @@
+"""Captures and qlog are read as what they are; what tshark sees in a capture is what we see."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import json
+import shutil
+import ssl
+import struct
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from aioquic._buffer import Buffer
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicPacketType, encode_quic_retry, encode_quic_version_negotiation, pull_quic_header
+from aioquic.tls import CipherSuite
+from panther_protocol_quic import certificates
+from panther_protocol_quic.evidence.captures import read_capture
+from panther_protocol_quic.evidence.packets import Kind
+from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
+from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
+from panther_protocol_quic.seeing import handshakes
+
+V2 = 0x6B3343CF
+TSHARK = shutil.which("tshark")
+CLIENT, SERVER = ("10.0.0.1", 5000), ("10.0.0.2", 4433)
+SEED = 3
+_NAME = "server"
+
+
+@attrs.define
+class Pair:
+    """A client and a server, and everything that they sent."""
+
+    client_changes: dict[str, Any] = attrs.field(factory=dict)
+    retries: bool = False
+    ticket: Any = None
+    tickets: dict[bytes, Any] = attrs.field(factory=dict)
+    sent: list[tuple[float, bool, bytes]] = attrs.field(factory=list)
+    keys: io.StringIO = attrs.field(factory=io.StringIO)
+    now: float = 1000.0
+    kept: list[Any] = attrs.field(factory=list)
+    client: QuicConnection = attrs.field(init=False)
+    server: QuicConnection | None = None
+    odcid: bytes = b""
+
+    def __attrs_post_init__(self) -> None:
+        """Make the client."""
+        configuration = QuicConfiguration(alpn_protocols=["hq-interop"], server_name=_NAME, secrets_log_file=self.keys)
+        configuration.cadata = certificates.authority(SEED).public_bytes(certificates.PEM)
+        configuration.verify_mode = ssl.CERT_REQUIRED
+        configuration.supported_versions = [1]
+        configuration.session_ticket = self.ticket
+        for name, value in self.client_changes.items():
+            setattr(configuration, name, value)
+        self.client = QuicConnection(configuration=configuration, session_ticket_handler=self.kept.append)
+        self.client.connect(SERVER, now=self.now)
+
+    def exchange(self, rounds: int = 12) -> None:
+        """Carry datagrams to and fro."""
+        for _ in range(rounds):
+            for data, _address in self.client.datagrams_to_send(now=self.now):
+                self.now += 0.001
+                self.sent.append((self.now, True, data))
+                self._at_server(data)
+            for data, _address in self.server.datagrams_to_send(now=self.now) if self.server else ():
+                self._to_client(data)
+
+    def _to_client(self, data: bytes) -> None:
+        self.now += 0.001
+        self.sent.append((self.now, False, data))
+        self.client.receive_datagram(data, SERVER, now=self.now)
+
+    def _at_server(self, data: bytes) -> None:
+        if self.server is None:
+            header = pull_quic_header(Buffer(data=data), host_cid_length=8)
+            if header.version not in (1, 0x6B3343CF):
+                self._to_client(
+                    encode_quic_version_negotiation(
+                        source_cid=header.destination_cid, destination_cid=header.source_cid, supported_versions=[1]
+                    )
+                )
+                return
+            if header.packet_type is not QuicPacketType.INITIAL:
+                return
+            if self.retries and not header.token:
+                self.odcid = header.destination_cid
+                self._to_client(
+                    encode_quic_retry(
+                        version=header.version or 1,
+                        source_cid=b"retried!",
+                        destination_cid=header.source_cid,
+                        original_destination_cid=self.odcid,
+                        retry_token=b"a token of the server",
+                    )
+                )
+                return
+            self.server = self._made(header.destination_cid)
+        self.server.receive_datagram(data, CLIENT, now=self.now)
+
+    def _made(self, dcid: bytes) -> QuicConnection:
+        chain = certificates.chain(SEED, (_NAME,))
+        configuration = QuicConfiguration(is_client=False, alpn_protocols=["hq-interop"])
+        configuration.certificate, configuration.private_key = chain.certificates[0], chain.key
+        return QuicConnection(
+            configuration=configuration,
+            original_destination_connection_id=self.odcid or dcid,
+            retry_source_connection_id=dcid if self.odcid else None,
+            session_ticket_fetcher=lambda label: self.tickets.pop(label, None),
+            session_ticket_handler=lambda ticket: self.tickets.__setitem__(ticket.ticket, ticket),
+        )
+
+    def ask(self, stream_bytes: bytes = b"GET /a\r\n") -> None:
+        """Send a request."""
+        self.client.send_stream_data(self.client.get_next_available_stream_id(), stream_bytes, end_stream=True)
+
+    def answer(self, stream: int, content: bytes) -> None:
+        """Send an answer."""
+        assert self.server is not None
+        self.server.send_stream_data(stream, content, end_stream=True)
+
+
+def write_pcap(
+    path: Path,
+    sent: list[tuple[float, bool, bytes]],
+    *,
+    change: Callable[[int, tuple[str, int]], tuple[str, int]] = lambda _at, address: address,
+) -> Path:
+    """Write datagrams as a capture of raw IP packets; ``change`` moves the client to another address."""
+    found = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 101)]
+    for at, (time, from_client, data) in enumerate(sent):
+        client = change(at, CLIENT)
+        ends = (client, SERVER) if from_client else (SERVER, client)
+        udp = struct.pack(">HHHH", ends[0][1], ends[1][1], 8 + len(data), 0) + data
+        packet = struct.pack(">BBHHHBBH", 0x45, 2, 20 + len(udp), 0, 0, 64, 17, 0)
+        packet += b"".join(ipaddress.ip_address(each[0]).packed for each in ends) + udp
+        found.append(struct.pack("<IIII", int(time), round(time % 1 * 1e6), len(packet), len(packet)) + packet)
+    path.write_bytes(b"".join(found))
+    return path
+
+
+def seen(folder: Path, pair: Pair, *, keys: bool = True) -> Traffic:
+    capture = read_capture(write_pcap(folder / "a.pcap", pair.sent), SERVER[1])
+    return traffic_of(capture, SERVER, pair.keys.getvalue() if keys else "", "capture")
+
+
+def only(traffic: Traffic) -> Connection:
+    (connection,) = traffic.connections
+    assert not traffic.strays
+    return connection
+
+
+def done(pair: Pair, content: bytes = b"x" * 5000) -> Pair:
+    pair.exchange()
+    pair.ask()
+    pair.exchange(2)
+    pair.answer(0, content)
+    pair.exchange()
+    pair.client.close(error_code=0)
+    pair.exchange(2)
+    return pair
+
+
+def test_a_connection_tells_its_hellos_its_messages_and_its_end(tmp_path: Path) -> None:
+    traffic = seen(tmp_path, done(Pair()))
+    connection = only(traffic)
+    hello, answer = connection.hello(from_client=True), connection.hello(from_client=False)
+    assert hello is not None
+    assert answer is not None
+    assert (hello.alpn, answer.ciphers, answer.resumes) == (("hq-interop",), (0x1302,), False)
+    assert sorted(connection.handshake(from_client=False)) == [8, 11, 15, 20]
+    assert int.from_bytes(connection.server_parameters()[8]) & 0x3FFF == 128
+    assert [frame.numbers for _, frame in connection.closes()] == [(0x1D, 0)]
+    assert handshakes(traffic) == 1
+    assert {each.path for each in traffic.packets()} == {CLIENT}
+
+
+def test_without_keys_hellos_are_known_and_the_rest_is_closed(tmp_path: Path) -> None:
+    connection = only(seen(tmp_path, done(Pair()), keys=False))
+    assert connection.hello(from_client=False) is not None
+    assert not connection.has_keys
+    assert connection.handshake(from_client=False) == {}
+    assert all(connection.opened(each) is None for each in connection.of(Kind.SHORT, from_client=True))
+
+
+@pytest.mark.parametrize("cipher", [0x1301, 0x1302, 0x1303])
+def test_every_cipher_can_be_opened(tmp_path: Path, cipher: int) -> None:
+    connection = only(seen(tmp_path, done(Pair({"cipher_suites": [CipherSuite(cipher)]}))))
+    sent = [frame for each in connection.of(Kind.SHORT, from_client=False) for frame in connection.frames(each)]
+    assert sum(len(each.data) for each in sent if each.name == "stream") == 5000
+
+
+def test_a_retry_and_its_token_are_seen_and_the_keys_after_it_are_known(tmp_path: Path) -> None:
+    connection = only(seen(tmp_path, done(Pair(retries=True))))
+    (retry,) = connection.of(Kind.RETRY, from_client=False)
+    tokens = [each.token for each in connection.of(Kind.INITIAL, from_client=True)]
+    assert retry.token == b"a token of the server"
+    assert tokens[0] == b""
+    assert set(tokens[1:]) == {retry.token}
+    numbers = [
+        found.number for each in connection.of(Kind.INITIAL, from_client=True) if (found := connection.opened(each))
+    ]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == len(tokens)
+    assert connection.has_keys
+
+
+def test_version_negotiation_is_seen(tmp_path: Path) -> None:
+    pair = done(Pair({"original_version": 0x1A2A3A4A, "supported_versions": [0x1A2A3A4A, 1]}))
+    connection = only(seen(tmp_path, pair))
+    (answer,) = connection.of(Kind.NEGOTIATION, from_client=False)
+    first = connection.of(Kind.INITIAL, from_client=True)[0]
+    assert (first.version, answer.versions) == (0x1A2A3A4A, (1,))
+    assert (answer.dcid, answer.scid) == (first.scid, first.dcid)
+
+
+def test_the_change_to_version_2_is_seen(tmp_path: Path) -> None:
+    pair = done(Pair({"original_version": 1, "supported_versions": [V2, 1]}))
+    connection = only(seen(tmp_path, pair))
+    assert connection.of(Kind.INITIAL, from_client=True)[0].version == 1
+    assert {each.version for each in connection.packets if each.kind is Kind.HANDSHAKE} == {V2}
+    assert sorted(connection.handshake(from_client=False)) == [8, 11, 15, 20]
+
+
+def test_both_key_phases_are_seen_and_opened(tmp_path: Path) -> None:
+    pair = Pair()
+    pair.exchange()
+    pair.client.request_key_update()
+    done(pair)
+    connection = only(seen(tmp_path, pair))
+    for who in (True, False):
+        opener = connection.opener(Kind.SHORT, from_client=who)
+        assert opener is not None
+        packets = connection.of(Kind.SHORT, from_client=who)
+        assert {opener.key_phase(connection.placed(each)) for each in packets} == {0, 1}
+        assert all(connection.opened(each) for each in packets)
+
+
+def resumed(pair: Pair) -> Pair:
+    again = Pair(ticket=pair.kept[0], tickets=pair.tickets)
+    again.sent, again.keys, again.now = pair.sent, pair.keys, pair.now + 1
+    again.client.configuration.secrets_log_file = pair.keys
+    return again
+
+
+def test_a_resumed_connection_with_early_data_is_told_from_the_first_one(tmp_path: Path) -> None:
+    again = resumed(done(Pair()))
+    again.ask()
+    done(again)
+    first, second = seen(tmp_path, again).connections
+    assert first.of(Kind.EARLY, from_client=True) == []
+    assert second.of(Kind.EARLY, from_client=True)
+    answer = second.hello(from_client=False)
+    assert answer is not None
+    assert answer.resumes
+
+
+def test_a_capture_that_is_cut_off_says_so_and_gives_what_came_before(tmp_path: Path) -> None:
+    path = write_pcap(tmp_path / "a.pcap", done(Pair()).sent)
+    whole = read_capture(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    cut = read_capture(path)
+    assert cut.flaw.endswith("cut off in the middle of a packet")
+    assert cut.datagrams == whole.datagrams[:-1]
+    assert (whole.flaw, whole.datagrams[0].ecn) == ("", 2)
+
+
+def test_what_is_no_capture_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_text("no packets here")
+    assert read_capture(tmp_path / "a.pcap").flaw == "a.pcap is no capture"
+    assert "cannot be read" in read_capture(tmp_path / "b.pcap").flaw
+
+
+@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed (Debian: tshark)")
+@pytest.mark.parametrize(
+    "pair",
+    [
+        Pair(),
+        Pair(retries=True),
+        Pair({"original_version": 1, "supported_versions": [V2, 1]}),
+        Pair({"cipher_suites": [CipherSuite.CHACHA20_POLY1305_SHA256]}),
+    ],
+    ids=["plain", "retry", "version 2", "chacha20"],
+)
+def test_tshark_sees_the_same_packets_numbers_and_frames(tmp_path: Path, pair: Pair) -> None:
+    traffic = seen(tmp_path, done(pair))
+    (tmp_path / "keys.log").write_text(pair.keys.getvalue())
+    fields = [
+        "quic.long.packet_type",
+        "quic.long.packet_type_v2",
+        "quic.short",
+        "quic.packet_number",
+        "quic.frame_type",
+    ]
+    argv = [str(TSHARK), "-r", str(tmp_path / "a.pcap"), "-o", f"tls.keylog_file:{tmp_path / 'keys.log'}"]
+    argv += ["-d", f"udp.port=={SERVER[1]},quic", "-T", "fields", "-E", "separator=|"]
+    told = subprocess.run(
+        argv + [word for field in fields for word in ("-e", field)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    rows = [dict(zip(fields, line.split("|"), strict=True)) for line in told.splitlines()]
+    numbers = (number for row in rows for number in row["quic.packet_number"].split(",") if number)
+    theirs = Counter(each for each in numbers if int(each) < 1000)  # of what it cannot open it tells any number
+    connection = only(traffic)
+    ours = Counter(str(found.number) for each in connection.packets if (found := connection.opened(each)))
+    if pair.retries:  # it cannot open what follows a new ClientHello after a Retry; we can
+        assert theirs < ours
+        return
+    assert ours == theirs
+    long = sum(len(list(filter(None, row[each].split(",")))) for row in rows for each in fields[:2])
+    assert long == sum(each.kind is not Kind.SHORT for each in connection.packets)
+    crypto = sum(row["quic.frame_type"].split(",").count("6") for row in rows)
+    mine = [frame for each in connection.packets for frame in connection.frames(each) if frame.name == "crypto"]
+    assert crypto == len(mine)
+
+
+EVENTS = [
+    {
+        "time": 0,
+        "name": "transport:packet_sent",
+        "data": {"header": {"packet_type": "initial", "dcid": "0102", "scid": "aa"}},
+    },
+    {"time": 5, "name": "transport:packet_received", "data": {"header": {"packet_type": "retry", "scid": "0304"}}},
+    {
+        "time": 7,
+        "name": "transport:packet_sent",
+        "data": {
+            "header": {"packet_type": "0RTT", "dcid": "0304", "scid": "aa"},
+            "raw": {"length": 900},
+            "frames": [{"frame_type": "stream"}],
+        },
+    },
+]
+HEADER = {"vantage_point": {"type": "client"}}
+
+
+def document(events: list[dict[str, object]], **common: object) -> str:
+    return json.dumps({"qlog_version": "0.3", "traces": [{**HEADER, "common_fields": common, "events": events}]})
+
+
+def sequence(events: list[dict[str, object]], **common: object) -> str:
+    trace = {"qlog_version": "0.3", "qlog_format": "JSON-SEQ", "trace": {**HEADER, "common_fields": common}}
+    return "".join(f"\x1e{json.dumps(each)}\n" for each in (trace, *events))
+
+
+@pytest.mark.parametrize("write", [document, sequence])
+@pytest.mark.parametrize(
+    ("common", "times"),
+    [
+        ({"time_format": "delta"}, [0.0, 0.005, 0.012]),
+        ({"time_format": "relative", "reference_time": 1.7e12}, [1.7e9, 1.7e9 + 0.005, 1.7e9 + 0.007]),
+        ({"time_format": "absolute"}, [0.0, 0.005, 0.007]),
+    ],
+    ids=["delta", "relative", "absolute"],
+)
+def test_qlog_is_read_in_both_forms_with_all_bases_of_time(
+    tmp_path: Path, write: object, common: dict[str, object], times: list[float]
+) -> None:
+    path = tmp_path / ("a.qlog" if write is document else "a.sqlog")
+    path.write_text(document(EVENTS, **common) if write is document else sequence(EVENTS, **common))
+    trace = read_qlog(path)
+    assert [each.time for each in trace.events] == pytest.approx(times)
+    assert (trace.vantage, trace.flaw) == ("client", "")
+    traffic = traffic_of_qlog({"a": trace}, "client")
+    assert traffic is not None
+    told = [(each.kind, each.from_client, each.size) for each in traffic.packets()]
+    assert told == [(Kind.INITIAL, True, 0), (Kind.RETRY, False, 0), (Kind.EARLY, True, 900)]
+
+
+@pytest.mark.parametrize("write", [document, sequence])
+def test_a_qlog_that_is_cut_off_gives_what_came_before_and_says_so(tmp_path: Path, write: object) -> None:
+    text = document(EVENTS) if write is document else sequence(EVENTS)
+    path = tmp_path / ("a.qlog" if write is document else "a.sqlog")
+    path.write_text(text[: text.rindex("0304")])
+    trace = read_qlog(path)
+    assert trace.flaw == f"{path.name} is cut off after 2 events"
+    assert [each.name for each in trace.events] == ["packet_sent", "packet_received"]
+    assert trace.vantage == "client"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"traces": 3}', '{"traces": [{"events": [1, {"time": "x"}]}]}', "\x1e1\n"]
+)
+def test_a_qlog_that_means_nothing_is_no_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.qlog"
+    path.write_text(text)
+    assert traffic_of_qlog({"a": read_qlog(path)}, "client") is None
