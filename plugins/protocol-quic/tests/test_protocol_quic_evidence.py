@@ -278,7 +278,7 @@ def test_what_is_no_capture_is_told(tmp_path: Path) -> None:
     assert "cannot be read" in read_capture(tmp_path / "b.pcap").flaw
 
 
-@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed (Debian: tshark)")
+@pytest.mark.skipif(TSHARK is None, reason="needs tshark")
 @pytest.mark.parametrize(
     "pair",
     [

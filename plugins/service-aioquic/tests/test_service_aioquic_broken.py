@@ -122,9 +122,7 @@ def test_wrong_files_silence_strange_certificates_and_idle_clients_never_pass(pa
         assert why in found[name][1], (name, found[name])
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("unshare") is None, reason="network namespaces need root and util-linux here"
-)
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
 def test_a_server_that_skips_the_retry_or_the_key_update_fails_where_packets_are_seen(
     panther_project: MakeProject,
 ) -> None:
