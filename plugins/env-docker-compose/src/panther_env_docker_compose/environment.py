@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
+from panther_lib_containers.addresses import needs_ipv6
 from panther_lib_containers.base import ContainerEnvironment
 from panther_lib_containers.hostroot import HOST
 from panther_lib_containers.process import ContainerProcess
 from panther_lib_containers.where import has_command_plugin
 
-from panther_env_docker_compose.addresses import Reservation, needs_ipv6, reserve
+from panther_env_docker_compose.addresses import Reservation, reserve
 from panther_env_docker_compose.composefile import Box, compose_file
 from panther_env_docker_compose.options import DockerComposeOptions
 from panther_env_docker_compose.project import create
 from panther_hookspecs import (
     Artifact,
-    CommandResult,
     DockerComposeException,
     Endpoint,
     NetworkPlan,
@@ -30,11 +26,8 @@ from panther_hookspecs import (
     Process,
     ServiceLaunch,
     ServiceSpec,
-    ShellCommand,
     TestExecutionError,
 )
-
-_MARK = "PANTHER_EXECUTE"
 
 
 @attrs.define(slots=False)
@@ -89,7 +82,7 @@ class DockerComposeEnvironment(ContainerEnvironment):
             read_only=image == HOST,
         )
 
-    def _container(self, service: str) -> str:
+    def container(self, service: str) -> str:
         """Return the name that Compose gives to the container of a service."""
         if self.guard is None:
             raise TestExecutionError(f"service {service} has no container: the network was not set up for it")
@@ -99,7 +92,7 @@ class DockerComposeEnvironment(ContainerEnvironment):
         """Start the container of a service, its output going into the service's folder."""
         process = ContainerProcess(
             launch.name,
-            self._container(launch.name),
+            self.container(launch.name),
             self.engine,
             launch.folder,
             launch.output_limit,
@@ -107,26 +100,6 @@ class DockerComposeEnvironment(ContainerEnvironment):
         )
         process.begin()
         return process
-
-    def _execute(self, launch: ServiceLaunch, command: ShellCommand, *, name: str, kept: bool = False) -> CommandResult:
-        """Run a command in the container of a service; at its time limit all that it has started is ended."""
-        program, mark = launch.command.program, uuid.uuid4().hex
-        folder = command.working_dir or program.working_dir or str(launch.folder)
-        env = {**program.env, **command.env, _MARK: mark}
-        settings = [word for key, value in env.items() for word in ("--env", f"{key}={value}")]
-        words = self.engine.command("exec", "--workdir", folder, *settings, self._container(launch.name), *command.argv)
-        asked = ShellCommand(words[0], words[1:], timeout=command.timeout)
-        result = self.command_processor.execute(asked, log_dir=self.context.folder if kept else None, name=name)
-        if result.exit.reason == "timeout":
-            self._end_marked(launch.name, f"{_MARK}={mark}".encode())
-        return attrs.evolve(result, command=command)
-
-    def _end_marked(self, service: str, mark: bytes) -> None:
-        """End what was executed in a container: it does not end with the call that has started it."""
-        for pid in self._running(service).process.pids():
-            with contextlib.suppress(OSError):  # it ended while we looked
-                if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                    os.kill(pid, signal.SIGKILL)
 
     def collect(self) -> Iterable[Artifact]:
         """Yield the compose file besides what all containers have."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import abc
+import contextlib
 import hashlib
 import json
 import os
+import signal
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +17,18 @@ import attrs
 
 from panther_hookspecs import (
     Artifact,
+    CommandResult,
     DockerComposeException,
     LocalNetworkEnvironment,
     Problem,
     ServiceLaunch,
     ServicePlan,
     ServiceSpec,
+    ShellCommand,
 )
+from panther_lib_containers.cgroup import Cgroup
 from panther_lib_containers.engine import Engine
+from panther_lib_containers.executed import MARK, marked
 from panther_lib_containers.guard import Guard
 from panther_lib_containers.hostroot import HOST, host_image
 from panther_lib_containers.images import ImageBuilder, step_of_service, step_of_tools, step_of_trust
@@ -86,12 +94,12 @@ class ContainerEnvironment(LocalNetworkEnvironment):
 
     def _wanted(self, services: Sequence[ServiceSpec]) -> dict[str, str]:
         """Return the images that have to be there before anything is built, and whether they may be fetched."""
-        names = {each.image or self._given(each) for each in services} - {HOST}
+        names = {each.image or self.given_image(each) for each in services} - {HOST}
         base, build = self.options.docker.base_image, self.options.docker.build
         return dict.fromkeys(names, self.options.pull) | ({base: build.pull} if base else {})
 
-    def _given(self, spec: ServiceSpec) -> str:
-        """Return the image that a service gets or that its own is built on."""
+    def given_image(self, spec: ServiceSpec) -> str:
+        """Return the image that a service gets, or that its own is built on."""
         return spec.image or self.options.docker.base_image or str(self.options.image)
 
     def unfit_limits(self) -> Iterable[Problem]:
@@ -120,7 +128,7 @@ class ContainerEnvironment(LocalNetworkEnvironment):
 
     def build_base_service_image(self, spec: ServiceSpec) -> str:
         """Return the image that those of services are built on."""
-        given, bundle = self._given(spec), self.options.docker.build.ca_bundle
+        given, bundle = self.given_image(spec), self.options.docker.build.ca_bundle
         return self.builder.on(given, step_of_trust(Path(bundle))) if bundle and given != HOST else given
 
     def on_service_image(self, base: str, spec: ServiceSpec) -> str:
@@ -181,6 +189,26 @@ class ContainerEnvironment(LocalNetworkEnvironment):
         digest = hashlib.blake2b(f"{context.run_id} {context.folder}".encode(), digest_size=6).hexdigest()
         self.guard = Guard(f"panther-{digest}", context.run_id, context.case_id, self._environment, self.engine)
         return self.guard
+
+    @abc.abstractmethod
+    def container(self, service: str) -> str:
+        """Return the name of the container in which a service runs."""
+
+    def _execute(self, launch: ServiceLaunch, command: ShellCommand, *, name: str, kept: bool = False) -> CommandResult:
+        """Run a command in the container of a service; at its time limit all that it has started is ended."""
+        program, mark, container = launch.command.program, uuid.uuid4().hex, self.container(launch.name)
+        folder = command.working_dir or program.working_dir or str(launch.folder)
+        env = {**program.env, **command.env, MARK: mark}
+        settings = [word for key, value in env.items() for word in ("--env", f"{key}={value}")]
+        words = self.engine.command("exec", "--workdir", folder, *settings, container, *command.argv)
+        asked = ShellCommand(words[0], words[1:], timeout=command.timeout)
+        result = self.command_processor.execute(asked, log_dir=self.context.folder if kept else None, name=name)
+        if result.exit.reason == "timeout":
+            for pid in Cgroup.of(int(self.engine.inspect(container)["State"]["Pid"])).pids():
+                if marked(pid, mark):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+        return attrs.evolve(result, command=command)
 
     def collect(self) -> Iterable[Artifact]:
         """Yield what the engine knows of the containers, and which images were made for them."""

@@ -52,6 +52,12 @@ class Cgroup:
                 return tuple(int(each) for each in text.split())
         return ()
 
+    def oom_kills(self) -> int:
+        """Return how many processes were killed because the group used too much memory."""
+        text = self._read("memory", "memory.oom_control") or self._read("", "memory.events")
+        counts = dict(line.split()[:2] for line in text.splitlines())
+        return int(counts.get("oom_kill", 0))
+
     def usage(self) -> Usage | None:
         """Return what the container has cost so far; None once it is gone."""
         return self._usage2() if "memory" not in self.folders else self._usage1()

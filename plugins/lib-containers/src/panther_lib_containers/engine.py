@@ -125,6 +125,10 @@ class Engine:
         """Return all that is known of a container."""
         return self.ask("GET", f"/containers/{container}/json")
 
+    def create(self, name: str, request: Mapping[str, Any]) -> None:
+        """Create a container, as the engine's API describes it."""
+        self.ask("POST", "/containers/create", body=request, query={"name": name}, limit=self.limit)
+
     def start(self, container: str) -> None:
         """Start a container that was created."""
         self.ask("POST", f"/containers/{container}/start", fine=[_ALREADY], limit=self.limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -82,9 +83,9 @@ class Output:
         """Streams whose file was cut, each with the bytes that the program has written."""
         return {each.path.name: each.written for each in self._files.values() if each.dropped}
 
-    def carry(self, source: socket.socket, name: str) -> None:
-        """Begin to read, in a thread."""
-        threading.Thread(target=self._carry, args=(source,), name=f"output-{name}", daemon=True).start()
+    def carry(self, source: socket.socket, name: str, process: int = -1) -> None:
+        """Begin to read, in a thread, to the end of the streams or of ``process``, a descriptor for it."""
+        threading.Thread(target=self._carry, args=(source, process), name=f"output-{name}", daemon=True).start()
 
     def close(self) -> None:
         """Say that there is nothing more to come."""
@@ -92,27 +93,37 @@ class Output:
             each.close()
         self.ended.set()
 
-    def _carry(self, source: socket.socket) -> None:
+    def _carry(self, source: socket.socket, process: int) -> None:
         try:
             with source:
-                self._read(source)
+                self._read(source, process)
         except OSError as error:
             self.lost = str(error)
         finally:
+            if process >= 0:
+                os.close(process)
             self.close()
 
-    def _read(self, source: socket.socket) -> None:
-        poll = select.poll()
+    def _read(self, source: socket.socket, process: int) -> None:
+        """Read to the end. Daemons may hold the streams open: once the process has ended, a quiet moment is the end."""
+        poll, waiting, ended = select.poll(), b"", False
         poll.register(source, select.POLLIN)
-        waiting = b""
+        if process >= 0:
+            poll.register(process, select.POLLIN)
         while True:
-            self.look()
-            if not poll.poll(_LOOK_MS):
-                continue
-            data = source.recv(_PIECE)
-            if not data:
+            if not ended:
+                self.look()
+            ready = dict(poll.poll(_LOOK_MS))
+            if process in ready:
+                ended = True
+                poll.unregister(process)
+            if source.fileno() in ready:
+                data = source.recv(_PIECE)
+                if not data:
+                    return
+                waiting = self._frames(waiting + data)
+            elif ended and not ready:
                 return
-            waiting = self._frames(waiting + data)
 
     def _frames(self, data: bytes) -> bytes:
         """Write every whole frame; return what is left."""

@@ -1,0 +1,1 @@
+"""The network environment ``localhost_single_container``: all services of a case in one container."""

@@ -1,0 +1,31 @@
+"""What PANTHER loads: the network environment ``localhost_single_container``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from panther_lib_containers.leftovers import leftovers
+from panther_lib_containers.options import ContainerOptions
+
+from panther_env_localhost_single_container.environment import SingleContainerEnvironment
+from panther_hookspecs import Need, NetworkEnvironmentDescriptor, hookimpl
+
+NAME = "localhost_single_container"
+
+
+@hookimpl
+def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescriptor]:
+    """Announce ``localhost_single_container``."""
+    yield NetworkEnvironmentDescriptor(
+        name=NAME,
+        summary="One container of this machine's Docker engine for all services: images, and a loopback of their own.",
+        factory=SingleContainerEnvironment,
+        options=ContainerOptions,
+        needs=(
+            Need("linux", "linux", why="containers share its kernel, and readiness is read from /proc"),
+            Need("tool", "docker", package="docker.io", why="it runs commands in containers and builds images"),
+        ),
+        capabilities=frozenset({"images", "ipv6", "limits"}),
+        leftovers=partial(leftovers, NAME),
+    )
