@@ -13,6 +13,7 @@ import attrs
 
 from panther_hookspecs import (
     ConfigurationException,
+    ImageRecipe,
     Output,
     Readiness,
     ServiceContext,
@@ -134,8 +135,17 @@ class PythonManager(PingPongManager):
 
     def program(self, arguments: tuple[str, ...]) -> ServicePlan:
         """Return the plan of the program with these arguments; no package is visible to it."""
-        run = ShellCommand(sys.executable, ("-I", "-S", HERE / "ping_pong_py", *arguments))
-        return ServicePlan(run=run, runtime="python")
+        source, inside = HERE / "ping_pong_py", "/opt/ping-pong/panther_service_ping_pong/ping_pong_py"
+        return ServicePlan(
+            run=ShellCommand(sys.executable, ("-I", "-S", source, *arguments)),
+            runtime="python",
+            image=ImageRecipe(
+                name="ping-pong-py",
+                dockerfile=source / "Dockerfile",
+                files=(source,),
+                run=ShellCommand("python3", ("-I", "-S", inside, *arguments)),
+            ),
+        )
 
 
 class CManager(PingPongManager):
@@ -150,4 +160,11 @@ class CManager(PingPongManager):
             compile=(ShellCommand("cc", (*flags, "-o", "{build}/ping-pong", source)),),
             build_inputs=(source,),
             runtime="static" if static else "native",
+            image=ImageRecipe(
+                name="ping-pong-c",
+                dockerfile=source.with_name("Dockerfile"),
+                files=(source,),
+                args={"FLAGS": " ".join(flags)},
+                run=ShellCommand("ping-pong", arguments),
+            ),
         )
