@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import shutil
 import socket
@@ -21,14 +22,13 @@ from panther_lib_containers.options import BuildOptions
 _PAUSE = 0.05
 _QUOTED = 2
 _NOISE = (
-    "The command '",
-    "Removing intermediate",
-    "ERROR: failed to",
-    "------",
-    "DEPRECATED",
-    "Install the buildx",
-    "BuildKit is",
+    *("The command '", "Removing intermediate", "ERROR: failed to", "------", "Dockerfile:", "---> "),
+    *("DEPRECATED", "Install the buildx", "BuildKit is", "https://docs.docker.com/"),
 )
+"""What the builders say about themselves."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_OF_BUILDKIT = re.compile(r"#\d+ \d+\.\d+ (.*)")
+"""What a program has said, with the number of the step and the seconds before it."""
 _TRUST = "/usr/local/share/ca-certificates/panther.crt"
 _TRUSTING = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
 _ON_BASE = "ARG BASE\nFROM ${BASE}\n"
@@ -166,7 +166,7 @@ class ImageBuilder:
             shutil.rmtree(context.parent)
         log = result.stderr_path or logs
         if result.exit_code != 0:
-            said = f"{result.stdout}\n{result.stderr}"
+            said = f"{result.stderr}\n{result.stdout}"  # without BuildKit programs speak on the second one
             tail = "".join(f"\n  {line}" for line in last_lines(said) or (str(result.exit),))
             raise EnvironmentUnavailableError(
                 f"building the image of {step.title} failed:{tail}\n  the whole log: {log.parent}"
@@ -187,8 +187,9 @@ class ImageBuilder:
 
 def last_lines(said: str) -> list[str]:
     """Return the last lines of a failed build that a program has written, not the builder about itself."""
-    lines = [line.strip() for line in said.splitlines()]
-    real = [line for line in lines if line and not line.startswith(_NOISE)]
+    lines = [_COLOUR.sub("", line).strip() for line in said.splitlines()]
+    spoken = [match[1].strip() for line in lines if (match := _OF_BUILDKIT.match(line))]
+    real = [line for line in spoken or lines if line and not line.startswith(_NOISE)]
     return real[-_QUOTED:]
 
 

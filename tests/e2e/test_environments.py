@@ -1,0 +1,47 @@
+"""The same experiment with one word changed: every network environment comes to the same verdicts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from panther_core.testing import MakeProject
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+Verdicts = Mapping[tuple[str, str, int], str]
+
+
+def _require(environment: str) -> None:
+    if environment == "netns":
+        if not (shutil.which("ip") and shutil.which("unshare")):
+            pytest.skip("needs ip and unshare")
+    elif (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("needs docker: an engine that answers (bash .ci/dockerd start FOLDER)")
+
+
+def _verdicts(make: MakeProject, example: str, environment: str) -> Verdicts:
+    text = (EXAMPLES / example).read_text()
+    assert "network_environment: localhost\n" in text
+    project = make({example: text.replace("network_environment: localhost\n", f"network_environment: {environment}\n")})
+    outcome = project.run(f"run {example}", timeout=280)
+    outcome.assert_ok()
+    found = {(each["name"], json.dumps(each["cell"]), each["repetition"]): each["verdict"] for each in outcome.cases()}
+    assert len(found) == len(outcome.cases())
+    return found
+
+
+@pytest.mark.parametrize("example", ["quickstart.yaml", "variants.yaml"])
+@pytest.mark.parametrize("environment", ["netns", "docker_compose", "localhost_single_container"])
+def test_the_verdicts_are_those_of_localhost(panther_project: MakeProject, example: str, environment: str) -> None:
+    _require(environment)
+    if shutil.which("cc") is None:
+        pytest.skip("needs cc")
+    assert _verdicts(panther_project, example, environment) == _verdicts(panther_project, example, "localhost")
