@@ -17,6 +17,7 @@ _PREFIX = 24
 _FIRST_HOST = 2
 """The engine takes the first address for itself."""
 _MOST = 250
+_FIRST_ALIAS, _LAST_ALIAS, _ALIASES = 128, 255, 8
 
 
 def _digest(key: str) -> bytes:
@@ -45,6 +46,14 @@ class Reservation:
             )
             for number, spec in enumerate(services, _FIRST_HOST)
         }
+
+    def aliases(self, address: str) -> tuple[str, ...]:
+        """Return addresses of the network that nobody has, for a NAT in front of the service at ``address``."""
+        own = ipaddress.ip_address(address)
+        network = self.subnet if own.version == self.subnet.version else ipaddress.IPv6Network(self.subnet6)
+        first = _FIRST_ALIAS + (int(own) - int(network[_FIRST_HOST])) * _ALIASES
+        numbers = range(first, first + _ALIASES)
+        return tuple(str(network[number]) for number in numbers if number < _LAST_ALIAS)
 
     def release(self) -> None:
         """Give the network back."""

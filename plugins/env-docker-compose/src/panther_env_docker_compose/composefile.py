@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
-from panther_lib_containers.mounts import Mount
+from panther_lib_containers.mounts import Mount, system_mounts
 
 from panther_env_docker_compose.addresses import Reservation
 from panther_hookspecs import ResourceLimits, ServiceLaunch
 
 _NETWORK = "between"
+HOLDER = ".network"
+"""Ends the name of what holds the network of a service; no service can have a dot in its name."""
 _HEAD = """\
 # Made by PANTHER for one attempt; it also runs alone, with all services at once:
 #   docker compose -f compose.yaml up
@@ -38,9 +40,16 @@ def _literal(text: str) -> str:
 
 
 def compose_file(
-    project: str, boxes: Sequence[Box], net: Reservation, labels: Mapping[str, str], *, options: Any, user: str
+    project: str,
+    boxes: Sequence[Box],
+    net: Reservation,
+    labels: Mapping[str, str],
+    *,
+    options: Any,
+    user: str,
+    holder: str = "",
 ) -> str:
-    """Return the text of the file."""
+    """Return the text of the file; with ``holder``, an image, the network of each service is there before it is."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - only needed once a case runs
 
     ranges = [{"subnet": str(net.subnet)}]
@@ -52,10 +61,12 @@ def compose_file(
         "labels": dict(labels),
     }
     names = {box.launch.name for box in boxes}
-    services = {
-        box.launch.name: _service(box, names, {**labels, "panther.service": box.launch.name}, options.pull, user)
-        for box in boxes
-    }
+    services: dict[str, Any] = {}
+    for box in boxes:
+        name, own = box.launch.name, {**labels, "panther.service": box.launch.name}
+        services[name] = _service(box, names, own, options.pull, user) | _joined(box.launch, held=bool(holder))
+        if holder:
+            services[name + HOLDER] = _holder(box.launch, holder, own, user)
     yaml, stream = YAML(), io.StringIO()
     yaml.default_flow_style = False
     yaml.width = 4096
@@ -67,17 +78,14 @@ def compose_file(
 def _service(box: Box, names: set[str], labels: Mapping[str, str], pull: str, user: str) -> dict[str, Any]:
     launch, program = box.launch, box.launch.command.program
     needed = [name for name in dict.fromkeys(launch.depends_on) if name in names]
-    addresses = {"ipv4_address": launch.endpoint.ip, "ipv6_address": launch.endpoint.ip6}
     return {
         "image": box.image,
         "pull_policy": pull,
-        "hostname": launch.name,
         **({"depends_on": needed} if needed else {}),
         "entrypoint": [_literal(text) for text in launch.command.argv],
         "command": [],
         "working_dir": _literal(program.working_dir or str(launch.folder)),
         "environment": {key: _literal(value) for key, value in {**box.environment, **program.env}.items()},
-        "networks": {_NETWORK: {key: value for key, value in addresses.items() if value}},
         "volumes": [_volume(mount) for mount in box.mounts],
         **({"read_only": True, "tmpfs": ["/tmp"]} if box.read_only else {}),  # noqa: S108 - the container's own
         "user": user,
@@ -91,6 +99,35 @@ def _service(box: Box, names: set[str], labels: Mapping[str, str], pull: str, us
             "driver": "json-file",
             "options": {"max-size": f"{max(launch.output_limit, 1024)}", "max-file": "1"},
         },
+        "labels": dict(labels),
+    }
+
+
+def _joined(launch: ServiceLaunch, *, held: bool) -> dict[str, Any]:
+    """Return how a service is on the network: by itself, or because somebody holds its place there."""
+    return {"network_mode": f"service:{launch.name}{HOLDER}"} if held else _place(launch)
+
+
+def _place(launch: ServiceLaunch) -> dict[str, Any]:
+    addresses = {"ipv4_address": launch.endpoint.ip, "ipv6_address": launch.endpoint.ip6}
+    return {"hostname": launch.name, "networks": {_NETWORK: {key: value for key, value in addresses.items() if value}}}
+
+
+def _holder(launch: ServiceLaunch, image: str, labels: Mapping[str, str], user: str) -> dict[str, Any]:
+    """Return what is on the network before a service is, so that links and recorders are in place when it starts."""
+    place = _place(launch)
+    place["networks"][_NETWORK]["aliases"] = [launch.name]
+    return {
+        "image": image,
+        "pull_policy": "never",
+        **place,
+        "entrypoint": ["sleep", "infinity"],
+        "volumes": [_volume(mount) for mount in system_mounts()],
+        "read_only": True,
+        "user": user,
+        "init": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
         "labels": dict(labels),
     }
 

@@ -25,3 +25,6 @@ class DockerComposeOptions(ContainerOptions):
         validator=_network,
     )
     internal: bool = option(True, help="Keep the services from reaching anything but each other.")
+    link_mechanism: str = option(
+        "", help="Name of the mechanism that impairs links; the best one that works here if left out."
+    )

@@ -25,6 +25,6 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
             Need("tool", "docker", package="docker.io", why="it starts containers"),
             Need("tool", "timeout", package="coreutils", why="it bounds what Compose may take"),
         ),
-        capabilities=frozenset({"images", "ipv6", "limits"}),
+        capabilities=frozenset({"capture", "images", "ipv6", "limits", "links"}),
         leftovers=partial(leftovers, "docker_compose"),
     )

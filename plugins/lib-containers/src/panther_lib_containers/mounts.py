@@ -37,14 +37,20 @@ def mounts_of(launch: ServiceLaunch, more: Iterable[Path], profiles: Path, *, ho
     writable = [launch.folder, *([profiles] if profiles.is_dir() else [])]
     readable = {*more, *_needed(launch)}
     if host:
-        shown = (Path(name) for name in _SYSTEM if name != OF_THE_INIT)
-        readable.update(path for path in shown if path.is_dir() and not path.is_symlink())
-        readable.update(path for name in _SETTINGS if (path := Path("/etc") / name).exists())
+        readable.update(Path(each.path) for each in system_mounts())
     kept: list[Path] = []
     for path in sorted(readable):
         if not any(path.is_relative_to(each) for each in (*kept, *writable)):
             kept.append(path)
     return sorted([*(Mount(str(path)) for path in kept), *(Mount(str(path), writable=True) for path in writable)])
+
+
+def system_mounts() -> list[Mount]:
+    """Return what shows the programs of this machine."""
+    shown = (Path(name) for name in _SYSTEM if name != OF_THE_INIT)
+    found = [path for path in shown if path.is_dir() and not path.is_symlink()]
+    found += [path for name in _SETTINGS if (path := Path("/etc") / name).exists()]
+    return sorted(Mount(str(path)) for path in found)
 
 
 def _needed(launch: ServiceLaunch) -> Iterator[Path]:
