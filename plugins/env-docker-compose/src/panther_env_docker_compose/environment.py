@@ -71,7 +71,15 @@ class DockerComposeEnvironment(ContainerEnvironment):
         host = self.host_image() if wired or HOST in map(self.image, names) else ""
         boxes = [self._box(launch, host) for launch in config.services]
         file = self.context.folder / "compose.yaml"
-        text = compose_file(guard.project, boxes, self._reserved, guard.labels, options=self.options, user=self.user())
+        text = compose_file(
+            guard.project,
+            boxes,
+            self._reserved,
+            guard.labels,
+            options=self.options,
+            user=self.user(),
+            holder=host if wired else "",
+        )
         file.write_text(text, encoding="utf-8")
         if boxes:
             guard.watch()

@@ -153,7 +153,7 @@ class Wiring:
         reports = json.loads(report.read_text(encoding="utf-8")) if report else []
         for flow in self.flows:
             asked = {name: value for name, value in plain_state(flow.spec).items() if value}
-            seen = next((each for each in reports if each["direction"] == flow.name), {})
+            seen: dict[str, Any] = next((each for each in reports if each["direction"] == flow.name), {})
             yield {"link": flow.link, "direction": flow.name, "asked": asked, "seen": seen}
 
     def end(self) -> None:
@@ -173,7 +173,7 @@ def flows_of(plan: NetworkPlan, ports: Mapping[str, LinkPort], reserved: Reserva
         back = link_between(plan.links, target, source)[1]
         one, other = _addresses(launches[source]), _addresses(launches[target])
         moving = back.rebind is not None and back.rebind.address
-        pairs = [pair for pair in zip(one, other, strict=True)]
+        pairs = list(zip(one, other, strict=True))
         pairs += [(mine, alias) for mine, place in pairs for alias in (reserved.aliases(place) if moving else ())]
         moves = spec.rebind is not None and spec.rebind.address
         yield LinkFlow(

@@ -1,6 +1,7 @@
 """Lets interfaces send packets as a network would carry them; a program of its own, to be run where the interfaces are.
 
-``python -I -S bare.py INTERFACE ...`` switches off what would join packets, split them late, or leave their checksums open.
+``python -I -S bare.py INTERFACE ...`` switches off what would join packets, split them late, or leave their checksums
+open.
 """
 
 from __future__ import annotations

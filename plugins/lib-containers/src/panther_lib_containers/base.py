@@ -187,7 +187,9 @@ class ContainerEnvironment(LocalNetworkEnvironment):
         """Begin to have things in the engine."""
         context = self.context
         digest = hashlib.blake2b(f"{context.run_id} {context.folder}".encode(), digest_size=6).hexdigest()
-        self.guard = Guard(f"panther-{digest}", context.run_id, context.case_id, self._environment, self.engine)
+        self.guard = Guard(
+            f"panther-{digest}", context.run_id, context.case_id, self._environment, self.engine, context.folder
+        )
         return self.guard
 
     @abc.abstractmethod

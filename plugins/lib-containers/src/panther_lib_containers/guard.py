@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from panther_lib_containers.engine import Engine, names_of
+from panther_lib_containers.where import socket_of
 
 _REAPER = Path(__file__).with_name("reaper.py")
 _FAREWELL_PATIENCE = 10.0
@@ -27,6 +27,7 @@ class Guard:
     case_id: str
     environment: str
     engine: Engine
+    folder: Path
     _reaper: subprocess.Popen[bytes] | None = attrs.field(default=None, init=False)
 
     @property
@@ -46,12 +47,11 @@ class Guard:
     def watch(self) -> None:
         """Begin to watch over what is created from now on."""
         self._reaper = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_REAPER), self.project],
+            [sys.executable, "-I", "-S", str(_REAPER), self.project, socket_of(self.engine.host), f"{self.folder}/"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, "DOCKER_HOST": self.engine.host},
         )
 
     def containers(self) -> list[str]:
