@@ -75,7 +75,8 @@ def kill_once(environment: str, links: str, moment: float, engine: Engine) -> tu
             stderr=subprocess.DEVNULL,
         )
         with contextlib.suppress(subprocess.TimeoutExpired):
-            run.wait(moment)
+            if run.wait(moment):
+                raise SystemExit(f"the run did not go well by itself: exit code {run.returncode}")
         run.send_signal(signal.SIGKILL)
         run.wait()
         began, busy = time.monotonic(), bool(things(engine) - before)
