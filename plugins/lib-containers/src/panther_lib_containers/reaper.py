@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Any
 
-_QUIET, _PAUSE, _LIMIT, _CALL = 0.5, 0.05, 120.0, 30.0
+_QUIET, _PAUSE, _LIMIT, _CALL = 0.3, 0.03, 120.0, 30.0
 _TOOLS = (b"docker", b"docker-compose", b"docker-buildx", b"timeout")
 
 
