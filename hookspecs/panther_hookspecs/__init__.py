@@ -97,6 +97,8 @@ if TYPE_CHECKING:
         LinkSetup,
         LinkTask,
         chosen_link,
+        described_flows,
+        report_links,
         tell_switch,
     )
     from panther_hookspecs.loads import (
@@ -303,6 +305,8 @@ _NAMES_OF_MODULE = {
         "LinkSetup",
         "LinkTask",
         "chosen_link",
+        "described_flows",
+        "report_links",
         "tell_switch",
     ),
     "local": ("LocalNetworkEnvironment",),
@@ -564,6 +568,7 @@ __all__ = [
     "chosen_link",
     "create_content_based_uuid",
     "described_change",
+    "described_flows",
     "described_state",
     "directions_changed",
     "directions_of",
@@ -577,6 +582,7 @@ __all__ = [
     "plain_state",
     "read_load",
     "read_requests",
+    "report_links",
     "summary_of",
     "tell_switch",
 ]

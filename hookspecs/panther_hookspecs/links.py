@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import attrs
 
 from panther_hookspecs.errors import EnvironmentUnavailableError, TestExecutionError
-from panther_hookspecs.impairments import LinkChange, LinkSpec, described_change, plain_state
+from panther_hookspecs.impairments import LinkChange, LinkSpec, described_change, described_state, plain_state
 from panther_hookspecs.plugins import Descriptor
+from panther_hookspecs.values import Artifact
 
 _PATIENCE = 5.0
 
@@ -160,6 +161,35 @@ def chosen_link(
         f"  because {'; '.join(refusals) or 'no plugin brings a link mechanism'}\n"
         f"  try: another mechanism (installed: {names})"
     )
+
+
+LINKS_REPORT = "links.json"
+"""The file in which a network environment says what the links did."""
+
+
+def report_links(
+    folder: Path, mechanism: str, flows: Iterable[LinkFlow], setups: Iterable[LinkSetup], read_back: Any = ()
+) -> Artifact:
+    """Write down what was asked of links and what became of their packets; return that as evidence."""
+    reports = [
+        each for setup in setups if setup.report for each in json.loads(setup.report.read_text(encoding="utf-8"))
+    ]
+    found: dict[str, dict[str, Any]] = {}
+    for flow in flows:
+        asked = {name: value for name, value in plain_state(flow.spec).items() if value}
+        # A service with several interfaces sends over one of them.
+        own = [each for each in reports if each["direction"] == flow.name]
+        seen: dict[str, Any] = max(own, key=lambda each: int(each.get("packets", 0)), default={})
+        found[flow.name] = {"link": flow.link, "direction": flow.name, "asked": asked, "seen": seen}
+    content = {"mechanism": mechanism, "flows": list(found.values()), "read_back": list(read_back)}
+    (folder / LINKS_REPORT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return Artifact(path=LINKS_REPORT, kind="links", title=f"What the links did, by {mechanism}")
+
+
+def described_flows(flows: Iterable[LinkFlow]) -> str:
+    """Return what is asked of links as one line for the log of the case."""
+    specs = {flow.link: flow.spec for flow in flows if flow.spec.used()}
+    return "; ".join(f"{name} {described_state(spec)}" for name, spec in specs.items()) or "nothing yet"
 
 
 def tell_switch(control: Path, flows: Sequence[str], change: LinkChange) -> float:

@@ -43,14 +43,14 @@ class NetworkEnvironmentOptions(EnvironmentOptions):
     )
     deployment_target: str = option("local", help="Where to deploy: local, or a name the environment knows.")
     resource_limits: Mapping[str, ResourceLimits] = option(factory=dict, help="Limits by service name; * for all.")
+    service_dependencies: Mapping[str, tuple[str, ...]] = option(
+        factory=dict, help="Which services must be ready before a service starts."
+    )
     capture_limit: Bytes = option(Bytes(256 << 20), help="Size at which the recording of a service stops growing.")
     capture_length: int = option(
         65535,
         help="Bytes of each packet that are recorded.",
         validator=[attrs.validators.ge(64), attrs.validators.le(65535)],
-    )
-    service_dependencies: Mapping[str, tuple[str, ...]] = option(
-        factory=dict, help="Which services must be ready before a service starts."
     )
 
 
@@ -106,6 +106,8 @@ class NetworkPlan:
     services: tuple[ServiceLaunch, ...] = ()
     links: Mapping[str, LinkSpec] = attrs.field(factory=dict)
     capture: bool = False
+    capture_optional: bool = False
+    """Whether the case goes on without recordings where they are not possible: nobody but its scenario wants them."""
     changes_links: bool = False
     """Whether any link may be changed while services talk over it, also one that does nothing at first."""
 
@@ -138,9 +140,16 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
     def prepare_services(self, services: Sequence[ServiceSpec]) -> None:
         """Make ready what the services run in, which may take long; called after the preflight, before addresses."""
 
+    def expect_links(self, links: Mapping[str, LinkSpec], *, changes: bool) -> None:
+        """Learn which links the case has, before addresses are planned, and whether they will be changed."""
+
     @abc.abstractmethod
     def plan_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
         """Return the endpoint of every service. May reserve addresses, must not create anything else."""
+
+    def endpoint_seen(self, viewer: str, endpoint: Endpoint) -> Endpoint:
+        """Return where ``viewer`` has to look for a service: elsewhere than it is, where something stands between."""
+        return endpoint
 
     def visible_path(self, service: str, path: Path) -> str:
         """Return how ``service`` sees a path of the host, which must be reachable for it."""

@@ -23,9 +23,11 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from typing import BinaryIO
 
 SOL_PACKET, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, TPACKET_V3 = 263, 5, 6, 10, 2
+PACKET_VNET_HDR = 15
 ETH_P_ALL = 3
 BLOCK, BLOCKS, FRAME, RETIRE_MS = 1 << 18, 32, 1 << 11, 10
 STATUS, COUNT, FIRST = 8, 12, 16
@@ -33,6 +35,9 @@ STATUS, COUNT, FIRST = 8, 12, 16
 HEADER, PACKET_TYPE = struct.Struct("=IIIIIIH"), 48 + 10
 """Next offset, seconds, nanoseconds, length kept, length on the wire, status, offset of the frame."""
 OUTGOING = 4
+OFFLOADED, DATAGRAMS = struct.Struct("=BBHHHH"), 5
+"""What stands before a frame: whether its checksum is still to be filled in, what kind of bundle it is, the length of
+its headers and of each packet in it, where the checksum begins and where it is; and the kind for UDP."""
 ENHANCED = struct.Struct("=IIIIIII")
 FLAGS = {False: struct.pack("=HHIHH", 2, 4, 1, 0, 0), True: struct.pack("=HHIHH", 2, 4, 2, 0, 0)}
 """The option that says whether a packet came in or went out, by whether it went out."""
@@ -90,9 +95,38 @@ class Places:
 def packed(place: str) -> bytes:
     """Return ``IP/PORT`` as it stands in a packet."""
     address, _, port = place.rpartition("/")
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address) + int(port).to_bytes(
-        2, "big"
-    )
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_pton(family, address) + int(port).to_bytes(2, "big")
+
+
+def summed(data: bytes) -> int:
+    """Return the checksum of IP over ``data``."""
+    return 0xFFFF - int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF
+
+
+def filled(frame: bytes, start: int, field: int) -> bytes:
+    """Return a frame with the checksum that the interface would have filled in: what it covers begins at ``start``."""
+    return frame[:field] + (summed(frame[start:]) or 0xFFFF).to_bytes(2, "big") + frame[field + 2 :]
+
+
+def apart(frame: bytes, start: int, size: int) -> Iterator[bytes]:
+    """Yield the packets that a bundle of UDP datagrams stands for, as a network would carry them."""
+    head, data, six = frame[: start + 8], frame[start + 8 :], frame[12:14] == b"\x86\xdd"
+    addresses = head[22:54] if six else head[26:34]
+    for number, at in enumerate(range(0, len(data), size)):
+        inside = bytearray(head[start:] + data[at : at + size])
+        inside[4:8] = len(inside).to_bytes(2, "big") + bytes(2)
+        covered = addresses + len(inside).to_bytes(4, "big") + (17).to_bytes(4, "big") + inside
+        inside[6:8] = (summed(covered) or 0xFFFF).to_bytes(2, "big")
+        outside = bytearray(head[:start])
+        if six:
+            outside[18:20] = (start - 54 + len(inside)).to_bytes(2, "big")
+        else:
+            outside[16:18] = (start - 14 + len(inside)).to_bytes(2, "big")
+            outside[18:20] = ((int.from_bytes(head[18:20], "big") + number) & 0xFFFF).to_bytes(2, "big")
+            outside[24:26] = bytes(2)
+            outside[24:26] = summed(bytes(outside[14:start])).to_bytes(2, "big")
+        yield bytes(outside + inside)
 
 
 class Recording:
@@ -106,6 +140,7 @@ class Recording:
         target.write(block_of(1, struct.pack("=HHI", 1, 0, snaplen) + described))
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
+        self.socket.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
         ring = struct.pack("=7I", BLOCK, BLOCKS, FRAME, BLOCK // FRAME * BLOCKS, RETIRE_MS, 0, 0)
         self.socket.setsockopt(SOL_PACKET, PACKET_RX_RING, ring)
         self.ring = mmap.mmap(self.socket.fileno(), BLOCK * BLOCKS)
@@ -124,31 +159,42 @@ class Recording:
 
     def packets(self, at: int, number: int) -> None:
         """Write the packets of one block."""
-        ring, target = self.ring, self.target
+        ring = self.ring
         for _ in range(number):
             following, seconds, nanoseconds, kept, length, _status, offset = HEADER.unpack_from(ring, at)
             outgoing = ring[at + PACKET_TYPE] == OUTGOING
-            frame = ring[at + offset : at + offset + min(kept, self.snaplen)]
+            frame = ring[at + offset : at + offset + kept]
+            checks, bundle, _, size, start, field = OFFLOADED.unpack_from(ring, at + offset - OFFLOADED.size)
             at += following
             if self.places.all:
                 direction = self.places.direction(frame) if outgoing else None
                 if direction is None:
                     continue
                 outgoing = direction
-            kept = len(frame)
-            self.received += 1
-            total = 28 + kept + -kept % 4 + 12 + 4
-            if target.size + total > target.limit:
-                self.dropped += 1
+            moment = seconds * 1_000_000_000 + nanoseconds
+            if bundle == DATAGRAMS and kept == length:
+                for each in apart(frame, start, size):
+                    self.keep(each, len(each), moment, outgoing=outgoing)
             else:
-                moment = seconds * 1_000_000_000 + nanoseconds
-                target.write(
-                    ENHANCED.pack(6, total, self.number, moment >> 32, moment & 0xFFFFFFFF, kept, length)
-                    + frame
-                    + bytes(-kept % 4)
-                    + FLAGS[outgoing]
-                    + struct.pack("=I", total)
-                )
+                whole = checks & 1 and not bundle and kept == length
+                self.keep(filled(frame, start, start + field) if whole else frame, length, moment, outgoing=outgoing)
+
+    def keep(self, frame: bytes, length: int, moment: int, *, outgoing: bool) -> None:
+        """Write a packet, unless the file is full."""
+        self.received += 1
+        frame = frame[: self.snaplen]
+        kept = len(frame)
+        total = 28 + kept + -kept % 4 + 12 + 4
+        if self.target.size + total > self.target.limit:
+            self.dropped += 1
+        else:
+            self.target.write(
+                ENHANCED.pack(6, total, self.number, moment >> 32, moment & 0xFFFFFFFF, kept, length)
+                + frame
+                + bytes(-kept % 4)
+                + FLAGS[outgoing]
+                + struct.pack("=I", total)
+            )
 
     def close(self) -> None:
         """Write what is left and the number of packets that are not in the file."""

@@ -147,7 +147,11 @@ class _Assembly:
             case.scenario.capture and "capture" in can and self.view.simple().get("capture") is None
         )
         links = own.links if case.scenario.links else case.links
-        return attrs.evolve(case, parameters=parameters, links=links, capture=capture), reasons
+        optional = bool(capture) and not case.capture
+        fitted = attrs.evolve(
+            case, parameters=parameters, links=links, capture=bool(capture), capture_optional=optional
+        )
+        return fitted, reasons
 
     def _content(self, case: PlannedCase, services: list[str], without: frozenset[str] = frozenset()) -> str:
         """Return everything that decides what the case does, as text, but for some keys."""

@@ -78,6 +78,8 @@ class PlannedCase:
     changes_links: bool = False
     """Whether the test type, or a step, changes a link while services talk over it."""
     capture: bool = False
+    capture_optional: bool = False
+    """Whether only the scenario wants recordings."""
     unsupported: str = ""
     """Why this case cannot be tried, by declaration of an implementation; empty if it can."""
 

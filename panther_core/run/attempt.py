@@ -131,6 +131,7 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
                     services=tuple(launches.values()),
                     links=case.links,
                     capture=case.capture,
+                    capture_optional=case.capture_optional,
                     changes_links=case.changes_links,
                 )
             )

@@ -121,6 +121,7 @@ def compose(
 
     ``build`` says where the build of an implementation is; for a run it is built first, for a preview it is not.
     """
+    network.expect_links(case.links, changes=case.changes_links)
     endpoints = network.plan_addresses(tuple(specs.values()))
     by_name = {each.name: each for each in case.services}
     prepared: dict[str, Prepared] = {}
@@ -131,7 +132,8 @@ def compose(
         paths = {"dir": own, "here": engine.here, "build": build(service.descriptor.name, spec.plan)}
         host = {key: str(path) for key, path in paths.items() if path} | {"seed": str(case.seed)}
         inside = {key: network.visible_path(name, path) for key, path in paths.items() if path}
-        known = placeholders_of(name, endpoints, host)
+        others = {each: network.endpoint_seen(name, found) for each, found in endpoints.items() if each != name}
+        known = placeholders_of(name, {name: endpoints[name], **others}, host)
         launch = _launch(case, service, spec, endpoints[name], known | inside)
         launch = attrs.evolve(launch, folder=own, output_limit=engine.output_limit)
         prepared[name] = Prepared(

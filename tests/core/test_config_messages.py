@@ -155,7 +155,8 @@ def errors(folder: Path, registry: Registry, text: str, sets: tuple[str, ...] = 
             (
                 "unknown key 'tpye' of netns - did you mean 'type'? (allowed: type, environment_name, "
                 "cleanup_on_exit, timeout, "
-                "logging_level, network_topology, deployment_target, resource_limits, service_dependencies)"
+                "logging_level, network_topology, deployment_target, resource_limits, service_dependencies, "
+                "capture_limit, capture_length)"
             ),
         ),
         ("  network_environment: {type: netns, cleanup_on_exit: no}", "no", "expected true or false, got 'no'"),

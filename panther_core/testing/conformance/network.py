@@ -17,6 +17,7 @@ from panther_core.testing.conformance import _network_bench as benches
 from panther_core.testing.conformance._network_bench import Bench, Wanted, bench, eventually, marker, running
 from panther_core.testing.conformance.base import PluginConformance
 from panther_hookspecs import (
+    IMPAIRMENTS,
     NetworkEnvironmentDescriptor,
     PantherExperimentError,
     Readiness,
@@ -29,14 +30,9 @@ from panther_hookspecs import (
 
 CAPABILITIES = frozenset(
     {
-        "delay",
-        "jitter",
-        "loss",
-        "reorder",
-        "duplicate",
-        "corrupt",
-        "rate",
+        *IMPAIRMENTS,
         "links",
+        "proxied_links",
         "ipv6",
         "capture",
         "limits",

@@ -28,6 +28,7 @@ CLIENT = """
 import json, select, socket, sys, time
 own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 own.connect((sys.argv[1], 4433))
+print("started", flush=True)
 start, seen = time.monotonic(), []
 for number in range(120):
     own.send(number.to_bytes(4, "big"))
@@ -64,6 +65,7 @@ services:
     implementation: command
     argv: [python3, client.py, "{{server.ip}}"]
     files: {{client.py: {json.dumps(CLIENT)}}}
+    ready: {{kind: log, pattern: started}}
     ends_by_itself: true
     depends_on: [server]
 test_cases:
@@ -95,7 +97,7 @@ def test_faults_happen_to_the_packets_that_were_meant_and_when_they_were_meant(p
     outcome.assert_verdicts(dict.fromkeys(LINKS, "pass"))
     talks = {}
     for name in LINKS:
-        port, seen = json.loads(outcome.text("services/client/stdout", name))
+        port, seen = json.loads(outcome.text("services/client/stdout", name).removeprefix("started\n"))
         flows = json.loads(outcome.text("network/links.json", name))["flows"]
         talks[name] = Talk(port, seen, {flow["direction"]: flow["seen"] for flow in flows})
     own = f"10.0.0.2:{talks['drop'].port}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from panther_env_netns.layout import Layout, layout_of
-from panther_env_netns.links import described, flows_of
+from panther_env_netns.links import flows_of
 from panther_env_netns.topology import Topology, graph_of
 
-from panther_hookspecs import BitRate, LinkSpec, Seconds, Share
+from panther_hookspecs import BitRate, LinkSpec, Seconds, Share, described_flows
 
 SLOW = LinkSpec(delay=Seconds(0.02), loss=Share(0.01))
 NARROW = LinkSpec(rate=BitRate(10e6))
@@ -50,7 +50,7 @@ def test_packets_are_impaired_where_they_leave_their_sender() -> None:
 
 def test_links_are_described_the_way_they_are_written() -> None:
     (flows,) = flows_of({"a-b": SLOW, "*": NARROW}, star("a", "b", "c"), ipv6=False).values()
-    assert described(flows) == "a-b delay=20ms loss=1%; * rate=10Mbit"
+    assert described_flows(flows) == "a-b delay=20ms loss=1%; * rate=10Mbit"
 
 
 def test_reordering_without_a_delay_makes_no_sense() -> None:

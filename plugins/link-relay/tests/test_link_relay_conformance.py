@@ -8,4 +8,11 @@ from panther_hookspecs import LinkDescriptor
 
 class TestRelay(PluginConformance):
     plugin = "panther_link_relay.plugin"
+    name = "relay"
+    descriptor_class = LinkDescriptor
+
+
+class TestProxy(PluginConformance):
+    plugin = "panther_link_relay.plugin"
+    name = "proxy"
     descriptor_class = LinkDescriptor

@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from panther_link_relay.nat import CHECKSUM, UDP, Nat
+from panther_link_relay.nat import CHECKSUM, UDP, Nat, Schedule
 
 ONCE = {"first": 1.0, "every": 0.0, "address": False}
 OWN, PEER = ("10.0.0.1", 40000), ("10.0.0.2", 4433)
@@ -54,7 +54,7 @@ def ends_of(frame: bytes) -> tuple[tuple[str, int], tuple[str, int]]:
 
 
 def nat(rebind: Any = ONCE, seed: str = "7") -> Nat:
-    return Nat(rebind, {"10.0.0.1": ["10.0.240.1", "10.0.241.1"], "fd00::1": ["fd00::240:0:0:1"]}, seed)
+    return Nat(Schedule(rebind), {"10.0.0.1": ["10.0.240.1", "10.0.241.1"], "fd00::1": ["fd00::240:0:0:1"]}, seed)
 
 
 @pytest.mark.parametrize("protocol", sorted(CHECKSUM))
@@ -89,7 +89,7 @@ def test_an_answer_to_a_place_that_is_forgotten_is_lost_but_not_before_a_new_one
     second = ends_of(one.outgoing(frame, 2.5))[0]
     assert one.incoming(packet(PEER, first)) is None
     assert one.incoming(packet(PEER, second)) == answer
-    assert one.times == 2
+    assert one.schedule.seen == 2
 
 
 def test_the_same_seed_gives_the_same_ports() -> None:
@@ -105,7 +105,7 @@ def test_it_forgets_when_it_is_told_to() -> None:
     one = nat(None)
     frame = packet(OWN, PEER)
     assert one.outgoing(frame, 0.0) == frame
-    one.forget()
+    one.schedule.told += 1
     assert ends_of(one.outgoing(frame, 0.1))[0][1] != OWN[1]
 
 

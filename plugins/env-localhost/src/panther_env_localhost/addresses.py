@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -16,6 +16,7 @@ _BLOCKS = 255 * 256
 """127.1.0.0/24 to 127.255.255.0/24; 127.0.x.x is left to the machine."""
 _FIRST_BLOCK = int(ipaddress.ip_address("127.1.0.0"))
 _PER_BLOCK = 254
+_ALIASES = 8
 _TRIES = 64
 """Blocks to look at before the ports themselves are the problem."""
 _KINDS = {"tcp": (socket.SOCK_STREAM,), "udp": (socket.SOCK_DGRAM,)}
@@ -74,6 +75,9 @@ class Reservations:
     key: str
     _names: list[socket.socket] = attrs.field(factory=list)
     _ports: dict[str, list[socket.socket]] = attrs.field(factory=dict)
+    _spare: list[str] = attrs.field(factory=list)
+    """Addresses of the block that no service has."""
+    _tried: set[int] = attrs.field(factory=set)
 
     def own_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
         """Give every service an address of its own, and the ports that the protocol knows.
@@ -96,6 +100,8 @@ class Reservations:
             first = _FIRST_BLOCK + block * _BLOCK + 1
             addresses = [str(ipaddress.ip_address(first + each)) for each in range(len(services))]
             if all(map(_free, services, addresses)):
+                rest = range(first + len(services), first + _PER_BLOCK)
+                self._spare = [str(ipaddress.ip_address(each)) for each in rest]
                 return {
                     spec.name: Endpoint(name=spec.name, ip=address, hostname=address, ports=spec.ports)
                     for spec, address in zip(services, addresses, strict=True)
@@ -108,22 +114,33 @@ class Reservations:
 
     def shared_address(self, services: Sequence[ServiceSpec], ports: range, *, ipv6: bool) -> Mapping[str, Endpoint]:
         """Give every service 127.0.0.1, ::1 if wanted, and ports that no other service has."""
+        return {spec.name: self.shared(spec.name, spec.ports, ports, ipv6=ipv6) for spec in services}
+
+    def shared(self, key: str, names: Iterable[str], ports: range, *, ipv6: bool) -> Endpoint:
+        """Return 127.0.0.1, ::1 if wanted, and a port that nobody else has for each name; ``key`` lets go of them."""
         start = _start(self.key, len(ports))
-        candidates = iter([*ports[start:], *ports[:start]])
-        endpoints: dict[str, Endpoint] = {}
-        for spec in services:
-            chosen: dict[str, int] = {}
-            for name in spec.ports:
-                free = next((port for port in candidates if self._hold_port(spec.name, port, ipv6=ipv6)), None)
-                if free is None:
-                    raise ResourceExhaustionException(
-                        f"no port from {ports[0]} to {ports[-1]} is free\n  try: a wider first_port and last_port"
-                    )
-                chosen[name] = free
-            endpoints[spec.name] = Endpoint(
-                name=spec.name, ip="127.0.0.1", ip6="::1" if ipv6 else "", hostname="localhost", ports=chosen
-            )
-        return endpoints
+        candidates = (port for port in (*ports[start:], *ports[:start]) if port not in self._tried)
+        chosen: dict[str, int] = {}
+        for name in names:
+            free = next((port for port in candidates if self._hold_port(key, port, ipv6=ipv6)), None)
+            if free is None:
+                raise ResourceExhaustionException(
+                    f"no port from {ports[0]} to {ports[-1]} is free\n  try: a wider first_port and last_port"
+                )
+            chosen[name] = free
+        return Endpoint(name=key, ip="127.0.0.1", ip6="::1" if ipv6 else "", hostname="localhost", ports=chosen)
+
+    def aliases(self) -> list[str]:
+        """Return addresses of the block from which a proxy may talk in the name of a service."""
+        taken, self._spare = self._spare[-_ALIASES:], self._spare[:-_ALIASES]
+        return taken
+
+    def beside(self, key: str, ports: Mapping[str, int]) -> Endpoint:
+        """Return a further address in the block of the services, with ports as they have them."""
+        if not self._spare:
+            raise ResourceExhaustionException("all addresses of the case are taken\n  try: fewer links")
+        address = self._spare.pop()
+        return Endpoint(name=key, ip=address, hostname=address, ports=ports)
 
     def _hold(self, name: str) -> bool:
         holder = claim(name)
@@ -133,6 +150,7 @@ class Reservations:
 
     def _hold_port(self, service: str, port: int, *, ipv6: bool) -> bool:
         """Hold ``port`` by name against every PANTHER, and by sockets against everybody else."""
+        self._tried.add(port)
         families = [(socket.AF_INET, "127.0.0.1"), *([(socket.AF_INET6, "::1")] if ipv6 else [])]
         sockets: list[socket.socket] = []
         try:

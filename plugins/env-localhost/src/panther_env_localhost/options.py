@@ -21,6 +21,9 @@ class LocalhostOptions(NetworkEnvironmentOptions):
         "ports: all services share 127.0.0.1 and ::1 and have distinct ports.",
         validator=attrs.validators.in_(("loopback", "ports")),
     )
+    link_mechanism: str = option(
+        "", help="Name of the mechanism that impairs links; the best one that works here if left out."
+    )
     first_port: int = option(
         0,
         help="First port that addresses: ports may choose; 0 means the run's own range.",

@@ -18,5 +18,5 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
         factory=LocalhostEnvironment,
         options=LocalhostOptions,
         needs=(Need("linux", "linux", why="all of 127.0.0.0/8 is local, and readiness is read from /proc"),),
-        capabilities=frozenset({"ipv6", "rootless", "limits"}),
+        capabilities=frozenset({"ipv6", "rootless", "limits", "capture", "proxied_links"}),
     )

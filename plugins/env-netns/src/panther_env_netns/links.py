@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from panther_env_netns.layout import Interface, Layout
-from panther_hookspecs import LinkFlow, LinkPort, LinkSpec, described_state, link_between
+from panther_hookspecs import LinkFlow, LinkPort, LinkSpec, link_between
 
 
 def port_of(interface: Interface) -> LinkPort:
@@ -58,9 +58,3 @@ def _pairs(layout: Layout, source: str, target: str, *, ipv6: bool, moving: bool
             yield from ((one.ip, each) for each in (other.ip, *known.get(other.ip, ())))
             if ipv6:
                 yield from ((one.ip6, each) for each in (other.ip6, *known.get(other.ip6, ())))
-
-
-def described(links: Sequence[LinkFlow]) -> str:
-    """Return what is asked of links as one line for the log of the case."""
-    specs = {flow.link: flow.spec for flow in links if flow.spec.used()}
-    return "; ".join(f"{name} {described_state(spec)}" for name, spec in specs.items()) or "nothing yet"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import attrs
 
 from panther_env_netns.layout import Layout
-from panther_env_netns.links import described, flows_of, port_of
+from panther_env_netns.links import flows_of, port_of
 from panther_env_netns.options import NetnsOptions
 from panther_env_netns.plan import Helper, Plan, plan_of
 from panther_hookspecs import (
@@ -23,10 +22,11 @@ from panther_hookspecs import (
     NetworkPlan,
     Recording,
     chosen_link,
-    plain_state,
+    described_flows,
+    report_links,
 )
 
-LINKS, CAPTURE = "links.json", "capture"
+CAPTURE = "capture"
 Question = tuple[str, tuple[str, ...]]
 """A node and a command that tells what was counted there."""
 
@@ -47,7 +47,7 @@ class Preparation:
 
     def told(self) -> str:
         """Return the links as one line for the log of the case."""
-        return f"links by {self.mechanism}: {described(tuple(chain.from_iterable(self.flows.values())))}"
+        return f"links by {self.mechanism}: {described_flows(chain.from_iterable(self.flows.values()))}"
 
     def controls(self, flows: Iterable[str]) -> dict[Path, list[str]]:
         """Return where each of these directions can be changed."""
@@ -66,27 +66,10 @@ class Preparation:
     def artifacts(self, answers: Mapping[Question, str]) -> Iterator[Artifact]:
         """Write down what the links did, and yield that with the recordings."""
         if self.flows:
-            content = {"mechanism": self.mechanism, "flows": self._flows(), "read_back": _read_back(answers)}
-            (self.folder / LINKS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            yield Artifact(path=LINKS, kind="links", title=f"What the links did, by {self.mechanism}")
+            flows = chain.from_iterable(self.flows.values())
+            yield report_links(self.folder, self.mechanism, flows, self.setups.values(), _read_back(answers))
         for service, path in self.recordings.items():
             yield Artifact(path=path, kind="capture", service=service, title=f"Packets of {service}")
-
-    def _flows(self) -> list[dict[str, Any]]:
-        reports = [each for setup in self.setups.values() if setup.report for each in _read(setup.report)]
-        found: dict[str, dict[str, Any]] = {}
-        for flow in chain.from_iterable(self.flows.values()):
-            asked = {name: value for name, value in plain_state(flow.spec).items() if value}
-            # A service with several interfaces sends over one of them.
-            own = [each for each in reports if each["direction"] == flow.name]
-            seen = max(own, key=lambda each: each.get("packets", 0), default={})
-            found[flow.name] = {"link": flow.link, "direction": flow.name, "asked": asked, "seen": seen}
-        return list(found.values())
-
-
-def _read(report: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))
-    return found
 
 
 def _read_back(answers: Mapping[Question, str]) -> list[dict[str, Any]]:

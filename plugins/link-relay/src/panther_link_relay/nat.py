@@ -22,8 +22,9 @@ class Schedule:
         """Forget at the times of ``rebind``, or never by itself."""
         self.first: float = rebind["first"] if rebind else 0.0
         self.every: float = rebind["every"] if rebind else 0.0
+        self.moves = bool(rebind and rebind["address"])
         self.start = -1.0
-        self.told = 0
+        self.told = self.seen = 0
 
     def times(self, now: float) -> int:
         """Return how often it has forgotten until ``now``."""
@@ -42,21 +43,15 @@ class Nat:
     already. The old one stays good until the first packet with the new one.
     """
 
-    def __init__(self, rebind: Mapping[str, Any] | None, aliases: Mapping[str, Sequence[str]], seed: str) -> None:
+    def __init__(self, schedule: Schedule, aliases: Mapping[str, Sequence[str]], seed: str) -> None:
         """Begin as if it were not there."""
-        self.schedule = Schedule(rebind)
+        self.schedule = schedule
         self.aliases = {_packed(own): [_packed(each) for each in others] for own, others in aliases.items()}
-        self.moves = bool(rebind and rebind["address"])
         self.random = random.Random(f"{seed}:rebind")
         self.outside: dict[Place, tuple[int, Place]] = {}
         """Place of the service, to how often the NAT had forgotten and what it seems to be."""
         self.inside: dict[Place, Place] = {}
         self.dead: set[Place] = set()
-        self.times = 0
-
-    def forget(self) -> None:
-        """Forget now."""
-        self.schedule.told += 1
 
     def outgoing(self, frame: bytes, now: float) -> bytes:
         """Return a frame of the service as the others see it."""
@@ -69,7 +64,7 @@ class Nat:
             self.dead.add(seems)
             self.inside.pop(seems, None)
             seems = self._another(own, forgotten)
-            self.times = max(self.times, forgotten)
+            self.schedule.seen = max(self.schedule.seen, forgotten)
             self.inside[seems] = own
             self.dead.discard(seems)
         self.outside[own] = (forgotten, seems)
@@ -86,7 +81,7 @@ class Nat:
 
     def _another(self, own: Place, forgotten: int) -> Place:
         protocol, address, _ = own
-        others = self.aliases.get(address, ()) if self.moves else ()
+        others = self.aliases.get(address, ()) if self.schedule.moves else ()
         if others:
             address = others[(forgotten - 1) % len(others)]
         while True:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from panther_link_relay.nat import Nat
+from panther_link_relay.nat import Schedule
 
 QUEUE_SECONDS = 0.1
 """How long a packet may wait for the packets before it where there is a rate and no queue; a longer queue drops."""
@@ -49,9 +49,15 @@ class Clock:
 class Pipe:
     """One direction of a link."""
 
-    def __init__(self, spec: Mapping[str, Any], seed: int, clock: Clock | None = None, header: int = 14) -> None:
-        """Begin with an empty queue; the first ``header`` bytes of a packet are never corrupted."""
-        self.name, self.seed, self.header = spec["name"], f"{seed}:{spec['name']}", header
+    def __init__(
+        self, spec: Mapping[str, Any], seed: int, clock: Clock | None = None, *, header: int = 14, around: int = 0
+    ) -> None:
+        """Begin with an empty queue.
+
+        The first ``header`` bytes of a packet are never corrupted; ``around`` it are as many as count for the rate.
+        """
+        self.name, self.seed, self.header, self.around = spec["name"], f"{seed}:{spec['name']}", header, around
+        self.schedule = Schedule(spec["rebind"])
         self.clock = clock or Clock()
         self.busy_until = self.latest = 0.0
         self.delayed: deque[tuple[float, float, int, bytes]] = deque()
@@ -59,7 +65,6 @@ class Pipe:
         self.packets = self.bytes = self.lost = self.dropped = self.swallowed = 0
         self.reordered = self.duplicated = self.corrupted = 0
         self.held: list[float] = []
-        self.nat: Nat | None = None
         self.closed, self.losing = False, 0
         self.waiting: deque[float] = deque()
         self.set(spec)
@@ -105,11 +110,11 @@ class Pipe:
         if lost:
             self.lost += 1
             return
-        leaves = self.served(len(frame), now) if self.rate else now
+        leaves = self.served(len(frame) + self.around, now) if self.rate else now
         if leaves == NEVER:
             self.dropped += 1
             return
-        if corrupt:
+        if corrupt and len(frame) > self.header:
             self.corrupted += 1
             frame = self.flipped(frame)
         self.duplicated += copies - 1
@@ -151,8 +156,8 @@ class Pipe:
             self.set(change["to"])
         elif what == "lose":
             self.losing += change["packets"]
-        elif what == "rebind" and self.nat is not None:
-            self.nat.forget()
+        elif what == "rebind":
+            self.schedule.told += 1
         elif what == "heal":
             self.closed, self.losing = False, 0
         elif what in ("blackhole", "partition"):
@@ -162,9 +167,23 @@ class Pipe:
             self.delayed.clear()
             self.overtaking.clear()
 
+    def note(self, held: float) -> None:
+        """Remember how long a packet was held back, of the first ones."""
+        if len(self.held) < MOST_SAMPLES:
+            self.held.append(held)
+
     def report(self) -> dict[str, Any]:
         """Return what became of the packets, and how long they were held back in seconds."""
         held = sorted(self.held)
         waited = {f"held_p{share}": held[len(held) * share // 100] for share in (5, 50, 95)} if held else {}
-        rebound = {"rebound": self.nat.times} if self.nat is not None and self.nat.times else {}
+        rebound = {"rebound": self.schedule.seen} if self.schedule.seen else {}
         return {"direction": self.name, **{name: getattr(self, name) for name in COUNTED}, **waited, **rebound}
+
+
+def pipes_of(spec: Mapping[str, Any], *, header: int = 14, around: int = 0) -> list[Pipe]:
+    """Return the pipes that a relay was told to have; both directions of a link have one clock."""
+    clocks: dict[str, Clock] = {}
+    return [
+        Pipe(each, spec["seed"], clocks.setdefault(each["link"], Clock()), header=header, around=around)
+        for each in spec["pipes"]
+    ]

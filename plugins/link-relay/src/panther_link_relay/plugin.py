@@ -1,16 +1,16 @@
-"""What PANTHER loads: the link mechanism ``relay``."""
+"""What PANTHER loads: the link mechanisms ``relay`` and ``proxy``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from panther_hookspecs import IMPAIRMENTS, LinkDescriptor, Need, hookimpl
-from panther_link_relay.mechanism import set_up
+from panther_link_relay.mechanism import set_up, set_up_proxy
 
 
 @hookimpl
 def panther_register_links() -> Iterable[LinkDescriptor]:
-    """Announce ``relay``."""
+    """Announce ``relay`` and ``proxy``."""
     yield LinkDescriptor(
         name="relay",
         summary="A switch in user space whose every decision follows from the seed; needs nothing of the kernel.",
@@ -19,4 +19,12 @@ def panther_register_links() -> Iterable[LinkDescriptor]:
         rank=90,
         needs_switch=True,
         needs=(Need("linux", "linux", why="it takes packets from the kernel's packet sockets"),),
+    )
+    yield LinkDescriptor(
+        name="proxy",
+        summary="The same for datagrams between sockets, where there are no interfaces to stand between.",
+        factory=set_up_proxy,
+        impairments=frozenset(IMPAIRMENTS),
+        rank=90,
+        is_proxy=True,
     )

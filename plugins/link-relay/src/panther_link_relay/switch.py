@@ -22,7 +22,7 @@ from typing import Any
 
 from panther_link_relay.control import answer, listening
 from panther_link_relay.nat import Nat
-from panther_link_relay.pipe import MOST_SAMPLES, Clock, Pipe
+from panther_link_relay.pipe import Pipe, pipes_of
 
 SOL_PACKET, PACKET_IGNORE_OUTGOING, ETH_P_ALL = 263, 23, 3
 RECEIVE_BUFFER = 8 << 20
@@ -31,12 +31,6 @@ LARGEST_FRAME = 65600
 IPV4, IPV6 = b"\x08\x00", b"\x86\xdd"
 ICMP6, FINDING = 58, range(133, 138)
 """Router and neighbour discovery, which is to IPv6 what ARP is to IPv4."""
-
-
-def pipes_of(spec: Mapping[str, Any], header: int = 14) -> list[Pipe]:
-    """Return the pipes; both directions of a link have one clock."""
-    clocks: dict[str, Clock] = {}
-    return [Pipe(each, spec["seed"], clocks.setdefault(each["link"], Clock()), header=header) for each in spec["pipes"]]
 
 
 class Switch:
@@ -51,6 +45,8 @@ class Switch:
         self.pipes = pipes_of(spec)
         self.ways: list[dict[bytes, Pipe]] = [{} for _ in self.sockets]
         self.told = {each["name"]: each for each in spec["pipes"]}
+        self.hiding: dict[str, Nat] = {}
+        """The NAT in front of the sender of a pipe."""
         self.nats: dict[bytes, Nat] = {}
         """By source and target of answers that come back to a NAT."""
         for pipe, each in zip(self.pipes, spec["pipes"], strict=True):
@@ -62,9 +58,9 @@ class Switch:
     def translate(self, pipe: Pipe) -> None:
         """Put a NAT in front of the sender of a pipe, unless there is one."""
         told = self.told[pipe.name]
-        if pipe.nat is None:
-            pipe.nat = Nat(told["rebind"], told["aliases"], pipe.seed)
-            self.nats |= returning(pipe.nat, told["pairs"], told["aliases"])
+        if pipe.name not in self.hiding:
+            nat = self.hiding[pipe.name] = Nat(pipe.schedule, told["aliases"], pipe.seed)
+            self.nats |= returning(nat, told["pairs"], told["aliases"])
 
     def change(self, pipe: Pipe, change: Mapping[str, Any]) -> None:
         """Do what a change of a link says to one of its directions."""
@@ -129,12 +125,12 @@ class Switch:
         """Send everything that is due; return when the next frame will be."""
         following = None
         for pipe in self.pipes:
+            nat = self.hiding.get(pipe.name)
             for queue in (pipe.overtaking, pipe.delayed):
                 while queue and queue[0][0] <= now:
                     _, since, port, frame = queue.popleft()
-                    self.send(port, frame if pipe.nat is None else pipe.nat.outgoing(frame, now))
-                    if len(pipe.held) < MOST_SAMPLES:
-                        pipe.held.append(now - since)
+                    self.send(port, frame if nat is None else nat.outgoing(frame, now))
+                    pipe.note(now - since)
                 if queue and (following is None or queue[0][0] < following):
                     following = queue[0][0]
         return following
