@@ -163,6 +163,10 @@ if TYPE_CHECKING:
         ReadinessWatch,
     )
     from panther_hookspecs.recordings import RecordedPlace, Recording
+    from panther_hookspecs.replays import (
+        REPLAY_REPORT,
+        check_replay,
+    )
     from panther_hookspecs.services import (
         ImageRecipe,
         IServicePlugin,
@@ -367,6 +371,10 @@ _NAMES_OF_MODULE = {
     ),
     "readiness": ("ReadinessWatch",),
     "recordings": ("RecordedPlace", "Recording"),
+    "replays": (
+        "REPLAY_REPORT",
+        "check_replay",
+    ),
     "services": (
         "IServicePlugin",
         "ImageRecipe",
@@ -431,6 +439,7 @@ __all__ = [
     "LOAD_REQUESTS",
     "MOMENTS",
     "PROJECT",
+    "REPLAY_REPORT",
     "SPECIFICATIONS",
     "Artifact",
     "BaseEvent",
@@ -565,6 +574,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "check_load",
+    "check_replay",
     "chosen_link",
     "create_content_based_uuid",
     "described_change",

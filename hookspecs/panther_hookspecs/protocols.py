@@ -84,6 +84,8 @@ class ProtocolDescriptor(Descriptor, IProtocolPlugin):
     scenarios: tuple[TestScenario, ...]
     """The first is the default."""
     versions: tuple[str, ...] = ()
+    encrypted: bool = False
+    """Whether its packets cannot be sent again, because keys are others in every session."""
     dialect: Path | None = None
     """A Python file, standard library only, with a class ``Dialect``: one side of a session, for programs that put
     load on a service or replay messages. The reference page on dialects says what it must have."""

@@ -129,6 +129,10 @@ class ServiceContext:
     """The service it talks to, for a role that has one."""
     transport: str = ""
     """``udp`` or ``tcp``, as the role of the target listens (or its own role, where it has no target)."""
+    ports: Mapping[str, int] = attrs.field(factory=dict)
+    """Usual port numbers of whom it talks to (or its own, where it has no target)."""
+    encrypted: bool = False
+    """Whether packets of the protocol cannot be sent again."""
     dialect: Path | None = None
     """The dialect of the protocol, if it has one."""
     roles: Mapping[str, str] = attrs.field(factory=dict)

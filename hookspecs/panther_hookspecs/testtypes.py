@@ -139,8 +139,8 @@ class Stage:
     always: bool = attrs.field(default=False, kw_only=True)
     """Run it even if a stage before went wrong: for cleaning up."""
     moment: str = attrs.field(default="during", kw_only=True, validator=attrs.validators.in_(MOMENTS))
-    """``before`` the services start, ``during`` their run, or ``after`` they were stopped and before evidence is
-    collected. The last kind always runs."""
+    """``before`` network and services exist, ``during`` their run, or ``after`` they were stopped and before evidence
+    is collected. The last kind always runs."""
     timeout: float | None = attrs.field(default=None, kw_only=True)
     """Longest time in seconds; the case's own time if left out."""
 

@@ -19,7 +19,6 @@ from panther_core.run.compose import compose, instrument, specify
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError, Engine
 from panther_core.run.record import Attempt, info_of, record_of
-from panther_core.run.steps import stepping
 from panther_hookspecs import (
     CheckResult,
     EnvironmentSetupEvent,
@@ -71,11 +70,10 @@ def _run(attempt: Attempt) -> None:
         engine.require(case)
         engine.hooks.before_test_case(attempt.info)
         with _network(attempt) as (network, control):
-            with stages.around(attempt, control, functools.partial(_kill_all, attempt)):
-                _start(attempt, network, control)
-                with stepping(case.links, control, attempt.notes, attempt.problems):
-                    stages.drive(attempt, control)
-                _stop(attempt, control)
+            _start(attempt, network, control)
+            stages.drive(attempt, control)
+            _stop(attempt, control)
+            stages.finish(attempt, control, functools.partial(_kill_all, attempt))
             _collect(attempt, network)
         attempt.verdict, attempt.why = _judge(attempt)
     except CancelledError:
@@ -118,7 +116,9 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
             launches=launches,
             started=functools.partial(_watch, attempt),
         )
+        stack.callback(stages.finish, attempt, control, functools.partial(_kill_all, attempt))
         stack.enter_context(_reporting(attempt, network))
+        stages.begin(attempt, control)
         with attempt.timed("setup"):
             engine.hooks.before_environment_setup(info, network.get_name())
             engine.emit(

@@ -55,6 +55,7 @@ def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterfac
     specs: dict[str, ServiceSpec] = {}
     for service in case.services:
         role = case.protocol.role(service.role) if case.protocol else None
+        listening = case.protocol.role(roles.get(service.target, service.role)) if case.protocol else None
         context = ServiceContext(
             name=service.name,
             role=service.role,
@@ -64,7 +65,9 @@ def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterfac
             scenario=case.scenario.name if case.scenario else "",
             parameters=attrs.asdict(case.parameters, recurse=False) if case.parameters is not None else {},
             target=service.target,
-            transport=_transport(case, service),
+            transport=listening.transport if listening else "",
+            ports=listening.ports if listening else {},
+            encrypted=case.protocol.encrypted if case.protocol else False,
             dialect=case.protocol.dialect if case.protocol else None,
             roles=roles,
             seed=case.seed,
@@ -83,13 +86,6 @@ def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterfac
         )
         specs[service.name] = attrs.evolve(spec, plan=network.adapt_plan(spec))
     return specs
-
-
-def _transport(case: PlannedCase, service: PlannedService) -> str:
-    """Return over what a service talks: as its target listens, or as it listens itself."""
-    roles = {each.name: each.role for each in case.services}
-    role = case.protocol.role(roles.get(service.target, service.role)) if case.protocol else None
-    return role.transport if role else ""
 
 
 def _packages(case: PlannedCase, service: str) -> tuple[str, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -25,21 +24,24 @@ def drive(attempt: Attempt, control: Control) -> None:
     _run_all(attempt, control, [each for each in attempt.case.stages if each.moment == "during"])
 
 
-@contextlib.contextmanager
-def around(attempt: Attempt, control: Control, kill: Callable[[], None]) -> Iterator[None]:
-    """Run the stages before the block and, whatever happens in it, those after it."""
-    stages = attempt.case.stages
+def begin(attempt: Attempt, control: Control) -> None:
+    """Run the stages that come before the network is set up; raise what keeps the case from going on."""
+    _run_all(attempt, control, [each for each in attempt.case.stages if each.moment == "before"])
+    if attempt.stages and attempt.stages[-1]["status"] != Verdict.PASS.value:
+        failed = attempt.stages[-1]
+        raise TestExecutionError(f"stage {failed['name']} failed before anything was started: {failed['error']}")
+
+
+def finish(attempt: Attempt, control: Control, kill: Callable[[], None]) -> None:
+    """Run the stages that come after the services were stopped, once, however the case has gone."""
+    if control.closed:
+        return
+    after = [attrs.evolve(each, always=True) for each in attempt.case.stages if each.moment == "after"]
     try:
-        _run_all(attempt, control, [each for each in stages if each.moment == "before"])
-        if attempt.stages and attempt.stages[-1]["status"] != Verdict.PASS.value:
-            failed = attempt.stages[-1]
-            raise TestExecutionError(f"stage {failed['name']} failed before anything was started: {failed['error']}")
-        yield
-    finally:
-        after = [attrs.evolve(each, always=True) for each in stages if each.moment == "after"]
         if after:
             kill()
             _run_all(attempt, control, after)
+    finally:
         control.closed = "the case is over"
         attempt.measurements += control.measurements
         attempt.findings += control.findings

@@ -63,9 +63,29 @@ class Dialect:
         words = [word for word in line.split(b" ") if word.partition(b"=")[0] not in VOLATILE]
         return b" ".join(words).decode("ascii", "replace") + (f" + {len(body)} bytes" if body else "")
 
+    def adapted(self, answer: bytes, _recorded: bytes, request: bytes) -> bytes:
+        """Return a recorded answer to a recorded request as the answer to another request: with its proofs."""
+        asked, said = _fields(request), _fields(answer)
+        kept = {key: value for key, value in asked.items() if key in (b"id", b"seq", b"nonce", b"time") and key in said}
+        told = {**said, **kept}
+        session = told.get(b"id", b"")
+        words, body = answer.partition(b"\n")[0].split(b" ")[:2], answer.partition(b"\n")[2]
+        if words[1] == b"WELCOME":
+            told[b"digest"] = _short_hash(session, told.get(b"server", b""))
+        elif words[1] == b"PONG":
+            proof = (session, told.get(b"seq", b""), told.get(b"nonce", b""))
+            told[b"digest"] = _short_hash(*proof, body=request.partition(b"\n")[2])
+        head = b" ".join([*words, *(b"%s=%s" % each for each in told.items())])
+        return b"%s crc=%08x\n%s" % (head, zlib.crc32(head + body), body)
+
     def _message(self, kind: bytes, fields: bytes = b"", body: bytes = b"") -> bytes:
         head = b"MiniP/%s %s id=%s%s" % (self._version, kind, self.session, fields)
         return b"%s crc=%08x\n%s" % (head, zlib.crc32(head + body), body)
+
+
+def _fields(message: bytes) -> dict[bytes, bytes]:
+    words = message.partition(b"\n")[0].split(b" ")[2:]
+    return {key: value for key, _, value in (word.partition(b"=") for word in words) if key != b"crc"}
 
 
 def _short_hash(*words: bytes, body: bytes = b"") -> bytes:

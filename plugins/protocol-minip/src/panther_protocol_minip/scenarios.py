@@ -8,6 +8,7 @@ from panther_hookspecs import Bytes, NoOptions, Seconds, TestScenario, option
 from panther_protocol_minip.judging import greet, idle, ping, probe, refuse, transfer
 from panther_protocol_minip.loading import check, measure_load
 from panther_protocol_minip.measuring import measure
+from panther_protocol_minip.replaying import check_players
 
 LARGEST_PING = 1200
 LARGEST_FILE = Bytes(1 << 26)
@@ -37,6 +38,17 @@ class LoadParameters:
         32,
         validator=[attrs.validators.ge(0), attrs.validators.le(LARGEST_PING)],
         help="Bytes in the body of every ping.",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ReplayParameters:
+    """What a client does whose server is a player."""
+
+    plays: str = option(
+        "ping",
+        validator=attrs.validators.in_(("ping", "transfer", "greet", "idle")),
+        help="The scenario, with its defaults, that a client plays against a recorded server.",
     )
 
 
@@ -97,6 +109,12 @@ SCENARIOS = (
         check=check,
         parameters=LoadParameters,
         measure=measure_load,
+    ),
+    TestScenario(
+        name="replay",
+        summary="A player speaks for one side, and the other side takes it for a real one",
+        check=check_players,
+        parameters=ReplayParameters,
     ),
     TestScenario(
         name="probe", summary="A server survives an overlong message", check=probe, parameters=ProbeParameters

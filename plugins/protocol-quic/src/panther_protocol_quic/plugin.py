@@ -22,4 +22,5 @@ def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
         scenarios=SCENARIOS,
         versions=("v1", "v2"),
         messages=messages,
+        encrypted=True,
     )

@@ -13,6 +13,7 @@ from panther_hookspecs import (
     LOAD_REQUESTS,
     ConfigurationException,
     Output,
+    Readiness,
     Seconds,
     ServiceContext,
     ServiceManager,
@@ -25,6 +26,7 @@ from panther_hookspecs import (
 HERE = Path(__file__).parent
 MOST_REQUESTS = 1_000_000
 AUTO = "auto"
+LONGEST_WARMUP, SLOW_START = 10.0, 30.0
 _POSITIVE = attrs.validators.gt(0)
 
 
@@ -89,9 +91,16 @@ class LoadManager(ServiceManager):
         return ServicePlan(
             run=ShellCommand(program[0], every),
             ends_by_itself=True,
+            # Whoever wants to disturb the load counts from the begin of the measured part.
+            ready=Readiness(kind="log", pattern="^(measuring|no answer)", timeout=Seconds(self._patience())),
             outputs=(Output(pattern=LOAD_REPORT, kind="load"), Output(pattern=LOAD_REQUESTS, kind="load")),
             runtime="python",
         )
+
+    def _patience(self) -> float:
+        """Return how long it may take until the measured part begins."""
+        warmup = LONGEST_WARMUP if self.options.warmup == AUTO else float(self.options.warmup)
+        return warmup + SLOW_START
 
     def _refuse_too_much(self) -> None:
         options = self.options

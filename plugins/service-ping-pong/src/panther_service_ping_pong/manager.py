@@ -126,8 +126,11 @@ class PingPongManager(ServiceManager):
 
     def _of_client(self, context: ServiceContext) -> tuple[str, ...]:
         family = "ip6" if self.options.ipv6 else "ip"
-        parameters = [text for key, value in context.parameters.items() for text in (f"--{key}", f"{value:.15g}")]
-        return ("--connect", f"{{{context.target}.{family}}}", "--scenario", context.scenario or "ping", *parameters)
+        scenario, given = context.scenario or "ping", context.parameters
+        if scenario == "replay":
+            scenario, given = str(given.get("plays", "ping")), {}
+        parameters = [text for key, value in given.items() for text in (f"--{key}", f"{value:.15g}")]
+        return ("--connect", f"{{{context.target}.{family}}}", "--scenario", scenario, *parameters)
 
 
 class PythonManager(PingPongManager):

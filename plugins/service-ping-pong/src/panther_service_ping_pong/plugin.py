@@ -15,14 +15,14 @@ from panther_service_ping_pong.manager import (
 
 ROLES = ("server", "client")
 SCENARIOS = ("ping", "transfer", "greet", "refuse", "idle", "probe")
-SERVED = (*SCENARIOS, "load")
+SERVED = (*SCENARIOS, "load", "replay")
 
 
 @hookimpl
 def panther_register_services() -> Iterator[ServiceDescriptor]:
     """Yield the two implementations."""
     versions = tuple(command_line_of_versions())
-    scenarios = {"server": SERVED, "client": SCENARIOS}
+    scenarios = {"server": SERVED, "client": (*SCENARIOS, "replay")}
     yield ServiceDescriptor(
         name="ping-pong-c",
         summary="MiniP in one file of C99, compiled when it is first used",

@@ -56,19 +56,18 @@ def main() -> int:
         return UNUSABLE
     gc.disable()
     run = driver.Driver(options, lines)
-    sys.stdout.write(f"load on {options.connect} port {options.port}\n")
+    opened = run.open_all()
+    if opened:
+        run.warm_up()
+    sys.stdout.write("measuring\n" if opened else f"no answer from {options.connect} port {options.port}\n")
     sys.stdout.flush()
-    if not run.open_all():
-        sys.stderr.write(f"no answer from {options.connect} port {options.port}\n")
-        write_report(run, Path(options.dir))
-        return SILENT
-    run.warm_up()
-    run.measure()
+    if opened:
+        run.measure()
     run.close_all()
     found = write_report(run, Path(options.dir))
     counts = ", ".join(f"{name} {found[name]}" for name in ("planned", "sent", "answered", "wrong", "lost"))
     sys.stdout.write(f"{counts}\n")
-    if not found["answered"]:
+    if not opened or not found["answered"]:
         return SILENT
     return WRONG if found["wrong"] else 0
 

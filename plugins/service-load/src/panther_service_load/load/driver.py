@@ -218,6 +218,6 @@ class Driver:
         number = line.dialect.number(answer)
         if number is None or not 0 <= number < len(self.due):
             self.strangers += number is not None
-        elif not self.answered[number]:
+        elif not self.answered[number] and now - self.due[number] <= self.options.timeout:
             self.answered[number] = now
             self.answers[number] = answer

@@ -1,0 +1,1 @@
+"""The test type ``recovery``: faults at defined moments, and what they cost."""

@@ -1,0 +1,41 @@
+"""The command ``panther recording``: makes a recording of the packets of a case."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from panther_hookspecs import CommandContext, ConfigurationException
+from panther_test_replay.recording import load_recording
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what may follow the command."""
+    parser.add_argument("run", help="the run: its folder, its name, or last")
+    parser.add_argument("--case", default="", help="name or identity of the case; the first with a capture if left out")
+    parser.add_argument("--port", type=int, required=True, help="the server's port")
+    parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write")
+
+
+def run(arguments: argparse.Namespace, context: CommandContext) -> int:
+    """Write the recording; return the exit code."""
+    view = context.open_run(arguments.run)
+    for case in view.cases():
+        captures = [each["path"] for each in case["artifacts"] if each["kind"] == "capture"]
+        if captures and arguments.case in ("", case["name"], case["case"]):
+            path = view.folder / str(case["folder"]) / captures[0]
+            return _write(path, case, arguments, context)
+    raise ConfigurationException(
+        f"no case of {view.folder}{f' called {arguments.case!r}' if arguments.case else ''} has a capture\n"
+        "  try: capture: true in the experiment, in a network environment that can, such as netns"
+    )
+
+
+def _write(path: Path, case: Mapping[str, Any], arguments: argparse.Namespace, context: CommandContext) -> int:
+    found = load_recording(path, protocol=case["protocol"], transport=arguments.transport, port=arguments.port)
+    arguments.output.write_bytes(found.content())
+    context.say(f"{len(found.messages)} messages of {case['name']} in {arguments.output}")
+    return 0

@@ -1,0 +1,1 @@
+"""The program that plays a recording, runnable by its path alone."""
