@@ -65,6 +65,7 @@ class ServiceConformance(PluginConformance):
     ) -> ServiceContext:
         parameters: dict[str, Any] = {}
         target = ""
+        others = {each.name: each.name for each in protocol.roles if each.name != role} if protocol else {}
         if protocol:
             made = protocol.create_test_scenario({"scenario": scenario}).parameters()
             parameters = attrs.asdict(made, recurse=False)
@@ -79,7 +80,7 @@ class ServiceConformance(PluginConformance):
             scenario=scenario,
             parameters=parameters,
             target=target,
-            roles={role or "one": role, **({target: target} if target else {})},
+            roles={role or "one": role, **others},
             seed=1,
         )
 
