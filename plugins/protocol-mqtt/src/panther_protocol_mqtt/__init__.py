@@ -1,0 +1,1 @@
+"""MQTT: its roles, its scenarios, what the clients of every implementation do in them, and how that is judged."""

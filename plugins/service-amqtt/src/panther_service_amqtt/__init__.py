@@ -1,0 +1,1 @@
+"""aMQTT: an MQTT broker in asyncio Python."""

@@ -1,0 +1,1 @@
+"""Eclipse Mosquitto: its broker, and its two command-line clients."""

@@ -1,0 +1,1 @@
+"""Eclipse Paho: MQTT publishers and subscribers on its Python library."""
