@@ -19,7 +19,7 @@ from panther_hookspecs import ConfigurationException, Verdict
 _HEAD = """\
 # Verdicts that are expected; in the experiment or in one of its test cases:  expect: !include THIS-FILE
 # The first rule that fits a case decides. Rules may be edited: `when` takes lists, * and ?, `verdict` takes a list.
-# `panther expect --from RUN --output THIS-FILE` makes the file anew; rules of yours that hold in RUN stay, at the top.
+# `panther expect --from RUN --output THIS-FILE` makes the file anew; rules of yours that hold in RUN stay.
 
 """
 _ELSE = "# everything else\n- {verdict: pass}\n"
@@ -77,13 +77,15 @@ def expectations(cases: Iterable[Mapping[str, Any]], before: str = "") -> Expect
     """Return the file for the cases of one or more runs; ``before`` is the text of the one that it replaces."""
     known = list(cases)
     ended = [each for each in known if each["final"] and each["verdict"] != Verdict.CANCELLED.value]
-    cells = _cells(ended)
-    made = {each.rule for each in _rules(cells)}
-    written = _blocks(before)
-    own = [each for each in written if each.rule.when and each.rule not in made and each.agrees(cells)]
+    cells, written = _cells(ended), _blocks(before)
+    wide = list(_undeclared(cells))
+    left = [each for each in cells if not any(set(rule.conditions) <= set(each.conditions) for rule in wide)]
+    made = {each.rule for each in (*wide, *left)}
+    own = [each for each in written if each.rule.when and each.rule not in made and each.agrees(left)]
+    rest = [each for each in left if not any(block.rule.holds(each.facts.get) for block in own)]
     told = {each.rule: each.text for each in written}
-    rest = [each for each in cells if not any(block.rule.holds(each.facts.get) for block in own)]
-    blocks = [*(each.text for each in own), *(told.get(each.rule) or _text(each) for each in _rules(rest))]
+    ours = [[told.get(each.rule) or _text(each) for each in some] for some in (wide, filter(_deviates, rest))]
+    blocks = [*ours[0], *(each.text for each in own), *ours[1]]
     errors = sum(Verdict.ERROR in each.verdicts for each in cells)
     return Expectations(_HEAD + "".join(blocks) + _ELSE, len(blocks), len(known) - len(ended), errors)
 
@@ -130,13 +132,8 @@ def _one_line(text: object) -> str:
     return " ".join("".join(each if each.isprintable() else " " for each in str(text)).split())
 
 
-def _rules(cells: Sequence[Shown]) -> list[Shown]:
-    """Return what needs a rule: what is not claimed, then each cell that did not simply pass."""
-    wide = list(_undeclared(cells))
-    covered = [set(each.conditions) for each in wide]
-    plain = {Verdict.PASS}
-    narrow = (each for each in cells if not any(conditions <= set(each.conditions) for conditions in covered))
-    return [*wide, *(each for each in narrow if each.verdicts != plain)]
+def _deviates(cell: Shown) -> bool:
+    return cell.verdicts != {Verdict.PASS}
 
 
 def _undeclared(cells: Sequence[Shown]) -> Iterator[Shown]:

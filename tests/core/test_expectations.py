@@ -123,6 +123,15 @@ def test_a_rule_of_ones_own_stays_if_it_is_right_about_every_case_that_it_fits()
     assert [when["client"] for when, _ in rules(made.text)] == ["a*", "c"]
 
 
+def test_a_rule_of_ones_own_may_fit_cases_that_are_unsupported_by_an_earlier_rule() -> None:
+    ours = "- {when: {client: a}, verdict: fail}\n"
+    cases = [case("unsupported", client="a", server=each, why="a lacks it", scenario="x") for each in "pq"]
+    cases += [case("fail", client="a", server=each, scenario="y") for each in "pq"]
+    made = expectations(cases, ours)
+    assert [verdict for _, verdict in rules(made.text)] == ["unsupported", "fail"]
+    assert expectations(cases, made.text).text == made.text
+
+
 @pytest.fixture
 def project(panther_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> PantherProject:
     monkeypatch.setenv("PANTHER_PLUGINS", "-")
