@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from panther_hookspecs import CheckResult
-from panther_protocol_quic.evidence.packets import Kind
-from panther_protocol_quic.facts import check, passed, unseen
+from panther_protocol_quic.evidence.packets import Kind, Packet
+from panther_protocol_quic.evidence.traffic import Connection, Traffic
+from panther_protocol_quic.facts import check, failed, passed, unseen
 from panther_protocol_quic.seeing import Sight
 
 LEAST_CHAIN = 7500
 _TOLERATED = 4
+_LEAST_TCP = 1 << 20
 _MARKS = {0: "not marked", 1: "ECT(1)", 2: "ECT(0)", 3: "CE"}
 
 
@@ -51,12 +54,96 @@ def amplified(sight: Sight) -> Iterable[CheckResult]:
     for packet in (each for connection in traffic.connections[:1] for each in connection.packets):
         if packet.from_client:
             validated = validated or packet.kind is Kind.HANDSHAKE
-            received += packet.size
+            received += packet.carried
         else:
             chain += packet.size if packet.kind in (Kind.INITIAL, Kind.HANDSHAKE) else 0
-            sent += packet.size
+            sent += packet.carried
             worst = worst if validated else max(worst, sent / max(received, 1))
     evidence = f"the server sent at most {worst:.2f} times what it had got before the address was validated"
     yield check("amplification", holds=worst < _TOLERATED, evidence=evidence)
     said = f"{chain} bytes of handshake, {LEAST_CHAIN} are needed to reach the limit"
     yield passed("chain", said) if chain >= LEAST_CHAIN else unseen("chain", said)
+
+
+def rebound(sight: Sight) -> Iterable[CheckResult]:
+    """The server must have validated every new port of the client."""
+    yield from _moved(sight)
+
+
+def readdressed(sight: Sight) -> Iterable[CheckResult]:
+    """The server must have validated every new address of the client."""
+    traffic = sight.packets("server")
+    if traffic is not None:
+        addresses = {each.path[0] for each in traffic.packets() if each.from_client}
+        evidence = f"the server saw the client at {' and '.join(sorted(addresses)) or 'no address'}"
+        yield check("addresses", holds=len(addresses) > 1, evidence=evidence)
+    yield from _moved(sight)
+
+
+def migrated(sight: Sight) -> Iterable[CheckResult]:
+    """The client must have moved by itself, under another connection id, and the server must have validated that."""
+    traffic = sight.packets("server")
+    for connection in traffic.connections[:1] if traffic else ():
+        ids = [{_dcid(connection, each) for each in packets} for _, packets in _paths(connection)]
+        fresh = all(one.isdisjoint(other) for one, other in itertools.pairwise(ids))
+        told = f"connection ids on the paths: {', '.join(str(len(each)) for each in ids)}"
+        yield check("connection ids", holds=fresh, evidence=told + (", none twice" if fresh else ", one of them again"))
+    yield from _moved(sight)
+
+
+def _dcid(connection: Connection, packet: Packet) -> bytes:
+    return packet.data[1 : 1 + connection.cid_length(from_client=True)] if packet.kind is Kind.SHORT else packet.dcid
+
+
+def _paths(connection: Connection) -> list[tuple[tuple[str, int], list[Packet]]]:
+    """Return the client's addresses in the order in which they were first seen, with its packets from there."""
+    found: dict[tuple[str, int], list[Packet]] = {}
+    for packet in connection.packets:
+        if packet.from_client:
+            found.setdefault(packet.path, []).append(packet)
+    return list(found.items())
+
+
+def _moved(sight: Sight) -> Iterable[CheckResult]:
+    traffic = sight.packets("server")
+    if traffic is None or not traffic.connections:
+        yield unseen("paths", sight.lacking())
+        return
+    connection = traffic.connections[0]
+    paths = _paths(connection)
+    if len(paths) == 1:
+        yield failed("paths", f"the client stayed at one address in the {traffic.source}")
+    elif connection.opener(Kind.SHORT, from_client=False) is None:
+        yield unseen("paths", f"{len(paths)} paths, and nobody logged the keys with which challenges can be read")
+    else:
+        yield from _validated(traffic, connection, [path for path, _ in paths[1:]])
+
+
+def _validated(traffic: Traffic, connection: Connection, paths: list[tuple[str, int]]) -> Iterable[CheckResult]:
+    """Yield whether the server's first packet on each new path is a challenge, and whether that was answered."""
+    answers = set(_path_data(connection, connection.of(Kind.SHORT, from_client=True), "path_response"))
+    reached = challenged = answered = 0
+    for path in paths:
+        sent = [each for each in connection.of(Kind.SHORT, from_client=False) if each.path == path]
+        reached += bool(sent)
+        challenged += bool(_path_data(connection, sent[:1], "path_challenge"))
+        answered += not answers.isdisjoint(_path_data(connection, sent, "path_challenge"))
+    evidence = (
+        f"{len(paths)} new paths in the {traffic.source}, {challenged} begin with a challenge, {answered} validated"
+    )
+    yield check("paths", holds=0 < reached == challenged == answered, evidence=evidence)
+
+
+def _path_data(connection: Connection, packets: list[Packet], name: str) -> list[bytes]:
+    return [frame.data for packet in packets for frame in connection.frames(packet) if frame.name == name]
+
+
+def crossed(sight: Sight) -> Iterable[CheckResult]:
+    """There must have been other traffic on the link."""
+    traffic = sight.packets("client")
+    if traffic is None:
+        yield unseen("cross traffic", sight.lacking())
+    else:
+        yield check(
+            "cross traffic", holds=traffic.tcp >= _LEAST_TCP, evidence=f"{traffic.tcp} bytes of TCP on the link"
+        )

@@ -24,6 +24,10 @@ SCENARIOS: Mapping[str, tuple[Fact, ...]] = {
     "ipv6": (facts.family,),
     "ecn": (facts_network.marked,),
     "amplificationlimit": (facts_network.amplified,),
+    "rebind-port": (facts_network.rebound,),
+    "rebind-addr": (facts_network.readdressed,),
+    "connectionmigration": (facts_network.migrated,),
+    "crosstraffic": (facts_network.crossed,),
 }
 """What a scenario is about besides files that arrive."""
 

@@ -142,7 +142,7 @@ class _Planning:
         env = {**self.part.env, **{key: value for each in whens for key, value in each.env.items()}}
         if self._is_ip6:
             env["PANTHER_ADDRESS"] = "{address}"
-        run = self._driven(lines, [told.words(each) for each in self.part.beside])
+        run = self._driven(lines, [told.words(each) for each in (*self.part.beside, *self._crossing())])
         names = [each for each in ("keys", "qlog", "downloads") if serves is False or each != "downloads"]
         many = len(self.documents) > _MOST_ARTIFACTS
         return ServicePlan(
@@ -157,6 +157,18 @@ class _Planning:
             outputs=tuple(_OUTPUTS[each] for each in names if each != "downloads" or not many),
             runtime=self.part.runtime or self.implementation.runtime,
         )
+
+    def _crossing(self) -> tuple[tuple[str, ...], ...]:
+        """Return the program for the other traffic on the link, where the scenario wants some."""
+        if self.context.scenario != "crosstraffic":
+            return ()
+        if not programs.find("iperf3", None):
+            raise EnvironmentUnavailableError(
+                "crosstraffic needs iperf3 for a TCP connection\n  try: apt install iperf3"
+            )
+        if self.context.role == "server":
+            return (("iperf3", "--server", "--bind", "{address}", "--port", "{port}"),)
+        return (("iperf3", "--client", "{address}", "--port", "{port}", "--reverse", "--time", "600"),)
 
     def _build_inputs(self) -> tuple[Path, ...]:
         build = self._build

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from panther_hookspecs import (
+    BitRate,
+    Blackhole,
     CheckResult,
     LinkSpec,
     Measurement,
     Message,
+    Rebind,
     ScenarioEvidence,
     Seconds,
     Share,
@@ -17,9 +22,20 @@ from panther_hookspecs import (
 )
 from panther_protocol_quic import parameters as given
 
-_LONG = LinkSpec(delay=Seconds(0.75))
-_LOSSY, _CORRUPTING = LinkSpec(loss=Share(0.02)), LinkSpec(corrupt=Share(0.02))
-_VERY_LOSSY, _VERY_CORRUPTING = LinkSpec(loss=Share(0.3)), LinkSpec(corrupt=Share(0.3))
+_LONG = {"client-server": LinkSpec(delay=Seconds(0.75))}
+_BURST = 3
+_LOSSY = {"client-server": LinkSpec(loss=Share(0.02), burst=_BURST)}
+_CORRUPTING = {"client-server": LinkSpec(corrupt=Share(0.02), burst=_BURST)}
+_VERY_LOSSY = {"client-server": LinkSpec(loss=Share(0.3), burst=_BURST)}
+_VERY_CORRUPTING = {"client-server": LinkSpec(corrupt=Share(0.3), burst=_BURST)}
+_USUAL = LinkSpec(delay=Seconds(0.015), rate=BitRate(10e6), queue=25)
+_SLOW = {"client-server": _USUAL}
+_SILENT = {"client->server": LinkSpec(drop=("2-7",))}
+_HOLES = {"client-server": attrs.evolve(_USUAL, blackhole=Blackhole(on=Seconds(5), off=Seconds(2)))}
+_FORGETFUL, _FORGETTING = (
+    {"client-server": attrs.evolve(_USUAL, rebind=Rebind(first=Seconds(1), every=Seconds(5), address=address))}
+    for address in (False, True)
+)
 
 
 def _judged(seen: ScenarioEvidence, name: str) -> Iterable[CheckResult]:
@@ -41,14 +57,16 @@ def messages(seen: ScenarioEvidence) -> Iterable[Message]:
     return tell(seen)
 
 
-def _scenario(name: str, summary: str, parameters: type[Any], link: LinkSpec | None = None) -> TestScenario:
+def _scenario(
+    name: str, summary: str, parameters: type[Any], links: Mapping[str, LinkSpec] | None = None
+) -> TestScenario:
     return TestScenario(
         name=name,
         summary=summary,
         parameters=parameters,
         check=lambda seen: _judged(seen, name),
         measure=lambda seen: _measured(seen, name),
-        links={"client-server": link} if link else {},
+        links=links or {},
         capture=True,
     )
 
@@ -79,6 +97,18 @@ SCENARIOS = (
         given.Connections,
         _VERY_CORRUPTING,
     ),
-    _scenario("goodput", "How fast a large file arrives", given.Large),
+    _scenario(
+        "amplificationlimit", "A server keeps to what it may send to an unvalidated address", given.Amplified, _SILENT
+    ),
+    _scenario("blackhole", "A transfer survives times in which nothing arrives", given.Large, _HOLES),
+    _scenario(
+        "rebind-port", "The client's port changes on the way, and the server validates it", given.Large, _FORGETFUL
+    ),
+    _scenario(
+        "rebind-addr", "The client's address changes on the way, and the server validates it", given.Large, _FORGETTING
+    ),
+    _scenario("connectionmigration", "The client moves to another address by itself", given.Moderate),
+    _scenario("goodput", "How fast a large file arrives over a link of 10 Mbit/s", given.Large, _SLOW),
+    _scenario("crosstraffic", "How fast it arrives beside a TCP connection", given.Larger, _SLOW),
 )
 """The first is the default."""

@@ -113,8 +113,8 @@ class Fetcher(QuicConnectionProtocol):
         ours = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         ours.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         ours.bind((address[0], 0, *address[2:]))
-        self.change_connection_id()
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=ours)
+        self.change_connection_id()
         self.transmit()
 
     def request(self, url: str) -> asyncio.Future[bytes]:

@@ -12,7 +12,7 @@ import attrs
 _SECTION, _INTERFACE, _SIMPLE, _ENHANCED, _SECRETS = 0x0A0D0D0A, 1, 3, 6, 10
 _TLS_KEYS = 0x544C534B
 _RESOLUTION = 9
-_UDP = 17
+_TCP, _UDP = 6, 17
 _LINK_HEADERS = {1: 14, 113: 16, 276: 20}
 """Length of the header before the IP packet, by link type; 0 for those that have none."""
 _TYPE_AT = {1: 12, 113: 14, 276: 0}
@@ -52,6 +52,8 @@ class Capture:
     datagrams: tuple[Datagram, ...]
     keys: str = ""
     """TLS keys that the file carries, in the format of key logs."""
+    tcp: int = 0
+    """Bytes of TCP packets, which are something else."""
     flaw: str = ""
     """What is wrong with the file, if anything is."""
 
@@ -72,7 +74,7 @@ def read_capture(path: Path, port: int = 0) -> Capture:
             reader.flaw = f"{path.name} is no capture"
     except (struct.error, IndexError):
         reader.flaw = f"{path.name} is cut off in the middle of a packet"
-    return Capture(tuple(reader.found), "".join(reader.keys), reader.flaw)
+    return Capture(tuple(reader.found), "".join(reader.keys), reader.tcp, reader.flaw)
 
 
 @attrs.define
@@ -81,6 +83,7 @@ class _Reader:
     found: list[Datagram] = attrs.field(factory=list)
     keys: list[str] = attrs.field(factory=list)
     flaw: str = ""
+    tcp: int = 0
     _names: dict[bytes, str] = attrs.field(factory=dict)
 
     def pcap(self, data: bytes) -> None:
@@ -141,17 +144,8 @@ class _Reader:
 
     def packet(self, link: int, time: float, data: bytes) -> None:
         """Take a packet, if it is a whole UDP datagram."""
-        if link in _BARE:
-            start = 0
-        elif link == _NULL:
-            start = 4
-        elif link in _LINK_HEADERS:
-            start = _LINK_HEADERS[link]
-            if data[_TYPE_AT[link] : _TYPE_AT[link] + 2] == b"\x81\x00":
-                start += 4
-        else:
-            return
-        if len(data) < start + _SHORTEST:
+        start = _ip_at(link, data)
+        if start is None or len(data) < start + _SHORTEST:
             return
         first = data[start]
         if first >> 4 == _IPV4:
@@ -170,6 +164,8 @@ class _Reader:
             return
         if protocol == _UDP:
             self._datagram(time, ecn, source, target, data[start + length :])
+        elif protocol == _TCP:
+            self.tcp += len(data)
 
     def _datagram(self, time: float, ecn: int, source: bytes, target: bytes, data: bytes) -> None:
         one, other, length = struct.unpack_from(">HHH", data)
@@ -182,3 +178,15 @@ class _Reader:
         if name is None:
             name = self._names[address] = str(ipaddress.ip_address(address))
         return name
+
+
+def _ip_at(link: int, data: bytes) -> int | None:
+    """Return where the IP packet begins; None for a type of link that is not known."""
+    if link in _BARE:
+        return 0
+    if link == _NULL:
+        return 4
+    if link not in _LINK_HEADERS:
+        return None
+    tagged = data[_TYPE_AT[link] : _TYPE_AT[link] + 2] == b"\x81\x00"
+    return _LINK_HEADERS[link] + 4 * tagged

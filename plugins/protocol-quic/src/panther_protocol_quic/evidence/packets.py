@@ -50,6 +50,8 @@ class Packet:
     """What a Version Negotiation offers."""
     size: int = 0
     """Bytes of the packet."""
+    carried: int = 0
+    """Bytes of the datagram, told once for each: by its first packet."""
     ecn: int = 0
     data: bytes = b""
     """The packet as it is on the wire; empty where it is known from a log only."""
@@ -87,6 +89,7 @@ def packets_of(datagram: Datagram, *, from_client: bool) -> Iterator[Packet]:
                     kind=Kind.SHORT,
                     path=path,
                     size=len(data) - at,
+                    carried=0 if at else len(data),
                     ecn=datagram.ecn,
                     data=data[at:],
                 )
@@ -118,6 +121,7 @@ def _long(
         dcid=dcid,
         scid=scid,
         size=len(data) - start,
+        carried=0 if start else len(data),
         ecn=datagram.ecn,
         data=data[start:],
     )

@@ -179,6 +179,8 @@ class Traffic:
     """Whether it is what a program wrote about itself, not what was on the wire."""
     is_ip6: frozenset[bool] = frozenset()
     """The families of addresses that were seen."""
+    tcp: int = 0
+    """Bytes of TCP beside it."""
 
     def packets(self) -> Iterator[Packet]:
         """Yield the packets of all connections."""
@@ -196,7 +198,14 @@ def traffic_of(capture: Capture, server: Address, keys: str, source: str) -> Tra
             from_client = datagram.target[1] == server[1]
             for packet in packets_of(datagram, from_client=from_client):
                 sorter.sort(packet)
-    return Traffic(source, tuple(sorter.connections), tuple(sorter.strays), capture.flaw, is_ip6=frozenset(families))
+    return Traffic(
+        source,
+        tuple(sorter.connections),
+        tuple(sorter.strays),
+        capture.flaw,
+        is_ip6=frozenset(families),
+        tcp=capture.tcp,
+    )
 
 
 @attrs.define
