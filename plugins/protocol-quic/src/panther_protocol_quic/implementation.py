@@ -93,6 +93,10 @@ class Part:
     """Whether an exit code other than 0 is a failure."""
     unsupported_exit: int | None = None
     """The exit code that says: this is not implemented."""
+    stop: str = "SIGTERM"
+    """The signal that ends it."""
+    grace: int = 3
+    """Seconds that it may take to end."""
     why: tuple[str, ...] = ()
     """What in its output tells why it failed: regular expressions, the last match of the first one counts."""
     when: tuple[When, ...] = ()

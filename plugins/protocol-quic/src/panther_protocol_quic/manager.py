@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,8 @@ class _Planning:
             make_files=self._make_files(runs),
             ready=Readiness(kind="udp", timeout=Seconds(20)) if serves else Readiness(),
             ends_by_itself=not serves,
+            stop_signal=getattr(signal, self.part.stop),
+            stop_grace=Seconds(self.part.grace),
             compile=self._compiling(),
             build_inputs=self._build_inputs(),
             outputs=tuple(_OUTPUTS[each] for each in names if each != "downloads" or not many),
