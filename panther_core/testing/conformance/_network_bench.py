@@ -14,6 +14,8 @@ import attrs
 from panther_core.testing.context import RecordingContext, recording_context
 from panther_hookspecs import (
     Endpoint,
+    LinkDescriptor,
+    LinkSpec,
     NetworkEnvironmentDescriptor,
     NetworkEnvironmentInterface,
     NetworkPlan,
@@ -118,15 +120,26 @@ class Bench:
         assert not problems, f"preflight refuses plain services: {problems}"
         return self.environment.plan_addresses(specs)
 
-    def set_up(self, *services: Wanted) -> None:
+    def set_up(
+        self,
+        *services: Wanted,
+        links: Mapping[str, LinkSpec] | None = None,
+        changes: bool = False,
+        capture: bool = False,
+    ) -> None:
         """Plan addresses and set the network up, with the services' folders in place; start none."""
+        self.environment.expect_links(links or {}, changes=changes)
         endpoints = self.addresses(services)
         for each in services:
             folder = self.context.attempt / "services" / each.name
             folder.mkdir(parents=True, exist_ok=True)
+            seen = {
+                name: found if name == each.name else self.environment.endpoint_seen(each.name, found)
+                for name, found in endpoints.items()
+            }
             program = ShellCommand(
                 each.argv[0],
-                [_filled(text, endpoints) for text in each.argv[1:]],
+                [_filled(text, seen) for text in each.argv[1:]],
                 self.environment.visible_path(each.name, folder),
             )
             self.launches[each.name] = ServiceLaunch(
@@ -139,7 +152,10 @@ class Bench:
                 stop_grace=Seconds(2),
                 output_limit=each.output_limit,
             )
-        self.environment.setup_environment(NetworkPlan(services=tuple(self.launches.values())))
+        services_ = tuple(self.launches.values())
+        self.environment.setup_environment(
+            NetworkPlan(services=services_, links=links or {}, capture=capture, changes_links=changes)
+        )
 
     def start(self, name: str) -> Process:
         """Start one service that was set up."""
@@ -172,7 +188,10 @@ class Bench:
 @contextlib.contextmanager
 def bench(descriptor: NetworkEnvironmentDescriptor, options: Any, folder: Path, image: str = "") -> Iterator[Bench]:
     """Give a bench; whatever the test did, the environment is taken down and must then be clean."""
-    with recording_context(folder, name="network") as context:
+    from panther_core.plugin_manager import PluginManager  # noqa: PLC0415 - loads every plugin
+
+    links = PluginManager.load().registry.all(LinkDescriptor)
+    with recording_context(folder, name="network", links=links) as context:
         made = Bench(descriptor, options, context, image)
         try:
             yield made
@@ -206,7 +225,8 @@ def running(mark: str) -> list[int]:
 
 def _filled(text: str, endpoints: Mapping[str, Endpoint]) -> str:
     for endpoint in endpoints.values():
-        text = text.replace(f"{{{endpoint.name}.ip}}", endpoint.ip)
+        text = text.replace(f"{{{endpoint.name}.ip}}", endpoint.ip).replace(f"{{{endpoint.name}.ip6}}", endpoint.ip6)
+        text = text.replace(f"{{{endpoint.name}.hostname}}", endpoint.hostname or endpoint.ip)
         for port, number in endpoint.ports.items():
             text = text.replace(f"{{{endpoint.name}.{port}}}", str(number))
     return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 
 from panther_core.testing.conformance import _network_bench as benches
 from panther_core.testing.conformance._network_bench import Bench, Wanted, bench, eventually, marker, running
-from panther_core.testing.conformance.base import PluginConformance
+from panther_core.testing.conformance._network_more import NetworkAbilities
 from panther_hookspecs import (
     IMPAIRMENTS,
     NetworkEnvironmentDescriptor,
@@ -46,14 +45,12 @@ _STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
 _POLITE = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"
 
 
-class NetworkEnvironmentConformance(PluginConformance):
+class NetworkEnvironmentConformance(NetworkAbilities):
     """Subclass this and name the plugin. Every test runs real programs in the environment and ends with it clean."""
 
     descriptor_class = NetworkEnvironmentDescriptor
     image: ClassVar[str] = ""
     """Image with a POSIX shell for environments that run services in images."""
-    python: ClassVar[str] = sys.executable
-    """Python interpreter as the services see it; where it is empty, nothing is sent through the network."""
 
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Iterator[Bench]:
