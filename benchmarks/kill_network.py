@@ -2,10 +2,10 @@
 
     python benchmarks/kill_network.py [--kills 50] [--environment netns] [--environment localhost] [--seed 1]
 
-Each round starts a run whose cases have an impaired link and recordings, kills it a random time after its first case has
-begun, and waits until
-no process carries the run's id any more, nothing new is mounted and no interface is there that was not there before.
-Namespaces and the cables in them have no names: the kernel removes them with their last process.
+Each round starts a run whose cases have an impaired link and recordings, kills it a random time after its first case
+has begun, and waits until no process carries the run's id any more, nothing new is mounted and no interface is there
+that was not there before. Namespaces and the cables in them have no names: the kernel removes them with their last
+process.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from typing import Any
 import attrs
 
 import panther_hookspecs as contract
+from panther_core.capabilities import matrix
 from panther_core.plugin_manager import PluginManager
 
 ROOT = Path(__file__).parents[1]
@@ -198,12 +199,23 @@ def commands_page() -> str:
         return "\n".join(["# Commands\n\nWhat `panther COMMAND --help` prints.\n", *map(_help, found)])
 
 
+def networks_page() -> str:
+    """Return what every network environment can do."""
+    head, *rows = matrix(PluginManager.load().registry)
+    told = (
+        "Where a link mechanism does it, its name stands there; which one works is found out before a run. "
+        "A case that asks for more than its environment can do is refused. `panther doctor` shows the same table."
+    )
+    return f"# What networks can do\n\n{told}\n\n{_table(head, rows)}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/hooks.md": hooks_page,
     "reference/events.md": events_page,
     "reference/plugins.md": plugins_page,
     "reference/commands.md": commands_page,
     "reference/errors.md": errors_page,
+    "reference/networks.md": networks_page,
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from panther_core.capabilities import abilities
 from panther_core.checks import Check
 from panther_core.config.diagnostics import Diagnostic, Findings, one_of
 from panther_core.config.sections import ExecutionEnvironmentConfig, NetworkEnvironmentConfig, TestTypeConfig
@@ -312,10 +313,7 @@ class _Assembly:
 
     def _capabilities(self, network: NetworkEnvironmentDescriptor) -> frozenset[str]:
         """Return what an environment can do, with the help of the link mechanisms where it takes one."""
-        proxied = {"links": False, "proxied_links": True}
-        usable = {proxied[each] for each in network.capabilities & proxied.keys()}
-        links = self.resolver.registry.all(LinkDescriptor)
-        return network.capabilities.union(*(each.impairments for each in links if each.is_proxy in usable))
+        return frozenset(abilities(network, self.resolver.registry.all(LinkDescriptor)))
 
 
 def _settled_content(scenario: Resolved[Any], case: PlannedCase, resolver: Resolver) -> Resolved[Any]:

@@ -296,6 +296,11 @@ def test_doctor_tells_what_is_there_and_how_to_get_the_rest(panther_project: Mak
     assert re.search(r"tool +sh +found", shown)
     assert re.search(r"tool +no-such-tool +missing +apt install nothing +needy", shown)
     assert "not ready  network environment needy: no-such-tool (apt install nothing)" in shown
+    assert re.search(r"ability .* localhost .* netns", shown)
+    assert re.search(r"drop +\S.* proxy .* relay", shown)
+    table = json.loads(project.run("doctor --json").stdout)["networks"]
+    assert table["localhost"]["drop"] == "proxy"
+    assert "images" not in table["localhost"]
     project.run("doctor needy").assert_exit(3, "not ready on this machine: needy")
     project.run("doctor nedy").assert_exit(2, "did you mean 'needy'?")
     found = json.loads(project.run("doctor needy --json").stdout)

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
+from panther_core.capabilities import abilities
 from panther_core.testing import MakeProject
 from panther_core.testing.dummy import DummyPlugin
 from panther_hookspecs import (
@@ -173,3 +174,17 @@ def test_a_nat_in_front_of_everybody_is_refused(panther_project: MakeProject) ->
     text = EXPERIMENT.replace("client-server: {loss: 1%}", "'*': {rebind: {first: 1s}}")
     project = panther_project({"links.yaml": text}, plugins=[DummyPlugin(), Linked((mechanism("nat", "rebind"),))])
     project.run(ALONE).assert_exit(2, "rebind needs a link with two names: its NAT is in front of the first")
+
+
+def test_what_an_environment_can_do_is_said_with_who_does_it() -> None:
+    (dummy,) = DummyPlugin().panther_register_network_environments()
+    proxy = mechanism("between", "loss", "drop", is_proxy=True)
+    links = [SIMPLE, KERNEL, proxy]
+
+    def can(*capabilities: str) -> dict[str, str]:
+        return dict(abilities(attrs.evolve(dummy, capabilities=frozenset(capabilities)), links))
+
+    assert can("ipv6") == {"ipv6": "yes"}
+    assert can("links", "rate") == {"rate": "yes", "loss": "kernel"}
+    assert can("links") == {"rate": "simple, kernel", "loss": "kernel"}
+    assert can("proxied_links") == {"loss": "between", "drop": "between"}

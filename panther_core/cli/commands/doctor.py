@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from panther_core.capabilities import matrix
 from panther_core.cli.blocks import Part, Rows, Styled
 from panther_core.cli.console import Console
 from panther_core.cli.text import plural
@@ -17,6 +18,8 @@ from panther_hookspecs import Descriptor, Need
 CANNOT_RUN = 3
 _STATES = {True: "found", False: "missing", None: "unknown"}
 _STYLES = {True: "", False: "red", None: "yellow"}
+_FIXED = 2
+"""Columns of the table of abilities before those of the network environments."""
 _SILENT = ("command", "report", "observer", "test_type")
 
 
@@ -37,10 +40,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
     needs = list(dict.fromkeys(need for each in descriptors for need in each.needs))
     with ThreadPoolExecutor(max_workers=4) as pool:
         found = dict(zip(needs, pool.map(lambda need: look_for(need, version=True), needs), strict=True))
+    table = () if args.names else matrix(console.plugins.registry)
     if args.json:
-        console.say(json.dumps(_as_json(descriptors, found), indent=2))
+        console.say(json.dumps({**_as_json(descriptors, found), "networks": _networks(table)}, indent=2))
     else:
         _print(descriptors, found, console)
+        if table and len(table[0]) > _FIXED:
+            console.show("", Styled("what networks can do, and by which link mechanism", "bold"))
+            console.show(Rows(rows=[(row[0], *row[_FIXED:]) for row in table], indent=2))
     lacking = [each for each in descriptors if lacks(each, found)]
     if args.names and lacking:
         console.complain(f"not ready on this machine: {', '.join(each.name for each in lacking)}")
@@ -93,6 +100,14 @@ def _rows(descriptors: Sequence[Descriptor], found: Mapping[Need, Found]) -> lis
         users = rows.setdefault((each.need.kind, each.need.name, state, told), set())
         users.update(one.name for one in descriptors if each.need in one.needs)
     return [(*row, ", ".join(sorted(users))) for row, users in rows.items()]
+
+
+def _networks(table: Sequence[Sequence[str]]) -> Mapping[str, Mapping[str, str]]:
+    """Return what each network environment can do, by its name."""
+    if not table:
+        return {}
+    head, *rows = table
+    return {name: {row[0]: row[at] for row in rows if row[at] != "-"} for at, name in enumerate(head) if at >= _FIXED}
 
 
 def _grouped(descriptors: Iterable[Descriptor]) -> list[tuple[Styled, str, str]]:
