@@ -10,7 +10,7 @@ import ssl
 import struct
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,15 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicPacketType, encode_quic_retry, encode_quic_version_negotiation, pull_quic_header
 from aioquic.tls import CipherSuite
-from panther_protocol_quic import certificates
-from panther_protocol_quic.evidence.captures import read_capture
+from panther_protocol_quic import certificates, facts, facts_network
+from panther_protocol_quic.cases import Case, Side
+from panther_protocol_quic.evidence.captures import Address, read_capture
 from panther_protocol_quic.evidence.packets import Kind
 from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
 from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
-from panther_protocol_quic.seeing import handshakes
+from panther_protocol_quic.seeing import Sight, handshakes
+
+from panther_hookspecs import CheckResult, Evidence, ScenarioEvidence, Verdict
 
 V2 = 0x6B3343CF
 TSHARK = shutil.which("tshark")
@@ -43,7 +46,9 @@ class Pair:
     retries: bool = False
     ticket: Any = None
     tickets: dict[bytes, Any] = attrs.field(factory=dict)
-    sent: list[tuple[float, bool, bytes]] = attrs.field(factory=list)
+    sent: list[tuple[float, bool, bytes, Address]] = attrs.field(factory=list)
+    address: Address = CLIENT
+    """Where the client is now."""
     keys: io.StringIO = attrs.field(factory=io.StringIO)
     now: float = 1000.0
     kept: list[Any] = attrs.field(factory=list)
@@ -68,14 +73,14 @@ class Pair:
         for _ in range(rounds):
             for data, _address in self.client.datagrams_to_send(now=self.now):
                 self.now += 0.001
-                self.sent.append((self.now, True, data))
+                self.sent.append((self.now, True, data, self.address))
                 self._at_server(data)
-            for data, _address in self.server.datagrams_to_send(now=self.now) if self.server else ():
-                self._to_client(data)
+            for data, target in self.server.datagrams_to_send(now=self.now) if self.server else ():
+                self._to_client(data, target)
 
-    def _to_client(self, data: bytes) -> None:
+    def _to_client(self, data: bytes, target: Address) -> None:
         self.now += 0.001
-        self.sent.append((self.now, False, data))
+        self.sent.append((self.now, False, data, target))
         self.client.receive_datagram(data, SERVER, now=self.now)
 
     def _at_server(self, data: bytes) -> None:
@@ -85,7 +90,8 @@ class Pair:
                 self._to_client(
                     encode_quic_version_negotiation(
                         source_cid=header.destination_cid, destination_cid=header.source_cid, supported_versions=[1]
-                    )
+                    ),
+                    self.address,
                 )
                 return
             if header.packet_type is not QuicPacketType.INITIAL:
@@ -99,11 +105,12 @@ class Pair:
                         destination_cid=header.source_cid,
                         original_destination_cid=self.odcid,
                         retry_token=b"a token of the server",
-                    )
+                    ),
+                    self.address,
                 )
                 return
             self.server = self._made(header.destination_cid)
-        self.server.receive_datagram(data, CLIENT, now=self.now)
+        self.server.receive_datagram(data, self.address, now=self.now)
 
     def _made(self, dcid: bytes) -> QuicConnection:
         chain = certificates.chain(SEED, (_NAME,))
@@ -127,16 +134,10 @@ class Pair:
         self.server.send_stream_data(stream, content, end_stream=True)
 
 
-def write_pcap(
-    path: Path,
-    sent: list[tuple[float, bool, bytes]],
-    *,
-    change: Callable[[int, tuple[str, int]], tuple[str, int]] = lambda _at, address: address,
-) -> Path:
-    """Write datagrams as a capture of raw IP packets; ``change`` moves the client to another address."""
+def write_pcap(path: Path, sent: list[tuple[float, bool, bytes, Address]]) -> Path:
+    """Write datagrams as a capture of raw IP packets."""
     found = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 101)]
-    for at, (time, from_client, data) in enumerate(sent):
-        client = change(at, CLIENT)
+    for time, from_client, data, client in sent:
         ends = (client, SERVER) if from_client else (SERVER, client)
         udp = struct.pack(">HHHH", ends[0][1], ends[1][1], 8 + len(data), 0) + data
         packet = struct.pack(">BBHHHBBH", 0x45, 2, 20 + len(udp), 0, 0, 64, 17, 0)
@@ -395,3 +396,94 @@ def test_a_qlog_that_means_nothing_is_no_error(tmp_path: Path, text: str) -> Non
     path = tmp_path / "a.qlog"
     path.write_text(text)
     assert traffic_of_qlog({"a": read_qlog(path)}, "client") is None
+
+
+def judged(fact: Callable[[Sight], Iterable[CheckResult]], traffic: Traffic | None, folder: Path) -> list[str]:
+    """Return verdict and evidence of a fact, where a server and a client have seen this traffic."""
+    sides = [
+        Side(name=name, folder=folder, sheet={"role": name}, exit=None, output="") for name in ("client", "server")
+    ]
+    evidence = Evidence(folder=folder, exits={}, folders={})
+    case = Case(
+        scenario="",
+        seed=0,
+        parameters={},
+        client=sides[0],
+        server=sides[1],
+        seen=ScenarioEvidence(evidence=evidence, roles={}, parameters=None),
+        wanted=(),
+    )
+    sight = Sight(case, captured={"client": traffic, "server": traffic}) if traffic else Sight(case)
+    return [f"{each.verdict.value} {each.name}: {each.evidence}" for each in fact(sight)]
+
+
+def moved(pair: Pair, to: Address) -> Pair:
+    pair.exchange()
+    pair.ask()
+    pair.exchange(2)
+    pair.address = to
+    pair.answer(0, b"x" * 30000)
+    pair.client.send_ping(1)
+    pair.exchange()
+    return pair
+
+
+def test_a_path_counts_if_the_server_challenges_it_first_and_the_client_answers(tmp_path: Path) -> None:
+    traffic = seen(tmp_path, moved(Pair(), ("10.0.0.9", 5001)))
+    said = judged(facts_network.readdressed, traffic, tmp_path)
+    assert said == [
+        "pass addresses: the server saw the client at 10.0.0.1 and 10.0.0.9",
+        "pass paths: 1 new paths in the capture, 1 begin with a challenge, 1 validated",
+    ]
+    (same_id, _) = judged(facts_network.migrated, traffic, tmp_path)
+    assert same_id.startswith("fail connection ids")
+    stayed = seen(tmp_path, done(Pair()))
+    assert judged(facts_network.rebound, stayed, tmp_path) == [
+        "fail paths: the client stayed at one address in the capture"
+    ]
+
+
+def test_marks_that_nobody_counts_are_no_pass(tmp_path: Path) -> None:
+    said = judged(facts_network.marked, seen(tmp_path, done(Pair())), tmp_path)
+    assert said[0] == "pass ECN of the client: its packets are ECT(0)"
+    assert said[1] == "fail counts of the client: 0 acknowledgements of the client count marks"
+    blind = judged(facts_network.marked, seen(tmp_path, done(Pair()), keys=False), tmp_path)
+    assert blind[1].startswith("inconclusive counts of the client: nobody logged the keys")
+
+
+def test_what_the_server_sends_before_it_knows_the_address_is_compared_with_what_it_got(tmp_path: Path) -> None:
+    pair = Pair()
+    pair.exchange(1)
+    few, short = judged(facts_network.amplified, seen(tmp_path, pair), tmp_path)
+    assert few.startswith("pass amplification: the server sent at most 1.0")
+    assert short.startswith("inconclusive chain")
+    time, _, data, address = pair.sent[-1]
+    pair.sent += [(time, False, data, address)] * 4
+    (many, _) = judged(facts_network.amplified, seen(tmp_path, pair), tmp_path)
+    assert many.startswith("fail amplification: the server sent at most 5.")
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        facts.client_hellos,
+        facts.ciphers,
+        facts.streams,
+        facts.retried,
+        facts.resumed,
+        facts.early,
+        facts.keys_updated,
+        facts.negotiated,
+        facts.upgraded,
+        facts_network.marked,
+        facts_network.amplified,
+        facts_network.rebound,
+    ],
+)
+def test_what_nothing_shows_is_inconclusive_and_says_what_would_show_it(
+    tmp_path: Path, fact: Callable[[Sight], Iterable[CheckResult]]
+) -> None:
+    (said,) = judged(fact, None, tmp_path)
+    assert said.startswith(Verdict.INCONCLUSIVE.value)
+    assert "there is no capture" in said
+    assert "netns" in said

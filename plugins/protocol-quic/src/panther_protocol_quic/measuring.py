@@ -18,7 +18,7 @@ def measure(scenario: str, seen: ScenarioEvidence) -> Iterator[Measurement]:
 
 def _measured(case: Case, sight: Sight) -> Iterator[Measurement]:
     name = case.client.name
-    traffic = sight.any("client")
+    traffic = sight.any("server")
     if traffic is None or traffic.flaw:
         return
     times = {who: [each.time for each in traffic.packets() if each.from_client is who] for who in (True, False)}
