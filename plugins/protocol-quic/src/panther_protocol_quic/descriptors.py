@@ -47,11 +47,10 @@ def _needs(implementation: Implementation, part: Part) -> Iterator[Need]:
             yield Need("tool", tool, package=package, why=f"it builds {implementation.name}")
     if part.program == "{python}" or "{build}" in part.program:
         return
-    root = programs.root_of(implementation.release)
-    found = programs.find(part.program, root) if root else ""
-    if implementation.release and not found:
-        folder = programs.roots() / implementation.release
-        why = f"{folder} is a folder with files of Debian {implementation.release}, with {part.package or part.program}"
-        yield Need("tool", f"{folder}/usr/bin/{part.program}", why=why)
-    else:
-        yield Need("tool", found or part.program, package=part.package)
+    if not implementation.release:
+        yield Need("tool", part.program, package=part.package)
+        return
+    where = programs.roots() / implementation.release
+    found = programs.find(part.program, where) or str(where / "usr/bin" / part.program)
+    brings = f"mmdebstrap --variant=extract --include={part.package} {implementation.release} {where}"
+    yield Need("tool", found, why=f"to have it: {brings}")

@@ -113,6 +113,8 @@ class Probe:
     """The program to ask, where it is not the one that runs."""
     python: str = ""
     """The Python distribution whose version it is; then nothing is started."""
+    debian: str = ""
+    """The Debian package whose version it is, for programs that do not tell theirs; then nothing is started."""
 
 
 @attrs.frozen(kw_only=True)

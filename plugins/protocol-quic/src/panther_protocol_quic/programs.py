@@ -18,6 +18,8 @@ from panther_protocol_quic.implementation import Probe
 ROOTS = "PANTHER_ROOTS"
 """The environment variable with the folder that has a folder for each Debian release."""
 _PATIENCE = 10.0
+_DEPTH = 3
+"""How far below the root of a Debian system its programs are: usr, bin, program."""
 _FOLDERS = ("usr/bin", "usr/sbin", "usr/local/bin", "usr/libexec", "usr/lib/nghttp2")
 _LOADERS = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
 
@@ -70,6 +72,8 @@ def version_of(probe: Probe | None, command: tuple[str, ...]) -> str:
     if probe.python:
         return _distribution(probe.python)
     path = command[-1]
+    if probe.debian:
+        return _package(probe.debian, path)
     other = shutil.which(probe.program, path=str(Path(path).parent)) if probe.program else path
     asked = (*command[:-1], other or probe.program, *probe.args)
     stamp = Path(path).stat().st_mtime if Path(path).exists() else 0.0
@@ -82,6 +86,18 @@ def _distribution(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
+
+
+@functools.cache
+def _package(name: str, path: str) -> str:
+    """Return the version of the Debian package that has brought a program, as its authors number it."""
+    root = Path(path).parents[_DEPTH - 1]
+    try:
+        listed = (root / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(rf"^Package: {re.escape(name)}\n(?:.+\n)*?Version: (?:\d+:)?([\d.]+)", listed, re.MULTILINE)
+    return found[1].rstrip(".") if found else ""
 
 
 @functools.cache

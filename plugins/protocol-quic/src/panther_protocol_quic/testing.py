@@ -1,4 +1,4 @@
-"""For the tests of implementations: run one with itself, and see that what it claims holds."""
+"""For the tests of implementations: run one with itself or with another, and see that what it claims holds."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ from typing import Any
 
 _CASE = "  - {{name: {scenario}, scenario: {scenario}, parameters: {parameters}}}\n"
 _SMALL = {"transfer": "{files: [300KiB, 20KiB]}", "chacha20": "{files: [20KiB]}", "multiplexing": "{count: 250}"}
-_EXPERIMENT = """name: itself
+_EXPERIMENT = """name: together
 protocol: quic
-network_environment: localhost
-implementation: {implementation}
+network_environment: netns
+services: {{server: {{implementation: {server}}}, client: {{implementation: {client}}}}}
 test_cases:
 {cases}"""
 
 
 def run_with_itself(make_project: Any, implementation: str, scenarios: Iterable[str]) -> Any:
-    """Return the outcome of an implementation in both roles, small files in every scenario.
+    """Return the outcome of an implementation in both roles, small files in every scenario."""
+    return run_together(make_project, implementation, implementation, scenarios)
+
+
+def run_together(make_project: Any, server: str, client: str, scenarios: Iterable[str]) -> Any:
+    """Return the outcome of a client and a server, small files in every scenario.
 
     ``make_project`` is the fixture ``panther_project``. What has to be built is built in the cache of the user, as a
-    test that builds for minutes is not run twice.
+    test that builds for minutes is not run twice. They talk where packets are recorded, or most could not be judged.
     """
+    import pytest  # noqa: PLC0415 - only tests have it
+
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
     cases = "".join(_CASE.format(scenario=each, parameters=_SMALL.get(each, "{}")) for each in scenarios)
-    project = make_project({"itself.yaml": _EXPERIMENT.format(implementation=implementation, cases=cases)})
+    project = make_project({"together.yaml": _EXPERIMENT.format(server=server, client=client, cases=cases)})
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return project.run("run itself.yaml", environ={"XDG_CACHE_HOME": cache})
+    return project.run("run together.yaml", environ={"XDG_CACHE_HOME": cache})
