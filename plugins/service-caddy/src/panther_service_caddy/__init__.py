@@ -1,0 +1,1 @@
+"""Caddy, a web server in Go on quic-go, as server for PANTHER."""

@@ -1,0 +1,1 @@
+"""curl on the QUIC of OpenSSL, as client for PANTHER."""
