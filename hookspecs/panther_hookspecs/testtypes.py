@@ -13,6 +13,7 @@ from panther_hookspecs.commands import CommandResult, Process, ShellCommand
 from panther_hookspecs.errors import TestExecutionError
 from panther_hookspecs.events import BaseEvent
 from panther_hookspecs.impairments import LinkChange
+from panther_hookspecs.networks import Endpoint
 from panther_hookspecs.plugins import Descriptor
 from panther_hookspecs.values import ExitStatus, Finding, Measurement, Problem, Verdict
 
@@ -77,6 +78,10 @@ class CaseControl(abc.ABC):
     def ending(self) -> Sequence[str]:
         """Names of the services that end by themselves: clients, testers."""
         return ()
+
+    def endpoint(self, service: str) -> Endpoint:
+        """Return where a service is found."""
+        raise TestExecutionError(f"nobody knows where {service} is found")
 
     def folder_of(self, service: str) -> Path:
         """Return the folder into which a service writes, as PANTHER sees it."""

@@ -15,6 +15,7 @@ from panther_hookspecs import (
     BaseEvent,
     CaseControl,
     CommandResult,
+    Endpoint,
     ExitStatus,
     Finding,
     LinkChange,
@@ -69,6 +70,12 @@ class Control(CaseControl):
         if service not in self.processes:
             raise TestExecutionError(f"no service {service!r} was started; there are {', '.join(self.processes)}")
         return self.processes[service]
+
+    def endpoint(self, service: str) -> Endpoint:
+        """Return where a service is found."""
+        if service not in self.launches:
+            raise TestExecutionError(f"there is no service {service!r}; there are {', '.join(self.launches)}")
+        return self.launches[service].endpoint
 
     def wait(self, services: Sequence[str] | None = None) -> Mapping[str, ExitStatus]:
         """Wait for services to end by themselves, by default all that do."""

@@ -17,6 +17,7 @@ from panther_hookspecs import (
     BaseEvent,
     CaseControl,
     CommandResult,
+    Endpoint,
     ExitStatus,
     Finding,
     Measurement,
@@ -77,6 +78,10 @@ class RecordingCase(CaseControl):
     def process(self, service: str) -> Process:
         """Return the process of a service."""
         return self._processes[service]
+
+    def endpoint(self, service: str) -> Endpoint:
+        """Return where a service is found: all are here."""
+        return Endpoint(name=service, ip="127.0.0.1", folder=str(self.folder_of(service)))
 
     def wait(self, services: Sequence[str] | None = None) -> Mapping[str, ExitStatus]:
         """Wait for services to end by themselves, by default all that do."""

@@ -1,0 +1,135 @@
+"""What there is to draw: samples by cell, requests of loads, faults. Nothing here draws."""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from panther_hookspecs import LoadRequest, RunView, read_requests
+
+
+@attrs.frozen
+class Samples:
+    """One measurement over all cells of a test case: its values by cell, in the order of the run."""
+
+    case: str
+    name: str
+    unit: str
+    service: str
+    cells: Mapping[str, tuple[float, ...]]
+    axes: Mapping[str, Mapping[str, str]]
+    """The values of the matrix by cell."""
+
+
+@attrs.frozen
+class Fault:
+    """Something that was broken on purpose, in seconds since the epoch."""
+
+    what: str
+    begin: float
+    over: float
+
+
+@attrs.frozen
+class Load:
+    """The requests of one load, with what was broken meanwhile."""
+
+    title: str
+    cell: str
+    requests: tuple[LoadRequest, ...]
+    faults: tuple[Fault, ...]
+
+
+def cell_of(record: Mapping[str, object]) -> str:
+    """Return the values of the matrix as one text, the name of the case if there is no matrix."""
+    cell = record["cell"]
+    assert isinstance(cell, Mapping)  # the format of a result
+    return ", ".join(map(str, cell.values())) or str(record["name"])
+
+
+def samples_of(run: RunView, patterns: Sequence[str]) -> list[Samples]:
+    """Return the values of all measurements that fit one of the patterns."""
+    found: dict[tuple[str, str, str, str], dict[str, list[float]]] = {}
+    axes: dict[str, Mapping[str, str]] = {}
+    for record in run.cases():
+        cell = cell_of(record)
+        axes[cell] = record["cell"]
+        for each in record["measurements"]:
+            fits = any(fnmatch.fnmatchcase(each["name"], pattern) for pattern in patterns)
+            if fits and math.isfinite(each["value"]):
+                key = (record["name"], each["name"], each["unit"], each["service"])
+                found.setdefault(key, {}).setdefault(cell, []).append(each["value"])
+    return [
+        Samples(*key, {cell: tuple(values) for cell, values in cells.items()}, axes) for key, cells in found.items()
+    ]
+
+
+def loads_of(run: RunView) -> Iterator[Load]:
+    """Yield the first repetition of every load: its requests are a picture of their own."""
+    seen: set[tuple[str, str, str]] = set()
+    for record in run.cases():
+        folder, cell = run.folder / str(record["folder"]), cell_of(record)
+        for service in record["services"]:
+            key = (record["name"], cell, service)
+            requests = tuple(read_requests(folder / "services" / service))
+            if requests and key not in seen:
+                seen.add(key)
+                yield Load(f"{record['name']}", cell, requests, faults_of(folder))
+
+
+def faults_of(folder: Path) -> tuple[Fault, ...]:
+    """Return what a test of recovery has broken in an attempt."""
+    path = folder / "recovery" / "faults.json"
+    if not path.is_file():
+        return ()
+    return tuple(Fault(each["what"], each["begin"], each["over"]) for each in json.loads(path.read_text()))
+
+
+def series_of(folder: Path) -> Mapping[str, list[tuple[float, float]]]:
+    """Return the processors that each service used over time, from the samples of a performance test."""
+    path = folder / "performance" / "series.csv"
+    found: dict[str, list[tuple[float, float]]] = {}
+    if not path.is_file():
+        return found
+    last: dict[str, tuple[float, float]] = {}
+    with path.open(encoding="ascii", newline="") as file:
+        for row in csv.DictReader(file):
+            name, now, used = row["service"], float(row["time"]), float(row["cpu_seconds"])
+            if name in last and now > last[name][0]:
+                then, before = last[name]
+                found.setdefault(name, []).append((now, (used - before) / (now - then)))
+            last[name] = (now, used)
+    return found
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """Return where the median lies, from order statistics; None where there are too few values."""
+    ordered, tail, chance, below = sorted(values), (1 - confidence) / 2, 0.0, None
+    for k in range(len(ordered) // 2):
+        chance += math.comb(len(ordered), k) / 2 ** len(ordered)
+        if chance > tail:
+            break
+        below = k
+    return None if below is None else (ordered[below], ordered[-1 - below])
+
+
+def middle(values: Sequence[float]) -> float:
+    """Return the median."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def number(text: str) -> float | None:
+    """Return the number that a value of the matrix is, with its unit left out; None if it is none."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%")
+    try:
+        return float(digits)
+    except ValueError:
+        return None

@@ -1,0 +1,28 @@
+"""What PANTHER loads: the report ``plots``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from panther_hookspecs import ReportDescriptor, RunView, hookimpl
+from panther_report_plots.options import PlotOptions
+
+
+@hookimpl
+def panther_register_reports() -> Iterable[ReportDescriptor]:
+    """Announce the report."""
+    yield ReportDescriptor(
+        name="plots",
+        filename="graphs.html",
+        summary="Graphs of measurements and loads as PNG, SVG and PDF in graphs/, and all of them on one page",
+        options=PlotOptions,
+        write=_write,
+    )
+
+
+def _write(run: RunView, target: Path, options: Any) -> None:
+    """Import what draws when it is called: matplotlib takes a second."""
+    importlib.import_module("panther_report_plots.report").write(run, target, options)
