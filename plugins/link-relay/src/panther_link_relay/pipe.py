@@ -81,6 +81,12 @@ class Pipe:
         hole = state["blackhole"]
         self.on: float = hole["on"] if hole else 0.0
         self.cycle: float = hole["on"] + hole["off"] if hole else 0.0
+        self.judge()
+
+    def judge(self) -> None:
+        """Find out whether packets are only held back, which most links do most of the time and is fast."""
+        chances = (self.loss, self.corrupt, self.duplicate, self.reorder, self.jitter)
+        self.plain = not (any(chances) or self.rate or self.drop or self.cycle or self.closed or self.losing)
 
     def _chance(self, what: str, state: Mapping[str, Any], burst: int = 0) -> Chance | None:
         return Chance(f"{self.seed}:{what}", state[what], burst) if state[what] else None
@@ -98,6 +104,10 @@ class Pipe:
         """Put a frame that is to leave at ``port`` into the queue, unless it gets lost."""
         self.packets += 1
         self.bytes += len(frame)
+        if self.plain:
+            self.latest = leaves = max(now + self.delay, self.latest)
+            self.delayed.append((leaves, now, port, frame))
+            return
         # Every chance is asked about every packet, so that none depends on what the clock did to those before.
         lost = self.loss is not None and self.loss.hits()
         corrupt = self.corrupt is not None and self.corrupt.hits()
@@ -166,6 +176,7 @@ class Pipe:
             self.swallowed += len(self.delayed) + len(self.overtaking)
             self.delayed.clear()
             self.overtaking.clear()
+        self.judge()
 
     def note(self, held: float) -> None:
         """Remember how long a packet was held back, of the first ones."""

@@ -47,7 +47,9 @@ def main() -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(spec["control"])  # noqa: PTH108
         with open(spec["report"], "w") as file:
-            json.dump([pipe.report() for pipe in serving.pipes], file, indent=1)
+            overruns = serving.overruns()
+            reports = [{**each.report(), "overrun": overruns.get(each.name, 0)} for each in serving.pipes]
+            json.dump(reports, file, indent=1)
 
 
 if __name__ == "__main__":

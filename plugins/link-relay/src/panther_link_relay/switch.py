@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from panther_link_relay.control import answer, listening
 from panther_link_relay.nat import Nat
 from panther_link_relay.pipe import Pipe, pipes_of
 
-SOL_PACKET, PACKET_IGNORE_OUTGOING, ETH_P_ALL = 263, 23, 3
+SOL_PACKET, PACKET_STATISTICS, PACKET_IGNORE_OUTGOING, ETH_P_ALL = 263, 6, 23, 3
 RECEIVE_BUFFER = 8 << 20
 BATCH = 64
 LARGEST_FRAME = 65600
@@ -134,6 +135,11 @@ class Switch:
                 if queue and (following is None or queue[0][0] < following):
                     following = queue[0][0]
         return following
+
+    def overruns(self) -> dict[str, int]:
+        """Return how many frames the kernel had no room for while this program was busy, by the pipes at that port."""
+        counted = [struct.unpack("=II", each.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1] for each in self.sockets]
+        return {name: int(counted[told["port"]]) for name, told in self.told.items()}
 
     def send(self, port: int, frame: bytes) -> None:
         """Send a frame; one that nobody can take is lost, as on any network."""
