@@ -19,6 +19,7 @@ from panther_core.run.compose import compose, instrument, specify
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError, Engine
 from panther_core.run.record import Attempt, info_of, record_of
+from panther_core.run.steps import stepping
 from panther_hookspecs import (
     CheckResult,
     EnvironmentSetupEvent,
@@ -71,7 +72,8 @@ def _run(attempt: Attempt) -> None:
         engine.hooks.before_test_case(attempt.info)
         with _network(attempt) as (network, control):
             _start(attempt, network, control)
-            stages.drive(attempt, control)
+            with stepping(case.links, control, attempt.notes, attempt.problems):
+                stages.drive(attempt, control)
             _stop(attempt, control)
             stages.finish(attempt, control, functools.partial(_kill_all, attempt))
             _collect(attempt, network)
