@@ -87,6 +87,23 @@ test_cases:
     assert outcome.measurements()["client.minip.rtt.median"] > 0
 
 
+def test_without_a_warm_up_the_first_run_is_measured(panther_project: MakeProject) -> None:
+    text = f"""
+name: ping
+protocol: minip
+network_environment: localhost
+test_cases:
+  - name: ping
+    scenario: ping
+    implementation: ping-pong-py
+    type: {{type: performance, warmup: 0, repeats: 0{CALM}}}
+"""
+    outcome = panther_project({"x.yaml": text}).run("run x.yaml")
+    outcome.assert_verdicts({"ping": "pass"})
+    assert outcome.measurements()["performance.seconds"] > 0
+    assert outcome.text("services/server/transcript.jsonl").count('"HELLO"') == 1
+
+
 def test_what_a_process_used_is_seen_from_outside() -> None:
     spin = "import time\nend = time.monotonic() + 0.5\nwhile time.monotonic() < end: pass"
     with subprocess.Popen([sys.executable, "-I", "-S", "-c", spin]) as running:

@@ -12,8 +12,8 @@ AUTO = "auto"
 def _runs(_instance: object, _attribute: attrs.Attribute[int | str], value: int | str) -> None:
     if isinstance(value, str) and value != AUTO:
         raise ValueError(f"expected a number of runs or auto, got {value!r}")
-    if isinstance(value, int) and value < 1:
-        raise ValueError("the first run of a client always warms up: 1 is the least")
+    if isinstance(value, int) and value < 0:
+        raise ValueError(f"expected a number of runs, at least 0, or auto, got {value}")
 
 
 @attrs.frozen(kw_only=True)
