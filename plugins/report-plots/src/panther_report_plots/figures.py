@@ -204,11 +204,11 @@ def _faults(axes: Any, faults: Sequence[Fault], zero: float) -> None:
             each.what,
             (each.begin - zero, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(2, -2),
+            xytext=(0, 2),
             textcoords="offset points",
             fontsize=6,
             color=FAULT,
-            va="top",
+            va="bottom",
         )
 
 
