@@ -21,8 +21,13 @@ def address_text(address: str) -> str:
 
 
 def open_inodes(pid: int, transport: str, addresses: Iterable[str], port: int) -> set[str]:
-    """Return the inodes of sockets that wait on ``port`` at one of ``addresses`` or at any address."""
-    wanted = {f"{address_text(each)}:{port:04X}" for each in (*addresses, "0.0.0.0", "::")}  # noqa: S104 - a comparison
+    """Return the inodes of sockets that wait on ``port`` at one of ``addresses`` or at any address.
+
+    A socket for both families has an IPv4 address in the form of IPv6, as those of Java have.
+    """
+    given = [*addresses, "0.0.0.0", "::"]  # noqa: S104 - a comparison
+    mapped = [f"::ffff:{each}" for each in given if ":" not in each]
+    wanted = {f"{address_text(each)}:{port:04X}" for each in (*given, *mapped)}
     return {
         row[_INODE]
         for table in (transport, f"{transport}6")

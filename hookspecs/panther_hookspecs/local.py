@@ -61,12 +61,24 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         """Yield what plain processes cannot do for these services."""
         yield from self.unfit_limits()
         yield from _strangers(self.options, {spec.name for spec in services})
+        yield from self._unfit_images(services)
         if self.options.deployment_target != "local":
             yield Problem(
                 what=f"{self.get_name()} cannot deploy to {self.options.deployment_target!r}",
                 where="network_environment.deployment_target",
                 fix="local",
             )
+
+    def _unfit_images(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        if "images" in getattr(self.descriptor, "capabilities", ()):
+            return
+        for spec in services:
+            if spec.plan.only_in:
+                yield Problem(
+                    what=f"{self.get_name()} has no images: {spec.name} runs in the image {spec.plan.only_in} alone",
+                    where="network_environment",
+                    fix="docker_compose",
+                )
 
     def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:
         """Create nothing."""

@@ -11,6 +11,7 @@ import attrs
 
 from panther_hookspecs._sockets import holds_any, open_inodes
 from panther_hookspecs.commands import CommandResult, Process, ShellCommand
+from panther_hookspecs.errors import UnsupportedError
 from panther_hookspecs.networks import ServiceLaunch, ServiceNotReadyError
 from panther_hookspecs.values import ExitStatus
 
@@ -57,14 +58,14 @@ class ReadinessWatch:
                 if self.launch.ends_by_itself and status.ok:
                     return
                 if not probe():
-                    raise ServiceNotReadyError(self._ended(status))
+                    raise self._ended(status)
             elif self.cancelled():
                 raise ServiceNotReadyError(f"service {self.launch.name} was not ready yet when the run was cancelled")
             elif self._waited() > limit:
                 raise ServiceNotReadyError(self._too_late(limit))
         early = self.process.exit
         if early is not None and not self.launch.ends_by_itself:
-            raise ServiceNotReadyError(self._ended(early))
+            raise self._ended(early)
 
     def _waited(self) -> float:
         return time.monotonic() - self.began
@@ -132,7 +133,14 @@ class ReadinessWatch:
             f"{self._last_lines()}\n  try: a longer ready.timeout, or another way to see that it is ready"
         )
 
-    def _ended(self, status: ExitStatus) -> str:
+    def _ended(self, status: ExitStatus) -> ServiceNotReadyError | UnsupportedError:
+        if status.code is not None and status.code == self.launch.ready.declines:
+            return UnsupportedError(
+                f"service {self.launch.name} declines with exit code {status.code}{self._last_lines()}"
+            )
+        return ServiceNotReadyError(self._why_ended(status))
+
+    def _why_ended(self, status: ExitStatus) -> str:
         text = (
             f"service {self.launch.name} ended before it was ready, after {self._waited():.2f} s: {status} "
             f"({self._claim()}){self._last_lines()}"

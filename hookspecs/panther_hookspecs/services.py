@@ -32,6 +32,8 @@ class Readiness:
     delay: Seconds = Seconds(0)
     """For ``delay``, the last resort: a fixed wait."""
     timeout: Seconds = Seconds(10)
+    declines: int | None = None
+    """The exit code by which it says, before it is ready, that it cannot do what is asked for: ``unsupported``."""
 
     def number(self, ports: Mapping[str, int]) -> int:
         """Return the number of the port to look at; raise where the service has none of that name."""
@@ -105,6 +107,10 @@ class ServicePlan:
     runtime: str = "native"
     """``native``, ``static``, ``go``, ``python``, ``node`` or ``script``: instruments refuse what they cannot watch."""
     image: ImageRecipe | None = None
+    only_in: str = ""
+    """The image that it runs in and nowhere else: environments without images refuse it."""
+    ports: Mapping[str, int] = attrs.field(factory=dict)
+    """Numbers of its ports by name, where it cannot listen on the usual ones of its role."""
 
     def in_image(self) -> ServicePlan:
         """Return the plan as it is carried out in the image of its recipe: nothing is compiled on this machine."""

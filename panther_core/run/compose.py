@@ -79,8 +79,8 @@ def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterfac
             role=service.role,
             plan=plan,
             target=service.target,
-            image=service.descriptor.image,
-            ports=role.ports if role else {},
+            image=plan.only_in or service.descriptor.image,
+            ports={**(role.ports if role else {}), **plan.ports},
             transport=role.transport if role else "udp",
             packages=_packages(case, service.name),
         )

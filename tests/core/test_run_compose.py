@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -12,6 +14,9 @@ from panther_core.testing.dummy import DummyNetwork, DummyNetworkOptions, DummyP
 from panther_hookspecs import (
     ImageRecipe,
     NetworkEnvironmentDescriptor,
+    ServiceContext,
+    ServiceDescriptor,
+    ServiceManager,
     ServicePlan,
     ServiceSpec,
     ShellCommand,
@@ -67,3 +72,37 @@ def test_a_network_with_images_says_what_runs_and_gets_time_to_make_them(panther
 def test_a_plan_without_a_recipe_is_the_same_in_an_image() -> None:
     plan = ServicePlan(run=ShellCommand("true"), compile=(ShellCommand("cc"),))
     assert plan.in_image() == plan
+
+
+class FixedPlugin(DummyPlugin):
+    """Its server listens on a port of its own choice, in an image of its own."""
+
+    @hookimpl
+    def panther_register_services(self) -> Iterable[ServiceDescriptor]:
+        for each in super().panther_register_services():
+            yield attrs.evolve(each, factory=functools.partial(_fixed, each.factory))
+
+
+@attrs.frozen
+class Fixed(ServiceManager):
+    """Plans what another one plans, in another place."""
+
+    other: ServiceManager
+
+    def plan(self, context: ServiceContext) -> ServicePlan:
+        plan = self.other.plan(context)
+        if context.role != "server":
+            return plan
+        run = ShellCommand("echo", ("at", "{self.port}"))
+        return attrs.evolve(plan, run=run, only_in="some:image", ports={"port": 443})
+
+
+def _fixed(make: Callable[[Any], ServiceManager], options: Any) -> ServiceManager:
+    return Fixed(make(options))
+
+
+def test_a_plan_chooses_its_image_and_its_ports(panther_project: MakeProject) -> None:
+    plugin = FixedPlugin()
+    text = EXPERIMENT.replace("network_environment: images", "network_environment: dummy")
+    outcome = panther_project({"images.yaml": text}, plugins=[plugin]).run("run images.yaml")
+    assert "echo at 443" in outcome.text("services/server/command.txt")

@@ -33,6 +33,7 @@ from panther_hookspecs import (
     ServiceSpec,
     ShellCommand,
     TestExecutionError,
+    UnsupportedError,
 )
 
 SOON = 20.0
@@ -121,16 +122,30 @@ def world(make: Callable[..., World]) -> World:
 
 
 @pytest.mark.parametrize(("kind", "transport"), [("SOCK_DGRAM", "udp"), ("SOCK_STREAM", "tcp")])
-@pytest.mark.parametrize("place", ["own", "0.0.0.0", "::"])
+@pytest.mark.parametrize("place", ["own", "mapped", "0.0.0.0", "::"])
 def test_a_service_is_ready_when_it_has_a_socket_on_its_port(
     world: World, kind: str, transport: str, place: str
 ) -> None:
     endpoint = world.plan("one")["one"]
-    where = endpoint.ip if place == "own" else place
+    where = {"own": endpoint.ip, "mapped": f"::ffff:{endpoint.ip}"}.get(place, place)
     began = time.monotonic()
     world.python(BIND, kind, where, PORT, ready=Readiness(kind=transport))
     world.environment.wait_for_service_ready("one", SOON)
     assert time.monotonic() - began >= 0.1
+
+
+def test_a_service_may_decline_before_it_is_ready(world: World) -> None:
+    world.plan("one")
+    world.start("sh", "-c", "echo I have no such thing >&2; exit 127", ready=Readiness(kind="udp", declines=127))
+    with pytest.raises(UnsupportedError, match=r"one declines with exit code 127\n.*I have no such thing"):
+        world.environment.wait_for_service_ready("one", SOON)
+
+
+def test_what_runs_in_an_image_alone_is_refused(world: World) -> None:
+    plan = ServicePlan(run=ShellCommand("true"), only_in="some:image")
+    problems = list(world.environment.preflight([ServiceSpec(name="one", role="server", plan=plan)]))
+    assert [each.fix for each in problems] == ["docker_compose"]
+    assert "one runs in the image some:image alone" in problems[0].what
 
 
 def test_a_socket_of_somebody_else_makes_nobody_ready(world: World) -> None:
