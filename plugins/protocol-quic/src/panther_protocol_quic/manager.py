@@ -151,7 +151,9 @@ class _Planning:
             folders=tuple(PATHS[each] for each in _FOLDERS),
             files=self._documents() if serves else {},
             make_files=self._make_files(runs),
-            ready=Readiness(kind="udp", timeout=Seconds(20)) if serves else Readiness(),
+            ready=Readiness(kind="udp", timeout=Seconds(20), declines=self.part.unsupported_exit)
+            if serves
+            else Readiness(),
             ends_by_itself=not serves,
             stop_signal=getattr(signal, self.part.stop),
             stop_grace=Seconds(self.part.grace),

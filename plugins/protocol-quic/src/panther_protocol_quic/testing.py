@@ -17,6 +17,16 @@ test_cases:
 {cases}"""
 
 
+def build_cache() -> Path:
+    """Return where caches of the user are."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def is_built(implementation: str) -> bool:
+    """Whether some build of an implementation is in the cache: for tests of what takes minutes to build."""
+    return any(build_cache().glob(f"panther/builds/{implementation}-*/.complete"))
+
+
 def run_with_itself(make_project: Any, implementation: str, scenarios: Iterable[str]) -> Any:
     """Return the outcome of an implementation in both roles, small files in every scenario."""
     return run_together(make_project, implementation, implementation, scenarios)
@@ -34,5 +44,4 @@ def run_together(make_project: Any, server: str, client: str, scenarios: Iterabl
         pytest.skip("needs root")
     cases = "".join(_CASE.format(scenario=each, parameters=_SMALL.get(each, "{}")) for each in scenarios)
     project = make_project({"together.yaml": _EXPERIMENT.format(server=server, client=client, cases=cases)})
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return project.run("run together.yaml", environ={"XDG_CACHE_HOME": cache})
+    return project.run("run together.yaml", environ={"XDG_CACHE_HOME": str(build_cache())})
