@@ -1,0 +1,1 @@
+"""Drives images that follow the interface of the QUIC interop runner."""
