@@ -42,6 +42,7 @@ LINKS = {
     "drop": "{client->server: {drop: [2-4, 10]}}",
     "rebind": "{client-server: {delay: 5ms, rebind: {first: 300ms, every: 600ms}}}",
     "move": "{client-server: {delay: 5ms, rebind: {first: 400ms, address: true}}}",
+    "lost": "{'*': {loss: 100%}}",
     "hole": "{client-server: {blackhole: {on: 400ms, off: 400ms}}}",
     "steps": """{client-server: {steps: [{at: 300ms, do: partition}, {at: 600ms, do: heal},
                 {at: 700ms, do: lose, packets: 5}, {at: 800ms, do: rebind}, {at: 5m, do: blackhole}]}}""",
@@ -60,7 +61,7 @@ services:
     argv: [python3, server.py]
     files: {{server.py: {json.dumps(SERVER)}}}
     ends_by_itself: false
-    ready: {{kind: log, pattern: up}}
+    ready: {{kind: udp, port: 4433}}
   client:
     implementation: command
     argv: [python3, client.py, "{{server.ip}}"]
@@ -104,6 +105,8 @@ def test_faults_happen_to_the_packets_that_were_meant_and_when_they_were_meant(p
 
     assert talks["drop"].missing == [1, 2, 3, 9]
     assert talks["drop"].places == [own]
+
+    assert talks["lost"].seen == [], "whether a service is ready does not depend on its links"
 
     moved = talks["rebind"]
     assert [place.split(":")[0] for place in moved.places] == ["10.0.0.2"] * 3
