@@ -31,6 +31,7 @@ class FileServer(QuicConnectionProtocol):
         super().__init__(*args, **kwargs)
         self.http: H3Connection | None = None
         self.asked: dict[int, bytes] = {}
+        self.answered: set[int] = set()
 
     def quic_event_received(self, event: QuicEvent) -> None:
         """Answer requests."""
@@ -43,8 +44,10 @@ class FileServer(QuicConnectionProtocol):
                     self.answer_h3(each.stream_id, path.decode("ascii", "replace"))
         elif isinstance(event, StreamDataReceived) and event.stream_id % 4 == 0:
             line = self.asked[event.stream_id] = self.asked.get(event.stream_id, b"") + event.data
-            if event.end_stream or b"\n" in line or len(line) > TOO_LONG:
-                self.asked.pop(event.stream_id)
+            is_whole = event.end_stream or b"\n" in line or len(line) > TOO_LONG
+            if is_whole and event.stream_id not in self.answered:
+                # The end of the stream may come after the line, on its own.
+                self.answered.add(event.stream_id)
                 self.answer_hq(event.stream_id, line.decode("ascii", "replace"))
 
     def content(self, path: str) -> bytes | None:
