@@ -209,6 +209,46 @@ def networks_page() -> str:
     return f"# What networks can do\n\n{told}\n\n{_table(head, rows)}"
 
 
+def implementations_page() -> str:
+    """Return what every implementation of every protocol claims, and what it needs, from its own data."""
+    registry = PluginManager.load().registry
+    services = [each for each in registry.all(contract.ServiceDescriptor) if each.protocol]
+    told = (
+        "What the implementations of this repository claim and need, from their own data. What is not claimed is "
+        "`unsupported`. `panther doctor NAME` says what your machine lacks."
+    )
+    parts = [f"# Implementations and what they claim\n\n{told}\n"]
+    for protocol in registry.all(contract.ProtocolDescriptor):
+        own = [each for each in services if each.protocol == protocol.name]
+        parts += [f"## {protocol.name}\n", _claimed(protocol, own)] if own else []
+    return "\n".join(parts)
+
+
+def _claimed(protocol: contract.ProtocolDescriptor, services: list[contract.ServiceDescriptor]) -> str:
+    rows = [
+        (f"`{each.name}`", each.summary, ", ".join(each.roles), _needed(each), _not_claimed(protocol, each))
+        for each in services
+    ]
+    return _table(("implementation", "what it is", "roles", "needs", "does not claim"), rows)
+
+
+def _needed(service: contract.ServiceDescriptor) -> str:
+    return ", ".join(dict.fromkeys(f"`{each.package or each.name}`" for each in service.needs if "/" not in each.name))
+
+
+def _not_claimed(protocol: contract.ProtocolDescriptor, service: contract.ServiceDescriptor) -> str:
+    if service.scenarios is None:
+        return ""
+    every = [each.name for each in protocol.scenarios]
+    lacking = {role: [name for name in every if name not in service.scenarios.get(role, ())] for role in service.roles}
+    common = [name for name in every if all(name in each for each in lacking.values())]
+    texts = [", ".join(common)] if common else []
+    for role, names in lacking.items():
+        alone = [name for name in names if name not in common]
+        texts += [f"as {role}: {', '.join(alone)}"] if alone else []
+    return "; ".join(texts)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/hooks.md": hooks_page,
     "reference/events.md": events_page,
@@ -216,6 +256,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
     "reference/errors.md": errors_page,
     "reference/networks.md": networks_page,
+    "reference/implementations.md": implementations_page,
 }
 
 

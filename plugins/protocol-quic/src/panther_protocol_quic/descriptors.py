@@ -27,7 +27,7 @@ def described(implementation: Implementation) -> ServiceDescriptor:
     parts = implementation.parts
     return ServiceDescriptor(
         name=implementation.name,
-        summary=implementation.summary,
+        summary=f"{implementation.summary}{f' (version {implementation.version})' if implementation.version else ''}",
         factory=make,
         options=QuicOptions,
         protocol=PROTOCOL,
