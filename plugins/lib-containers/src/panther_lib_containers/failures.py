@@ -13,6 +13,7 @@ _KNOWN = (
     ("non-overlapping IPv4 address pool", "the Docker engine has no addresses left", "docker network prune"),
     ("No such image", "an image is missing", "docker pull, or pull: missing"),
     ("pull access denied", "an image is missing and cannot be fetched", "its right name, or docker login"),
+    ("/v2/", "an image is missing, and its registry cannot be reached", "docker load, or image: host"),
     ("no such host", "an image is missing, and its registry cannot be reached", "docker load, or image: host"),
     ("failed to resolve reference", "an image is missing and cannot be fetched", "docker load, or image: host"),
     ("bind source path does not exist", "a path that a service needs does not exist", "make it, or leave it out"),

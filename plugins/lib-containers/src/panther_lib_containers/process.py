@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal as signals
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from panther_lib_containers.engine import Engine
 from panther_lib_containers.output import Output
 
 _PATIENCE = 15.0
+_EXEC_PATIENCE, _PAUSE = 2.0, 0.001
 _OF_SHELLS = 128
 _NOT_STARTED = (126, 127)
 _INIT_FAILED = "[FATAL tini"
@@ -162,6 +164,13 @@ class ContainedProcess(Process):
         return ExitStatus(code=exit_code, signal=number, reason="exit" if number is None else "signal")
 
 
+def _arguments(pid: int) -> list[bytes]:
+    try:
+        return [word for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if word]
+    except OSError:
+        return []
+
+
 @attrs.define(eq=False)
 class ContainerProcess(ContainedProcess):
     """A service that has a container for itself."""
@@ -178,6 +187,16 @@ class ContainerProcess(ContainedProcess):
             raise
         self._cgroup = Cgroup.of(self.pid) if self.pid else self._cgroup
         self._output.carry(source, self.name)
+        self._wait_for_program()
+
+    def _wait_for_program(self) -> None:
+        """Wait until the init has become the program, or has failed to: what cannot start is told at once."""
+        end = time.monotonic() + _EXEC_PATIENCE
+        init = _arguments(self.pid)[:1]
+        while not self._output.ended.wait(_PAUSE) and time.monotonic() < end:
+            child = child_below(self.pid, 1)
+            if child != self.pid and _arguments(child)[:1] not in ([], init):
+                return
 
     def _look(self) -> None:
         self._usage = self._cgroup.usage() or self._usage
