@@ -21,6 +21,7 @@ _KNOWN = (
     ("address already in use", "an address or port is taken", "another pool"),
     ("unexpected EOF", "the Docker engine has ended meanwhile", "look into the log of the engine"),
     ("is too new. Maximum supported API version", "the Docker engine is too old", "an engine from 20.10 on"),
+    ("container-init binary not found", "the engine has no init for containers", "the package catatonit"),
     ("no space left on device", "the disk of the Docker engine is full", "docker system df"),
     ("validating ", "Compose does not accept the file, or is too old for it", "a newer Compose"),
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
 
+from panther_hookspecs import DockerComposeException
 from panther_lib_containers.engine import Engine, names_of
 from panther_lib_containers.where import socket_of
 
@@ -60,13 +61,26 @@ class Guard:
 
     def remove(self) -> None:
         """Remove everything, whatever state it is in, and let the reaper go; if that fails it goes on trying."""
-        containers = self.containers()
-        if containers:
-            with ThreadPoolExecutor(min(len(containers), _AT_ONCE)) as pool:
-                list(pool.map(self.engine.remove_container, containers))
+        if self._remove_containers(self.containers()) and (errors := self._remove_containers(self.containers())):
+            raise errors[0]
         for network in names_of(self.engine.networks(self._label)):
             self.engine.remove_network(network)
         self.farewell()
+
+    def _remove_containers(self, containers: Sequence[str]) -> list[DockerComposeException]:
+        """Remove containers side by side and return what went wrong: Podman wants those first that need others."""
+        errors: list[DockerComposeException] = []
+
+        def remove(container: str) -> None:
+            try:
+                self.engine.remove_container(container)
+            except DockerComposeException as error:
+                errors.append(error)
+
+        if containers:
+            with ThreadPoolExecutor(min(len(containers), _AT_ONCE)) as pool:
+                list(pool.map(remove, containers))
+        return errors
 
     def farewell(self) -> None:
         """Tell the reaper that there is nothing to do for it."""
