@@ -222,212 +222,65 @@ if TYPE_CHECKING:
     )
 
 _NAMES_OF_MODULE = {
-    "_markers": (
-        "API_VERSION",
-        "PROJECT",
-        "hookimpl",
-        "hookspec",
-    ),
-    "commands": (
-        "CommandProcessor",
-        "CommandResult",
-        "Launcher",
-        "Layer",
-        "LayerRole",
-        "Process",
-        "ServiceCommand",
-        "ShellCommand",
-    ),
-    "environments": (
-        "Context",
-        "EnvironmentInterface",
-        "EnvironmentOptions",
-        "MetricsRecorder",
-    ),
+    "_markers": "API_VERSION PROJECT hookimpl hookspec",
+    "commands": "CommandProcessor CommandResult Launcher Layer LayerRole Process ServiceCommand ShellCommand",
+    "environments": "Context EnvironmentInterface EnvironmentOptions MetricsRecorder",
     "errors": (
-        "ConfigurationException",
-        "DockerComposeException",
-        "EnvironmentUnavailableError",
-        "ExperimentInitializationError",
-        "PantherExperimentError",
-        "PluginValidationError",
-        "ResourceExhaustionException",
-        "TestCaseInitializationError",
-        "TestExecutionError",
-        "TimeoutCascadeException",
-        "UnsupportedError",
+        "ConfigurationException DockerComposeException EnvironmentUnavailableError "
+        "ExperimentInitializationError PantherExperimentError PluginValidationError "
+        "ResourceExhaustionException TestCaseInitializationError TestExecutionError TimeoutCascadeException "
+        "UnsupportedError"
     ),
     "events": (
-        "BaseEvent",
-        "CommandExecutionEvent",
-        "EntityEventEmitterBase",
-        "EnvironmentSetupEvent",
-        "EnvironmentTeardownEvent",
-        "Event",
-        "ExperimentEvent",
-        "LinkChangedEvent",
-        "MetricsCollectionEvent",
-        "MonitoringStartEvent",
-        "MonitoringStopEvent",
-        "ServiceDeploymentEvent",
-        "ServiceEvent",
-        "ServiceReadyEvent",
-        "TestEvent",
-        "create_content_based_uuid",
-        "emitting_to",
+        "BaseEvent CommandExecutionEvent EntityEventEmitterBase EnvironmentSetupEvent "
+        "EnvironmentTeardownEvent Event ExperimentEvent LinkChangedEvent MetricsCollectionEvent "
+        "MonitoringStartEvent MonitoringStopEvent ServiceDeploymentEvent ServiceEvent ServiceReadyEvent "
+        "TestEvent create_content_based_uuid emitting_to"
     ),
     "impairments": (
-        "EVERY_LINK",
-        "IMPAIRMENTS",
-        "LINK_ACTIONS",
-        "Blackhole",
-        "LinkChange",
-        "LinkSpec",
-        "LinkState",
-        "LinkStep",
-        "Rebind",
-        "described_change",
-        "described_state",
-        "directions_changed",
-        "directions_of",
-        "drop_ranges",
-        "link_between",
-        "plain_state",
+        "EVERY_LINK IMPAIRMENTS LINK_ACTIONS Blackhole LinkChange LinkSpec LinkState LinkStep Rebind "
+        "described_change described_state directions_changed directions_of drop_ranges link_between "
+        "plain_state"
     ),
     "instruments": (
-        "ExecutionEnvironmentDescriptor",
-        "ExecutionEnvironmentInterface",
-        "ExecutionEnvironmentOptions",
-        "InstrumentTarget",
-        "MonitoringData",
+        "ExecutionEnvironmentDescriptor ExecutionEnvironmentInterface ExecutionEnvironmentOptions "
+        "InstrumentTarget MonitoringData"
     ),
     "links": (
-        "LinkDescriptor",
-        "LinkDoor",
-        "LinkFlow",
-        "LinkPort",
-        "LinkSetup",
-        "LinkTask",
-        "chosen_link",
-        "described_flows",
-        "report_links",
-        "tell_switch",
+        "LinkDescriptor LinkDoor LinkFlow LinkPort LinkSetup LinkTask chosen_link described_flows "
+        "report_links tell_switch"
     ),
-    "local": ("LocalNetworkEnvironment",),
-    "loads": (
-        "LOAD_REPORT",
-        "LOAD_REQUESTS",
-        "LoadReport",
-        "LoadRequest",
-        "check_load",
-        "load_measurements",
-        "read_load",
-        "read_requests",
-    ),
+    "local": "LocalNetworkEnvironment",
+    "loads": ("LOAD_REPORT LOAD_REQUESTS LoadReport LoadRequest check_load load_measurements read_load read_requests"),
     "networks": (
-        "BaseNetworkEnvironment",
-        "Endpoint",
-        "Leftover",
-        "NetworkEnvironmentDescriptor",
-        "NetworkEnvironmentInterface",
-        "NetworkEnvironmentOptions",
-        "NetworkPlan",
-        "ResourceLimits",
-        "ServiceLaunch",
-        "ServiceNotReadyError",
-        "ServiceSpec",
+        "BaseNetworkEnvironment Endpoint Leftover NetworkEnvironmentDescriptor NetworkEnvironmentInterface "
+        "NetworkEnvironmentOptions NetworkPlan ResourceLimits ServiceLaunch ServiceNotReadyError ServiceSpec"
     ),
     "outputs": (
-        "CommandContext",
-        "CommandDescriptor",
-        "IObserver",
-        "Observer",
-        "ObserverContext",
-        "ObserverDescriptor",
-        "ReportDescriptor",
-        "RunView",
+        "CommandContext CommandDescriptor IObserver Observer ObserverContext ObserverDescriptor "
+        "ReportDescriptor RunView"
     ),
-    "plugins": (
-        "AUTO",
-        "Descriptor",
-        "IPlugin",
-        "NoOptions",
-        "Provider",
-        "option",
-        "summary_of",
-    ),
-    "pool": (
-        "Provisioner",
-        "ProvisionerDescriptor",
-        "System",
-        "TestCandidate",
-    ),
-    "protocols": (
-        "IProtocolPlugin",
-        "ProtocolDescriptor",
-        "Role",
-        "ScenarioEvidence",
-        "TestScenario",
-    ),
-    "readiness": ("ReadinessWatch",),
-    "recordings": ("RecordedPlace", "Recording"),
-    "replays": (
-        "REPLAY_REPORT",
-        "check_replay",
-    ),
+    "plugins": "AUTO Descriptor IPlugin NoOptions Provider option summary_of",
+    "pool": "Provisioner ProvisionerDescriptor System TestCandidate",
+    "protocols": "IProtocolPlugin ProtocolDescriptor Role ScenarioEvidence TestScenario",
+    "readiness": "ReadinessWatch",
+    "recordings": "RecordedPlace Recording",
+    "replays": "REPLAY_REPORT check_replay",
     "services": (
-        "IServicePlugin",
-        "ImageRecipe",
-        "Output",
-        "Readiness",
-        "ServiceContext",
-        "ServiceDescriptor",
-        "ServiceManager",
-        "ServicePlan",
+        "IServicePlugin ImageRecipe Output Readiness ServiceContext ServiceDescriptor ServiceManager ServicePlan"
     ),
     "specs": (
-        "CaseInfo",
-        "CaseSpecs",
-        "ChooseSpecs",
-        "EnvironmentSpecs",
-        "EventSpecs",
-        "PhaseSpecs",
-        "RegisterSpecs",
-        "RunInfo",
-        "SPECIFICATIONS",
+        "CaseInfo CaseSpecs ChooseSpecs EnvironmentSpecs EventSpecs PhaseSpecs RegisterSpecs RunInfo SPECIFICATIONS"
     ),
-    "states": ("StateManager",),
-    "testtypes": (
-        "MOMENTS",
-        "CaseControl",
-        "CaseOutline",
-        "Stage",
-        "StageResult",
-        "TestTypeDescriptor",
-    ),
-    "units": (
-        "BitRate",
-        "Bytes",
-        "Quantity",
-        "Seconds",
-        "Share",
-    ),
+    "states": "StateManager",
+    "testtypes": "MOMENTS CaseControl CaseOutline Stage StageResult TestTypeDescriptor",
+    "units": "BitRate Bytes Quantity Seconds Share",
     "values": (
-        "Artifact",
-        "CheckResult",
-        "Evidence",
-        "ExitStatus",
-        "ExperimentPhase",
-        "Finding",
-        "Measurement",
-        "Message",
-        "Need",
-        "Problem",
-        "Usage",
-        "Verdict",
+        "Artifact CheckResult Evidence ExitStatus ExperimentPhase Finding Measurement Message Need Problem "
+        "Usage Verdict"
     ),
 }
-_HOME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}
+_HOME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names.split()}
 
 __all__ = [
     "API_VERSION",
