@@ -21,6 +21,7 @@ from panther_hookspecs import (
     NetworkPlan,
     Process,
     Readiness,
+    ResourceLimits,
     Seconds,
     ServiceCommand,
     ServiceLaunch,
@@ -78,6 +79,7 @@ class Wanted:
     ready: Readiness = Readiness()
     ends_by_itself: bool = False
     output_limit: int = 1 << 20
+    limits: ResourceLimits = ResourceLimits()
 
 
 @attrs.define
@@ -151,6 +153,7 @@ class Bench:
                 ends_by_itself=each.ends_by_itself,
                 stop_grace=Seconds(2),
                 output_limit=each.output_limit,
+                limits=each.limits,
             )
         services_ = tuple(self.launches.values())
         self.environment.setup_environment(

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import attrs
 import pytest
 
 from panther_core.testing.conformance._network_bench import Bench, Wanted
@@ -164,9 +163,9 @@ class NetworkAbilities(PluginConformance):
     def test_a_program_that_wants_more_memory_than_it_may_have_does_not_end_well(self, bench: Bench) -> None:
         """The limit of a service's memory is kept, and its end is not a good one."""
         self.able("limits")
-        bench.set_up(Wanted(name="one", argv=(self.python, "-c", HUNGRY), ends_by_itself=True))
         limits = ResourceLimits(memory=Bytes(256 << 20))
-        bench.launches["one"] = attrs.evolve(bench.launches["one"], limits=limits)
+        argv = (self.python, "-c", HUNGRY)
+        bench.set_up(Wanted(name="one", argv=argv, ends_by_itself=True, limits=limits))
         status = bench.start("one").wait(_SOON)
         assert status is not None, "a program ate all memory that there is"
         assert not status.ok, f"a program that got no memory has ended well: {status}"
