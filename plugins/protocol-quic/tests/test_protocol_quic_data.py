@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from panther_protocol_quic import certificates
 from panther_protocol_quic.descriptors import describe
 from panther_protocol_quic.drive import BETWEEN
+from panther_protocol_quic.implementation import Probe
 from panther_protocol_quic.materials import connections, documents
+from panther_protocol_quic.programs import version_of
 
 from panther_hookspecs import ConfigurationException, EnvironmentUnavailableError, ServiceContext, UnsupportedError
 
@@ -119,6 +122,18 @@ def test_a_version_that_cannot_do_a_scenario_is_unsupported(tmp_path: Path) -> N
     with pytest.raises(UnsupportedError, match=r"demo 0\.9: too old"):
         plan(tmp_path, old)
     assert plan(tmp_path, old, scenario="retry")
+
+
+def test_a_version_is_looked_up_in_a_debian_system_whether_it_was_installed_or_only_unpacked(tmp_path: Path) -> None:
+    listed, changes = tmp_path / "a/var/lib/dpkg/status", tmp_path / "b/usr/share/doc/demo-client/changelog.Debian.gz"
+    for file in (listed, changes):
+        file.parent.mkdir(parents=True)
+    listed.write_text("Package: demo\nVersion: 7.0-1\n\nPackage: demo-client\nStatus: x\nVersion: 1:0.12.1+dfsg-1\n")
+    changes.write_bytes(gzip.compress(b"demo (1.11.0-1+deb13u1) trixie; urgency=low\n"))
+    probe = Probe(debian="demo-client")
+    assert version_of(probe, (str(tmp_path / "a/usr/bin/demo"),)) == "0.12.1"
+    assert version_of(probe, ("loader", str(tmp_path / "b/usr/bin/demo"))) == "1.11.0"
+    assert version_of(probe, (str(tmp_path / "c/usr/bin/demo"),)) == ""
 
 
 def test_another_version_than_the_required_one_is_refused_with_both(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import os
 import platform
 import re
@@ -90,13 +91,16 @@ def _distribution(name: str) -> str:
 
 @functools.cache
 def _package(name: str, path: str) -> str:
-    """Return the version of the Debian package that has brought a program, as its authors number it."""
+    """Return the version of the Debian package that has brought a program, as its authors number it.
+
+    A system that was only unpacked has an empty list of packages, but the changelog of each.
+    """
     root = Path(path).parents[_DEPTH - 1]
-    try:
-        listed = (root / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    found = re.search(rf"^Package: {re.escape(name)}\n(?:.+\n)*?Version: (?:\d+:)?([\d.]+)", listed, re.MULTILINE)
+    listed, changes = root / "var/lib/dpkg/status", root / "usr/share/doc" / name / "changelog.Debian.gz"
+    entry = rf"^Package: {re.escape(name)}\n(?:.+\n)*?Version: (?:\d+:)?([\d.]+)"
+    found = re.search(entry, listed.read_text(errors="replace"), re.MULTILINE) if listed.is_file() else None
+    if found is None and changes.is_file():
+        found = re.match(r"\S+ \((?:\d+:)?([\d.]+)", gzip.decompress(changes.read_bytes()).decode(errors="replace"))
     return found[1].rstrip(".") if found else ""
 
 
