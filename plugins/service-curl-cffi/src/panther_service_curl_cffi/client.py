@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from curl_cffi import AsyncSession, CurlHttpVersion, CurlOpt
 from curl_cffi.requests.exceptions import RequestException
 
-AT_ONCE = 100
+AT_ONCE = 50
+"""libcurl makes another connection when a server allows fewer streams than it wants at once."""
 HTTP3 = 30
 """What curl calls the version of a response that came over HTTP/3."""
 
