@@ -1,0 +1,24 @@
+"""Announces the protocol ``dns``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from panther_hookspecs import ProtocolDescriptor, Role, hookimpl
+from panther_protocol_dns.scenarios import SCENARIOS
+
+PORT, SECURE_PORT = 53, 853
+
+
+@hookimpl
+def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
+    """Yield the protocol."""
+    yield ProtocolDescriptor(
+        name="dns",
+        summary="DNS over UDP, TCP, TLS and QUIC: authoritative servers and clients",
+        roles=(
+            Role(name="server", ports={"port": PORT, "secure": SECURE_PORT}),
+            Role(name="client", target="server"),
+        ),
+        scenarios=SCENARIOS,
+    )

@@ -1,0 +1,1 @@
+"""The client dig of BIND 9."""

@@ -1,0 +1,1 @@
+"""DNS on the library dnspython: a client, and a small authoritative server."""

@@ -1,0 +1,1 @@
+"""Knot DNS: its authoritative server, and kdig."""

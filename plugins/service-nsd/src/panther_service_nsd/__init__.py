@@ -1,0 +1,1 @@
+"""NSD: an authoritative DNS server."""
