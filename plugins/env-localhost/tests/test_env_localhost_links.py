@@ -98,6 +98,7 @@ def test_a_client_talks_to_the_proxy_and_the_server_to_somebody_who_stands_for_t
 ) -> None:
     one = pair({"client->server": LinkSpec(drop=(2, "4-5"))}, addresses=addresses)
     assert one.door != one.real
+    assert one.door[0] == one.real[0], "a certificate for the server's address is good for the proxy too"
     places = [one.ask(number) for number in range(1, 8)]
     assert [place is None for place in places] == [False, True, False, True, True, False, False]
     assert len(set(places) - {None}) == 1

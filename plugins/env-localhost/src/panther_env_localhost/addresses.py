@@ -17,6 +17,8 @@ _BLOCKS = 255 * 256
 _FIRST_BLOCK = int(ipaddress.ip_address("127.1.0.0"))
 _PER_BLOCK = 254
 _ALIASES = 8
+_BESIDE = 10_000
+"""Distance from a service's port to that of what stands before it."""
 _TRIES = 64
 """Blocks to look at before the ports themselves are the problem."""
 _KINDS = {"tcp": (socket.SOCK_STREAM,), "udp": (socket.SOCK_DGRAM,)}
@@ -78,6 +80,7 @@ class Reservations:
     _spare: list[str] = attrs.field(factory=list)
     """Addresses of the block that no service has."""
     _tried: set[int] = attrs.field(factory=set)
+    _doors: set[tuple[str, int]] = attrs.field(factory=set)
 
     def own_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:
         """Give every service an address of its own, and the ports that the protocol knows.
@@ -135,12 +138,18 @@ class Reservations:
         taken, self._spare = self._spare[-_ALIASES:], self._spare[:-_ALIASES]
         return taken
 
-    def beside(self, key: str, ports: Mapping[str, int]) -> Endpoint:
-        """Return a further address in the block of the services, with ports as they have them."""
-        if not self._spare:
-            raise ResourceExhaustionException("all addresses of the case are taken\n  try: fewer links")
-        address = self._spare.pop()
-        return Endpoint(name=key, ip=address, hostname=address, ports=ports)
+    def beside(self, key: str, service: Endpoint) -> Endpoint:
+        """Return other ports at the address of a service, so that its certificates fit whoever stands before it."""
+        chosen: dict[str, int] = {}
+        for name, port in service.ports.items():
+            candidates = (*range(port + _BESIDE, 65536), *range(1024, port))
+            free = (each for each in candidates if (service.ip, each) not in self._doors)
+            found = next((each for each in free if _can_bind(socket.SOCK_DGRAM, service.ip, each)), None)
+            if found is None:
+                raise ResourceExhaustionException(f"no port at {service.ip} is free for {key}\n  try: fewer links")
+            self._doors.add((service.ip, found))
+            chosen[name] = found
+        return Endpoint(name=key, ip=service.ip, hostname=service.hostname, ports=chosen)
 
     def _hold(self, name: str) -> bool:
         holder = claim(name)

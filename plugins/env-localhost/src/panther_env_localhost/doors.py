@@ -25,8 +25,8 @@ from panther_hookspecs import (
     link_between,
 )
 
-Place = Callable[[str, Mapping[str, int]], Endpoint]
-"""Gives a name an address, and ports for those of the service that it stands for."""
+Place = Callable[[str, Endpoint], Endpoint]
+"""Gives a door its name, and a place for it beside the service that it stands for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +74,7 @@ def doors_of(
             real = endpoints[target]
             if not real.ports:
                 continue
-            door = place(f"{viewer}->{target}", real.ports)
+            door = place(f"{viewer}->{target}", real)
             seen[viewer, target] = attrs.evolve(door, name=target)
             doors += [
                 LinkDoor(

@@ -183,8 +183,8 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
             self._reserved.release()
 
 
-def _shared(reserved: Reservations, choice: range, key: str, ports: Mapping[str, int], *, ipv6: bool) -> Endpoint:
-    return reserved.shared(key, ports, choice, ipv6=ipv6)
+def _shared(reserved: Reservations, choice: range, key: str, service: Endpoint, *, ipv6: bool) -> Endpoint:
+    return reserved.shared(key, service.ports, choice, ipv6=ipv6)
 
 
 def _may_record() -> bool:

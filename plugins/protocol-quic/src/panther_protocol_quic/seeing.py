@@ -58,7 +58,7 @@ class Sight:
         names = [each.path for each in evidence.artifacts if each.kind == "capture" and each.service == side.name]
         if not names:
             return None
-        sheet = self.case.client.sheet
+        sheet = side.sheet  # something may stand between the two, and then they see different places
         server = (str(sheet.get("address", "")), int(sheet.get("port", 0)))
         capture = read_capture(evidence.folder / names[0], server[1])
         return traffic_of(capture, server, self._keys(), f"packets at the {side.sheet.get('role', side.name)}")
