@@ -45,7 +45,7 @@ def test_a_load_is_measured_in_its_first_run(panther_project: MakeProject) -> No
 
 
 def test_a_load_that_cannot_keep_up_is_called_the_bottleneck(panther_project: MakeProject) -> None:
-    text = LOAD.format(rate=40000, more=CALM)
+    text = LOAD.format(rate=400_000, more=CALM).replace("500ms", "100ms")
     outcome = panther_project({"x.yaml": text}).run("run x.yaml")
     found = [each["message"] for each in outcome.cases()[0]["findings"] if each["kind"] == "client-bound"]
     assert found
