@@ -91,14 +91,15 @@ def test_a_service_with_a_full_disk_keeps_its_evidence(panther_project: MakeProj
     assert outcome.measurements()["recovery.lost"] >= 0
 
 
-def test_links_break_and_heal_where_they_can_be_changed(panther_project: MakeProject) -> None:
-    if os.geteuid() != 0:
+@pytest.mark.parametrize("network", ["localhost", "netns"])
+def test_links_break_and_heal_where_they_can_be_changed(panther_project: MakeProject, network: str) -> None:
+    if network == "netns" and os.geteuid() != 0:
         pytest.skip("needs root")
     faults = (
         "{at: 300ms, do: blackhole, link: client-server, lasts: 200ms}, "
         "{at: 900ms, do: lose, link: client->server, packets: 5}"
     )
-    outcome = run(panther_project, faults, network="netns")
+    outcome = run(panther_project, faults, network=network)
     outcome.assert_verdicts({"break": "pass"})
     told = [each for each in outcome.cases()[0]["measurements"] if each["name"] == "recovery.lost"]
     assert told[0]["value"] > 5
@@ -110,7 +111,6 @@ def test_links_break_and_heal_where_they_can_be_changed(panther_project: MakePro
     [
         ("{at: 1s, do: kill, service: sever}", "9:37", "kill needs a service - because service is 'sever'"),
         ("{at: 1s, do: stop, service: server}", "9:37", "stop has to last for a while - try: lasts: 500ms"),
-        ("{at: 1s, do: blackhole, link: client-server, lasts: 1s}", "9:11", "localhost cannot do steps"),
         ("{at: 1s, do: explode, service: server}", "9:50", "expected one of kill, restart"),
         ("", "9:36", "there is no fault to recover from"),
         (
@@ -140,3 +140,9 @@ def test_a_fault_of_a_link_names_the_link_and_what_it_takes(
 ) -> None:
     outcome = run(panther_project, fault, network="netns")
     outcome.assert_exit(2, "x.yaml:9:37", message)
+
+
+def test_a_network_that_cannot_change_links_is_refused(panther_project: MakeProject) -> None:
+    fault = "{at: 1s, do: blackhole, link: client-server, lasts: 1s}"
+    outcome = run(panther_project, fault, network="localhost_single_container")
+    outcome.assert_exit(2, "x.yaml:9:11", "localhost_single_container cannot do steps (environments that can:")
