@@ -31,7 +31,7 @@ def comparison_blocks(found: Comparison, a: Path, b: Path, parts: Sequence[str] 
     sides = zip("AB", (a, b), parts, strict=True)
     blocks: list[Block] = [[f"{name}  ", link(run), f" @ {part}" if part else ""] for name, run, part in sides]
     blocks += _differences(found)
-    blocks += [f"  {each}" for each in found.notes]
+    blocks += [f"  {each}" for each in (*found.notes, *found.noise)]
     blocks += _verdicts(found, b)
     blocks += _findings(found, b)
     blocks += _numbers(found)
@@ -176,17 +176,32 @@ def _relative_interval(change: Change) -> str:
 
 def _undecided(found: Comparison, *, one_case: bool) -> list[Block]:
     """Return what large differences are not certain, and what it would take to be."""
-    undecided = found.of(Outcome.INCONCLUSIVE)
+    blamed = _blamed([each for each in found.of(Outcome.INCONCLUSIVE) if each.blamed])
+    undecided = [each for each in found.of(Outcome.INCONCLUSIVE) if not each.blamed]
     if not undecided:
-        return []
+        return blamed
     needed = [each.needed for each in undecided if each.needed]
     a, b = found.repetitions
     said = f"{plural(len(undecided), 'metric')} cannot be decided with {a} and {b} repetitions"
     more = f"; at least {min(needed)} of each are needed (repeat: {min(needed)})" if needed else ""
     if min(a, b) < repetitions_to_show_anything():
-        return [f"  {said}{more}"]
+        return [*blamed, f"  {said}{more}"]
     large = sorted((each for each in undecided if _large(each)), key=lambda each: each.p)
-    return [f"  {said}{more}", *_rows(large[:_MOST_OPEN], one_case=one_case), *_more(len(large), _MOST_OPEN)]
+    return [*blamed, f"  {said}{more}", *_rows(large[:_MOST_OPEN], one_case=one_case), *_more(len(large), _MOST_OPEN)]
+
+
+def _blamed(changes: Sequence[Change]) -> list[Block]:
+    """Return what looks different, and what about the machine may be the reason."""
+    if not changes:
+        return []
+    rows: list[Sequence[Line]] = []
+    for each in sorted(changes, key=lambda change: change.p)[:_MOST_OPEN]:
+        before, after = each.medians
+        values = f"{number(before)} -> {number(after)} {each.metric.unit}".rstrip()
+        first: Line = ["  ", Styled(each.outcome.value, _COLOURS[each.outcome])]
+        rows.append((first, str(each.metric), values, each.blamed))
+    said = f"  {plural(len(changes), 'metric')} look different, but the machine may be the reason"
+    return [f"{said}; sure are two parts of one run", Rows(rows=rows), *_more(len(changes), _MOST_OPEN)]
 
 
 def _large(change: Change) -> bool:
@@ -206,6 +221,8 @@ def as_data(found: Comparison, a: Path, b: Path) -> dict[str, Any]:
         "machine": list(found.machine),
         "others": list(found.others),
         "notes": list(found.notes),
+        "noise": list(found.noise),
+        "disturbed": dict(zip("ab", found.disturbed, strict=True)),
         "pairs": found.pairs,
         "verdicts": [
             {**attrs.asdict(each), "a": dict(each.a), "b": dict(each.b), "worse": each.worse} for each in found.verdicts
@@ -240,6 +257,7 @@ def _metric(change: Change) -> dict[str, Any]:
         "p": change.p,
         "p_corrected": change.corrected,
         "needed": change.needed,
+        "blamed": change.blamed,
         "a": _sample(change.a),
         "b": _sample(change.b),
     }

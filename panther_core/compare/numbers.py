@@ -11,13 +11,13 @@ from typing import Any
 import attrs
 
 from panther_core.compare.directions import LOWER, NEITHER, direction_of
+from panther_core.compare.noise import Surroundings, surroundings_of, yardstick_of
 from panther_core.compare.pairs import Pair, Record
 from panther_core.compare.values import Change, Metric, Outcome, Rules
 from panther_core.folded import profiles_of
 from panther_core.statistics import (
     Interval,
     cliffs_delta,
-    finite,
     holm,
     mann_whitney,
     median,
@@ -43,33 +43,50 @@ class Sample:
     metric: Metric
     a: tuple[float, ...]
     b: tuple[float, ...]
+    fair: tuple[tuple[float, ...], tuple[float, ...]]
+    """Both as they would have been on a machine of one speed, if they depend on that."""
+    around: Surroundings = Surroundings()
 
 
 def samples_of(pair: Pair) -> list[Sample]:
     """Return the numbers that both sides have."""
     verdict = pair.comparable
+    chosen = [side.with_numbers(verdict) if verdict else () for side in (pair.a, pair.b)]
     sides = [
-        [_numbers(each, side.run) for each in side.with_numbers(verdict)] if verdict else []
-        for side in (pair.a, pair.b)
+        [_numbers(each, side.run) for each in records] for side, records in zip((pair.a, pair.b), chosen, strict=True)
     ]
+    paces = [[yardstick_of(each) for each in records] for records in chosen]
+    around = surroundings_of([pair])
     known = {metric: metric for side in sides for numbers in side for metric in numbers}
     small = _small_parts(sides)
     found = []
     for metric in known.values():
         if metric in small:
             continue
-        a, b = (finite(_values(metric, side)) for side in sides)
+        a, b = (tuple(_values(metric, *side)) for side in zip(sides, paces, strict=True))
         if a and b:
-            found.append(Sample(case=pair.label, metric=metric, a=a, b=b))
+            found.append(
+                Sample(
+                    case=pair.label,
+                    metric=metric,
+                    a=tuple(value for value, _ in a),
+                    b=tuple(value for value, _ in b),
+                    fair=around.fair(metric, a, b),
+                    around=around,
+                )
+            )
     return found
 
 
-def _values(metric: Metric, repetitions: Iterable[Mapping[Metric, float]]) -> Iterator[float]:
-    for numbers in repetitions:
-        if metric in numbers:
-            yield numbers[metric]
-        elif metric.symbol and metric.name.rpartition(".")[2] in _COUNTS:
-            yield 0.0
+def _values(
+    metric: Metric, repetitions: Iterable[Mapping[Metric, float]], paces: Iterable[float]
+) -> Iterator[tuple[float, float]]:
+    """Yield the finite values of a metric, each with what the yardstick took in its repetition."""
+    for numbers, pace in zip(repetitions, paces, strict=True):
+        nothing = 0.0 if metric.symbol and metric.name.rpartition(".")[2] in _COUNTS else math.nan
+        value = numbers.get(metric, nothing)
+        if math.isfinite(value):
+            yield value, pace
 
 
 def _numbers(record: Record, run: Path) -> dict[Metric, float]:
@@ -138,45 +155,65 @@ def judged(samples: Sequence[Sample], rules: Rules) -> tuple[tuple[Change, ...],
     """Test all samples, correct for their number, and say what each shows.
 
     Where every value of both runs is the same there is nothing that could be a false alarm, so those do not count
-    into the number (Tarone).
+    into the number (Tarone); neither do those about which nothing could be said anyway.
     """
-    varying = [each for each in samples if len({*each.a, *each.b}) > 1]
-    p = {id(each): mann_whitney(each.a, each.b).p for each in varying}
-    corrected = dict(zip(map(id, varying), holm([p[id(each)] for each in varying]), strict=True))
-    return (
-        tuple(
-            _judged(each, p.get(id(each), 1.0), corrected.get(id(each), 1.0), rules, len(varying)) for each in samples
-        ),
-        len(varying),
+    tolerances = [each.around.tolerance(each.metric, rules.limit(each.metric), *each.fair) for each in samples]
+    tested = [
+        each
+        for each, tolerance in zip(samples, tolerances, strict=True)
+        if tolerance is not None and len({*each.a, *each.b}) > 1
+    ]
+    p = {id(each): mann_whitney(*each.fair).p for each in tested}
+    corrected = dict(zip(map(id, tested), holm([p[id(each)] for each in tested]), strict=True))
+    changes = (
+        _judged(each, tolerance, p.get(id(each), 1.0), corrected.get(id(each), 1.0), rules, len(tested))
+        for each, tolerance in zip(samples, tolerances, strict=True)
     )
+    return tuple(changes), len(tested)
 
 
-def _judged(sample: Sample, p: float, corrected: float, rules: Rules, tested: int) -> Change:
+def _judged(sample: Sample, tolerance: float | None, p: float, corrected: float, rules: Rules, tested: int) -> Change:
     limit, direction = rules.limit(sample.metric), direction_of(sample.metric, rules)
-    before, after = median(sample.a), median(sample.b)
-    tolerance = limit * abs(before)
-    delta = cliffs_delta(sample.a, sample.b)
-    interval = shift_interval(sample.a, sample.b)
-    beyond = abs(after - before) > tolerance and (after - before) * delta > 0
-    if beyond and corrected <= rules.alpha:
+    before, after = (median(each) for each in sample.fair)
+    allowed = (limit if tolerance is None else tolerance) * abs(before)
+    delta = cliffs_delta(*sample.fair)
+    interval = shift_interval(*sample.fair)
+    beyond = abs(after - before) > allowed and (after - before) * delta > 0
+    if beyond and corrected <= rules.alpha and tolerance is not None:
         outcome = _named(after > before, direction)
-    elif interval is not None and -tolerance <= interval.low and interval.high <= tolerance:
+    elif tolerance is not None and interval is not None and -allowed <= interval.low and interval.high <= allowed:
         outcome = Outcome.SAME
     else:
         outcome = Outcome.INCONCLUSIVE
+    blamed = outcome in (Outcome.SAME, Outcome.INCONCLUSIVE) and _seems_different(sample, limit, rules.alpha)
+    if blamed:
+        outcome = Outcome.INCONCLUSIVE
+    decidable = outcome is Outcome.INCONCLUSIVE and not blamed
     return Change(
         case=sample.case,
         metric=sample.metric,
         outcome=outcome,
         direction=direction,
-        limit=limit,
+        limit=limit if tolerance is None else tolerance,
         a=sample.a,
         b=sample.b,
+        fair=sample.fair,
         p=p,
         corrected=corrected,
         delta=delta,
         interval=interval,
-        needed=_needed(sample, interval, delta if beyond else 0.0, tested) if outcome is Outcome.INCONCLUSIVE else None,
+        needed=_needed(sample, interval, delta if beyond else 0.0, tested) if decidable else None,
+        blamed=sample.around.reason(sample.metric) if blamed else "",
+    )
+
+
+def _seems_different(sample: Sample, limit: float, alpha: float) -> bool:
+    """Return whether one would call it a difference who knew nothing about the machine."""
+    before, after = median(sample.a), median(sample.b)
+    return (
+        sample.around.apart
+        and abs(after - before) > limit * abs(before)
+        and mann_whitney(sample.a, sample.b).p <= alpha
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from panther_core.compare.directions import NEITHER, direction_of
 from panther_core.compare.findings import finding_changes
+from panther_core.compare.noise import surroundings_of
 from panther_core.compare.numbers import Sample, impact, judged, samples_of
 from panther_core.compare.pairs import Pairs, pairs_of
 from panther_core.compare.values import Comparison, Rules
@@ -28,6 +29,7 @@ def compare(a: RunView, b: RunView, rules: Rules = Rules()) -> Comparison:  # no
         )
     machine, others = _locks(a, b)
     numbered = [each for each in pairs.together if each.watched_alike and each.comparable]
+    around = surroundings_of(numbered)
     samples = [sample for pair in numbered for sample in samples_of(pair)]
     _check(rules, samples)
     changes, tested = judged([each for each in samples if _is_wanted(each, rules)], rules)
@@ -41,6 +43,8 @@ def compare(a: RunView, b: RunView, rules: Rules = Rules()) -> Comparison:  # no
         machine=machine,
         others=others,
         notes=tuple(_notes(pairs)),
+        noise=tuple(around.told()),
+        disturbed=(around.a.disturbed, around.b.disturbed),
         verdicts=verdict_changes(pairs.together),
         findings=finding_changes(pairs.together),
         changes=tuple(sorted(changes, key=impact)),

@@ -24,6 +24,7 @@ class Outcome(enum.Enum):
     SAME = "same"
     """Shown to differ by less than the limit."""
     INCONCLUSIVE = "inconclusive"
+    """Neither is shown, or the machine may be the reason."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +83,8 @@ class Change:
     limit: float
     a: tuple[float, ...]
     b: tuple[float, ...]
+    fair: tuple[tuple[float, ...], tuple[float, ...]]
+    """Both at equal speed of the machine: what was compared."""
     p: float
     corrected: float
     """``p`` after Holm's correction over all metrics of the comparison."""
@@ -91,6 +94,8 @@ class Change:
     """Confidence interval of the shift from A to B."""
     needed: int | None
     """Repetitions on each side that would probably settle it; only where it is inconclusive."""
+    blamed: str = ""
+    """What about the machine may have made the difference that the values seem to show."""
 
     @property
     def medians(self) -> tuple[float, float]:
@@ -99,8 +104,8 @@ class Change:
 
     @property
     def relative(self) -> float | None:
-        """Change of the median as a share of A's, None where A's is 0 and B's is not."""
-        before, after = self.medians
+        """Change of the median, at equal speed, as a share of A's; None where A's is 0 and B's is not."""
+        before, after = (median(each) for each in self.fair)
         if before == after:
             return 0.0
         return (after - before) / abs(before) if before else None
@@ -166,6 +171,10 @@ class Comparison:
     """Other differences between the locks: plugins, libraries, programs, seed."""
     notes: tuple[str, ...]
     """What could not be compared, and why."""
+    noise: tuple[str, ...]
+    """What about the machine a reader of the numbers should know."""
+    disturbed: tuple[int, int]
+    """Repetitions of either side during which the machine was not steady."""
     verdicts: tuple[VerdictChange, ...]
     findings: tuple[FindingChange, ...]
     changes: tuple[Change, ...]

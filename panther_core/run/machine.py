@@ -1,4 +1,9 @@
-"""How busy the machine was while something ran on it: numbers are worth as much as the machine was quiet."""
+"""How busy and how fast the machine was while something ran on it: numbers are worth as much as it was steady.
+
+What the kernel counts does not tell everything. A processor that shares its core or its caches with another one, a
+clock that changes, a host that has other guests: all of them change the processor time that a program takes, by a
+quarter and more, without a trace in any counter. A yardstick shows it: a fixed piece of work, timed again and again.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,8 @@ _CPUS = Path("/sys/devices/system/cpu")
 _PRESSURES = ("cpu", "io", "memory")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7
+_YARDSTICK = 4000
+"""Turns of the yardstick: some tenths of a millisecond."""
 _COUNTED = 8
 """Columns of /proc/stat up to steal: the two after it are parts of others."""
 
@@ -33,6 +40,8 @@ class MachineState:
     """Seconds in which somebody waited for a processor, for input and output, for memory."""
     throttled: int = 0
     """How often processors were slowed down because they were too hot."""
+    yardstick: float = 0.0
+    """Milliseconds of processor time that the yardstick takes."""
 
     @classmethod
     def now(cls, proc: Path = _PROC, cpus: Path = _CPUS) -> MachineState:
@@ -45,7 +54,19 @@ class MachineState:
             steal=ticks[_STEAL] / _TICKS if ticks else 0.0,
             stalled=dict(_stalled(proc)),
             throttled=sum(_numbers(cpus, "thermal_throttle/core_throttle_count")),
+            yardstick=yardstick(),
         )
+
+
+def yardstick() -> float:
+    """Return how many milliseconds of processor time a fixed piece of work takes at this moment.
+
+    It is the time of this thread alone, so waiting for a processor does not count, and neither do other threads.
+    """
+    begin, value = time.thread_time_ns(), 0
+    for number in range(_YARDSTICK):
+        value = value * 31 + number & 0xFFFFFFFF
+    return (time.thread_time_ns() - begin) / 1e6
 
 
 def load_between(
@@ -56,7 +77,7 @@ def load_between(
     ``own`` is the processor time of what is being judged: the rest of it belongs to ``others``, which are everything
     else on the machine, other cases of the same run included.
     """
-    found: dict[str, float] = {}
+    found = {"yardstick_ms": round((before.yardstick + after.yardstick) / 2, 4)}
     seconds, total = after.at - before.at, after.total - before.total
     if total > 0:
         busy = after.busy - before.busy

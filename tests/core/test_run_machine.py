@@ -37,8 +37,10 @@ def test_what_was_counted_between_two_moments_becomes_shares(tmp_path: Path, mon
     proc, cpus = machine(tmp_path, stat="100 0 0 900 0 0 0 0", stalled="1000000")
     before = MachineState.now(proc, cpus)
     machine(tmp_path, stat="220 10 10 940 10 0 0 10", stalled="1500000", throttled=3)
-    after = attrs.evolve(MachineState.now(proc, cpus), at=before.at + 1.0)
+    before = attrs.evolve(before, yardstick=0.2)
+    after = attrs.evolve(MachineState.now(proc, cpus), at=before.at + 1.0, yardstick=0.3)
     assert load_between(before, after, 0.5, proc=proc, cpus=cpus) == {
+        "yardstick_ms": 0.25,
         "busy": 0.75,
         "others": 0.5,
         "steal": 0.05,
@@ -49,9 +51,11 @@ def test_what_was_counted_between_two_moments_becomes_shares(tmp_path: Path, mon
     }
 
 
-def test_a_machine_that_tells_nothing_has_no_numbers(tmp_path: Path) -> None:
+def test_where_the_kernel_tells_nothing_there_is_the_yardstick_alone(tmp_path: Path) -> None:
     before = MachineState.now(tmp_path, tmp_path)
-    assert load_between(before, MachineState.now(tmp_path, tmp_path), 1.0, proc=tmp_path, cpus=tmp_path) == {}
+    told = load_between(before, MachineState.now(tmp_path, tmp_path), 1.0, proc=tmp_path, cpus=tmp_path)
+    assert list(told) == ["yardstick_ms"]
+    assert told["yardstick_ms"] > 0
 
 
 def test_work_beside_an_attempt_is_seen_in_its_record(panther_project: MakeProject) -> None:
