@@ -19,6 +19,10 @@ from panther_core.statistics import median, percentile
 
 APART = 0.08
 """Share by which medians of two runs differ at times although nothing has changed, at equal speed."""
+LEAST = 0.002
+"""Seconds of processor time by which starting a program differs at times."""
+_NEIGHBOURS = 2
+"""Repetitions before and after one whose yardsticks tell about it too: a single look is too short to be exact."""
 _STRANGER = 0.2
 """Part of the difference in speed that a yardstick, being another program, may be wrong by."""
 _CROWDED = 0.5
@@ -128,7 +132,8 @@ class Surroundings:
         least = max(limit, APART)
         match kind_of(metric):
             case Kind.CPU:
-                return least + _STRANGER * abs(self.slower)
+                little = LEAST / abs(median(a)) if metric.unit == "s" and median(a) else 0.0
+                return least + little + _STRANGER * abs(self.slower)
             case Kind.CLOCK:
                 return None if self.pressure > _CROWDED else least + self.pressure + abs(self.slower)
         spread = max(_spread(a), _spread(b))
@@ -172,6 +177,12 @@ def surroundings_of(pairs: Sequence[Pair]) -> Surroundings:
 def yardstick_of(record: Record) -> float:
     """Return what the yardstick took in a repetition, 0 if that is not known."""
     return float((record.get("machine") or {}).get("yardstick_ms") or 0.0)
+
+
+def paces_of(records: Sequence[Record]) -> list[float]:
+    """Return what the yardstick took about the time of each repetition, the median over a few of them."""
+    paces = [yardstick_of(each) for each in records]
+    return [median(paces[max(at - _NEIGHBOURS, 0) : at + _NEIGHBOURS + 1]) for at in range(len(paces))]
 
 
 def _spread(values: Sequence[float]) -> float:

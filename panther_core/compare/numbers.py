@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from panther_core.compare.directions import LOWER, NEITHER, direction_of
-from panther_core.compare.noise import Surroundings, surroundings_of, yardstick_of
+from panther_core.compare.noise import Surroundings, paces_of, surroundings_of
 from panther_core.compare.pairs import Pair, Record
 from panther_core.compare.values import Change, Metric, Outcome, Rules
 from panther_core.folded import profiles_of
@@ -55,7 +55,7 @@ def samples_of(pair: Pair) -> list[Sample]:
     sides = [
         [_numbers(each, side.run) for each in records] for side, records in zip((pair.a, pair.b), chosen, strict=True)
     ]
-    paces = [[yardstick_of(each) for each in records] for records in chosen]
+    paces = [paces_of(records) for records in chosen]
     around = surroundings_of([pair])
     known = {metric: metric for side in sides for numbers in side for metric in numbers}
     small = _small_parts(sides)
