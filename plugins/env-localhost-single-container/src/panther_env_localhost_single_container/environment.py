@@ -12,8 +12,10 @@ from panther_lib_containers.addresses import needs_ipv6
 from panther_lib_containers.base import ContainerEnvironment
 from panther_lib_containers.executed import ExecutedProcess
 from panther_lib_containers.hostroot import HOST
+from panther_lib_containers.namespaces import refuse_without_rights
 
 from panther_env_localhost_single_container.container import container_of
+from panther_env_localhost_single_container.recordings import Recorders
 from panther_hookspecs import (
     Artifact,
     Endpoint,
@@ -32,6 +34,8 @@ _MOST = 250
 @attrs.define(slots=False)
 class SingleContainerEnvironment(ContainerEnvironment):
     """Runs all services of one case in one container."""
+
+    _recorders: Recorders | None = attrs.field(default=None, init=False)
 
     def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what one container cannot be for all these services."""
@@ -90,6 +94,8 @@ class SingleContainerEnvironment(ContainerEnvironment):
         guard, launches = self.begin(), config.services
         if not launches:
             return
+        if config.capture:
+            refuse_without_rights(self.get_name())
         image = self.image(launches[0].name)
         ours = image == HOST
         request = container_of(
@@ -104,6 +110,10 @@ class SingleContainerEnvironment(ContainerEnvironment):
         guard.watch()
         self.engine.create(guard.project, request)
         self.engine.start(guard.project)
+        if config.capture:
+            options = self.options
+            self._recorders = Recorders(self.context, launches, int(options.capture_limit), int(options.capture_length))
+            self._recorders.start(int(self.engine.inspect(guard.project)["State"]["Pid"]))
 
     def container(self, service: str) -> str:
         """Return the name of the one container."""
@@ -130,6 +140,16 @@ class SingleContainerEnvironment(ContainerEnvironment):
         if self.guard is not None and (self.context.folder / _REQUEST).exists():
             yield Artifact(path=_REQUEST, kind="log", title="the container as it was asked for")
         yield from super().collect()
+        if self._recorders is not None:
+            yield from self._recorders.collect()
+
+    def teardown_environment(self) -> None:
+        """End the recorders, then everything else."""
+        try:
+            if self._recorders is not None:
+                self._recorders.end()
+        finally:
+            super().teardown_environment()
 
 
 def _free(port: int, taken: set[int]) -> int:

@@ -26,6 +26,6 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
             Need("linux", "linux", why="containers share its kernel, and readiness is read from /proc"),
             Need("tool", "docker", package="docker.io", why="it runs commands in containers and builds images"),
         ),
-        capabilities=frozenset({"images", "ipv6", "limits"}),
+        capabilities=frozenset({"capture", "images", "ipv6", "limits"}),
         leftovers=partial(leftovers, NAME),
     )
