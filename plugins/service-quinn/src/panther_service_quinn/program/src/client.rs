@@ -13,7 +13,6 @@ use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use tokio::task::JoinSet;
 
 const VERSION_1: u32 = 1;
-const FAREWELL: Duration = Duration::from_millis(200);
 
 pub async fn fetch(settings: Settings) -> Outcome<()> {
     let provider = rustls::crypto::ring::default_provider();
@@ -37,8 +36,7 @@ pub async fn fetch(settings: Settings) -> Outcome<()> {
         };
         let again = (settings.is("resumption") || settings.is("zerortt")) && number == 0;
         session(&settings, &endpoint, connection, requests, again.then_some(&*tickets)).await?;
-        // The close has been sent; what is left is to answer stragglers, for a time that grows with the peer's delays.
-        let _ = tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await;
+        crate::farewell(&endpoint).await;
     }
     Ok(())
 }

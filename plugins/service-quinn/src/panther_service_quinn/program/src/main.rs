@@ -5,14 +5,18 @@ mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use peer::Settings;
-use quinn::{QlogConfig, TransportConfig};
+use quinn::{Endpoint, QlogConfig, TransportConfig};
 
 const BOTH: &[&str] = &[
     "handshake", "transfer", "http3", "multiconnect", "retry", "resumption", "zerortt", "keyupdate", "chacha20",
     "versionnegotiation", "connectionmigration",
 ];
+
+/// How long to wait, when all is closed, for stragglers to answer: quinn would take three times the peer's delays.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 fn main() {
     peer::main(BOTH, BOTH, |settings| block_on(server::serve(settings)), |settings| block_on(client::fetch(settings)))
@@ -20,6 +24,11 @@ fn main() {
 
 fn block_on<T>(work: impl Future<Output = peer::Outcome<T>>) -> peer::Outcome<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// Lets the end of all connections reach their peers.
+async fn farewell(endpoint: &Endpoint) {
+    let _ = tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await;
 }
 
 /// Returns what a connection is given: its own qlog file, because quinn has no name for one.

@@ -25,7 +25,7 @@ pub async fn serve(settings: Settings) -> Outcome<()> {
         tokio::spawn(talk(settings.clone(), incoming, config.clone()));
     }
     endpoint.close(VarInt::from_u32(0), b"");
-    endpoint.wait_idle().await;
+    crate::farewell(&endpoint).await;
     Ok(())
 }
 
