@@ -21,19 +21,29 @@ test_cases:
     type: {{type: recovery, faults: [{faults}]{more}}}
     services:
       server: {server}
-      client: {{implementation: load, rate: 100, duration: 1500ms, warmup: 0s, lost_after: 500ms}}
+      client: {{implementation: load, rate: 100, duration: {duration}, warmup: 0s, lost_after: 500ms}}
 """
 
 
 def run(
-    make: MakeProject, faults: str, *, more: str = "", server: str = "ping-pong-py", network: str = "localhost"
+    make: MakeProject,
+    faults: str,
+    *,
+    more: str = "",
+    server: str = "ping-pong-py",
+    network: str = "localhost",
+    duration: str = "1500ms",
 ) -> Outcome:
-    text = EXPERIMENT.format(faults=faults, more=more and f", {more}", server=server, network=network)
+    text = EXPERIMENT.format(
+        faults=faults, more=more and f", {more}", server=server, network=network, duration=duration
+    )
     return make({"x.yaml": text}).run("run x.yaml")
 
 
 def test_a_server_that_is_killed_and_started_again_is_there_again(panther_project: MakeProject) -> None:
-    outcome = run(panther_project, "{at: 300ms, do: kill, service: server, lasts: 200ms}", more="within: 20s")
+    outcome = run(
+        panther_project, "{at: 300ms, do: kill, service: server, lasts: 200ms}", more="within: 20s", duration="4s"
+    )
     outcome.assert_verdicts({"break": "pass"})
     seen = outcome.measurements()
     assert seen["recovery.seconds"] >= 0.2
@@ -49,9 +59,9 @@ def test_a_server_that_is_killed_and_started_again_is_there_again(panther_projec
 def test_faults_that_only_hold_a_server_up_lose_nothing(panther_project: MakeProject) -> None:
     faults = (
         "{at: 200ms, do: stop, service: server, lasts: 200ms}, "
-        "{at: 700ms, do: squeeze, service: server, lasts: 200ms, share: 50%}, {at: 1s, do: restart, service: server}"
+        "{at: 700ms, do: squeeze, service: server, lasts: 200ms, share: 50%}, {at: 2s, do: restart, service: server}"
     )
-    outcome = run(panther_project, faults)
+    outcome = run(panther_project, faults, duration="5s")
     outcome.assert_verdicts({"break": "pass"})
     told = [each for each in outcome.cases()[0]["measurements"] if each["name"] == "recovery.seconds"]
     assert [each["labels"]["what"] for each in told] == [
