@@ -1,7 +1,9 @@
 package panther.kwik;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.SequenceInputStream;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -37,6 +39,7 @@ final class FileClient {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final Duration PATIENCE_AT_THE_END = Duration.ofSeconds(1);
     private static final int THREADS = 50;
+    private static final int UPDATE_AFTER = 64 * 1024;
     private static final long POLL_MILLISECONDS = 2;
 
     private final Settings settings;
@@ -145,9 +148,6 @@ final class FileClient {
         } else {
             connection.connect();
         }
-        if (settings.is("keyupdate")) {
-            ((QuicClientConnectionImpl) connection).updateKeys();
-        }
         if (settings.alpn().equals(Settings.H3)) {
             overH3(connection, requests);
         } else {
@@ -185,11 +185,21 @@ final class FileClient {
                     stream.getOutputStream().write(line(request));
                     stream.getOutputStream().close();
                 }
-                Files.copy(stream.getInputStream(), settings.download(request), StandardCopyOption.REPLACE_EXISTING);
+                InputStream body = stream.getInputStream();
+                if (settings.is("keyupdate")) {
+                    body = updatedAfter(body.readNBytes(UPDATE_AFTER), connection, body);
+                }
+                Files.copy(body, settings.download(request), StandardCopyOption.REPLACE_EXISTING);
                 return null;
             });
         }
         all(tasks);
+    }
+
+    /** Updates the keys in the middle of a file: kwik refuses before the server has confirmed the handshake. */
+    private static InputStream updatedAfter(byte[] begin, QuicClientConnection connection, InputStream rest) {
+        ((QuicClientConnectionImpl) connection).updateKeys();
+        return new SequenceInputStream(new ByteArrayInputStream(begin), rest);
     }
 
     private void overH3(QuicClientConnection connection, List<URI> requests) throws Exception {
