@@ -31,6 +31,8 @@ SCENARIOS: Mapping[str, tuple[Fact, ...]] = {
 }
 """What a scenario is about besides files that arrive."""
 
+_LONGEST_NAME = 16
+
 
 def judge(scenario: str, seen: ScenarioEvidence) -> Iterator[CheckResult]:
     """Yield the checks of a scenario: what arrived, how the programs ended, and what the scenario is about."""
@@ -76,13 +78,13 @@ def files(sight: Sight) -> CheckResult:
     for each in wanted:
         path = found.get(each.name)
         if path is None:
-            faults.append(f"{each.name} did not arrive")
+            faults.append(f"{_short(each.name)} did not arrive")
             continue
         size = path.stat().st_size
         if size != each.size:
-            faults.append(f"{each.name} has {size} bytes instead of {each.size}")
+            faults.append(f"{_short(each.name)} has {size} bytes instead of {each.size}")
         elif path.read_bytes() != each.content(case.seed):
-            faults.append(f"{each.name} has the right length and other content")
+            faults.append(f"{_short(each.name)} has the right length and other content")
         else:
             total += size
     if faults:
@@ -115,6 +117,11 @@ def _reasons(sight: Sight) -> Iterator[str]:
         yield f"{client.name} ended with {client.failed}"
     if seen := sight.why():
         yield seen
+
+
+def _short(name: str) -> str:
+    """Return a name that fits into a sentence: those of 0-RTT are meant to fill packets."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
 
 
 def _first(faults: list[str]) -> str:
