@@ -153,7 +153,7 @@ class MatrixReader:
             fitting = [
                 each
                 for each in self.registry.all(ServiceDescriptor)
-                if each.protocol == protocol.name and (not each.roles or role in each.roles)
+                if each.protocol == protocol.name and (not each.roles or role in each.roles) and _is_complete(each)
             ]
             names = [each.name for each in fitting if not missing(each.needs)]
             self._left_out.update(dict.fromkeys(each.name for each in fitting if each.name not in names))
@@ -207,6 +207,13 @@ class MatrixReader:
                 return None
             return ordered
         return tuple(cell)
+
+
+def _is_complete(descriptor: ServiceDescriptor) -> bool:
+    """Whether it can take part without being told anything: ``*`` tells nothing."""
+    return not attrs.has(descriptor.options) or all(
+        field.default is not attrs.NOTHING for field in attrs.fields(descriptor.options)
+    )
 
 
 def shaped_value(path: KeyPath, node: Node) -> Node:

@@ -33,6 +33,11 @@ class Parameters:
     encoding: str = option("auto", prefer=("plain", "packed"), help="Encoding.")
 
 
+@attrs.frozen(kw_only=True)
+class Needy:
+    image: str = option(help="What it cannot do without.")
+
+
 def never(*_: object) -> Any:
     raise AssertionError("planning makes nothing")
 
@@ -61,6 +66,7 @@ def registry() -> Registry:
         service("plain-server", {"server": ("plain",), "client": ()}),
         service("open", {}),
         service("absent", {}, (Need("tool", "no-such-program-anywhere", package="absent"),)),
+        ServiceDescriptor(name="needy", summary="needy", protocol="chat", factory=never, options=Needy),
         NetworkEnvironmentDescriptor(
             name="wide",
             summary="Can all",
@@ -169,6 +175,7 @@ def test_every_implementation_means_every_one_that_is_ready_here(tmp_path: Path,
     servers = [case.cell["server"] for case in plan_cases(config, registry)]
     assert "open" in servers
     assert "absent" not in servers
+    assert "needy" not in servers  # it would have to be told something
     assert left_out(config, registry) == ("absent",)
 
 
