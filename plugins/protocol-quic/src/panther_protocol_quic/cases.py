@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 from panther_hookspecs import ExitStatus, ScenarioEvidence
-from panther_protocol_quic.manager import PATHS, SHEET
 from panther_protocol_quic.materials import Document, documents
+from panther_protocol_quic.places import PATHS, SHEET
 
 _LONGEST = 200
 

@@ -14,7 +14,6 @@ import attrs
 from panther_hookspecs import (
     ConfigurationException,
     EnvironmentUnavailableError,
-    Output,
     Readiness,
     Seconds,
     ServiceContext,
@@ -28,26 +27,8 @@ from panther_protocol_quic import programs, runner
 from panther_protocol_quic.drive import BETWEEN
 from panther_protocol_quic.implementation import Build, Implementation, Part, When, numbers
 from panther_protocol_quic.materials import Document, connections, documents
+from panther_protocol_quic.places import FOLDERS, OUTPUTS, PATHS, SHEET
 
-SHEET = "quic.json"
-"""What the service was told, for the judge and for people."""
-PATHS = {
-    "www": "www",
-    "downloads": "downloads",
-    "qlog": "qlog",
-    "logs": "logs",
-    "keys": "keys.log",
-    "session": "session",
-    "cert": "certs/cert.pem",
-    "key": "certs/priv.key",
-    "ca": "certs/ca.pem",
-    "cert_der": "certs/cert.der",
-    "key_der": "certs/priv.der",
-    "ca_der": "certs/ca.der",
-    "pem": "certs/all.pem",
-}
-"""What is where in the folder of a service, by placeholder."""
-_FOLDERS = ("www", "downloads", "qlog", "logs")
 _EXTRA = "{extra}"
 _MOST_ARTIFACTS = 16
 _DRIVER = Path(__file__).with_name("drive.py")
@@ -148,7 +129,7 @@ class _Planning:
         many = len(self.documents) > _MOST_ARTIFACTS
         return ServicePlan(
             run=attrs.evolve(run, env={key: told.text(value) for key, value in env.items()}),
-            folders=tuple(PATHS[each] for each in _FOLDERS),
+            folders=tuple(PATHS[each] for each in FOLDERS),
             files=self._documents() if serves else {},
             make_files=self._make_files(runs),
             ready=Readiness(kind="udp", timeout=Seconds(20), declines=self.part.unsupported_exit)
@@ -159,7 +140,7 @@ class _Planning:
             stop_grace=Seconds(self.part.grace),
             compile=self._compiling(),
             build_inputs=self._build_inputs(),
-            outputs=tuple(_OUTPUTS[each] for each in names if each != "downloads" or not many),
+            outputs=tuple(OUTPUTS[each] for each in names if each != "downloads" or not many),
             runtime=self.part.runtime or self.implementation.runtime,
         )
 
@@ -319,13 +300,6 @@ class _Planning:
             "why": self.part.why,
         }
         return (json.dumps(sheet, indent=1) + "\n").encode()
-
-
-_OUTPUTS = {
-    "keys": Output(pattern=PATHS["keys"], kind="keys", required=False),
-    "qlog": Output(pattern=f"{PATHS['qlog']}/*", kind="qlog", required=False),
-    "downloads": Output(pattern=f"{PATHS['downloads']}/*", kind="download", required=False),
-}
 
 
 def _placed(text: str, known: Mapping[str, str]) -> str:

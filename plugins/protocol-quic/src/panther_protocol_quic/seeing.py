@@ -13,7 +13,7 @@ from panther_protocol_quic.evidence.errors import close_name, is_friendly
 from panther_protocol_quic.evidence.packets import Kind, Packet
 from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
 from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
-from panther_protocol_quic.manager import PATHS
+from panther_protocol_quic.places import PATHS
 
 _MOST_KEYS = 1 << 22
 MEMO = "quic"
