@@ -113,7 +113,7 @@ def test_links_break_and_heal_where_they_can_be_changed(panther_project: MakePro
     outcome.assert_verdicts({"break": "pass"})
     told = [each for each in outcome.cases()[0]["measurements"] if each["name"] == "recovery.lost"]
     assert told[0]["value"] > 5
-    assert told[1]["value"] >= 5
+    assert told[1]["value"] > 0  # how many requests five packets were
 
 
 @pytest.mark.parametrize(
