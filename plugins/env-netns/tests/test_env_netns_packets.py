@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import struct
@@ -41,6 +42,7 @@ TOOLS = [tool for tool in ("ip", "tc", "unshare", "nsenter") if shutil.which(too
 pytestmark = pytest.mark.skipif(bool(TOOLS), reason=f"needs {', '.join(TOOLS)}")
 
 SOON = 60.0
+MILLISECOND = 1_000_000
 ECHO = """
 import socket, sys
 own = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -290,7 +292,8 @@ def test_a_recording_has_every_packet_from_the_first_to_the_last(make: Callable[
         assert echoed(found, outgoing=not sent) == list(range(2000))
         assert counters[5] == counters[7] == 0
         assert counters[4] == len(found)
-        assert [each.moment for each in found] == sorted(each.moment for each in found)
+        moments = [each.moment for each in found]  # processors stamp packets, each by its own view of the clock
+        assert all(later - earlier > -MILLISECOND for earlier, later in itertools.pairwise(moments))
         assert all(each.length == len(each.frame) for each in found)
         assert checksum_is_right(next(each.frame for each in found if each.frame[12:14] == b"\x08\x00"))
 
