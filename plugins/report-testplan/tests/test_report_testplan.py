@@ -71,7 +71,7 @@ class TestConformance(ReportConformance):
 
 def report(make: MakeProject) -> tuple[Path, dict[str, Any]]:
     project = make({"talk.yaml": TALK})
-    run = project.run("run talk.yaml").run
+    run = project.run("run talk.yaml --jobs 1").run  # as cases end, so they stand in the report
     project.run(f"report {run} --format testplan").assert_ok()
     return run / "testplan.json", json.loads((run / "testplan.json").read_text())
 
