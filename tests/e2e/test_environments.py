@@ -44,6 +44,7 @@ def known() -> dict[str, Verdicts]:
     return {}
 
 
+@pytest.mark.timeout(900)  # containers for 48 cases, on a machine that may be busy
 @pytest.mark.parametrize("example", ["quickstart.yaml", "variants.yaml"])
 @pytest.mark.parametrize("environment", ["netns", "docker_compose", "localhost_single_container"])
 def test_the_verdicts_are_those_of_localhost(
