@@ -78,7 +78,8 @@ class ExecutedProcess(ContainedProcess):
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:
             state = self.engine.ask("GET", f"/exec/{self._number}/json")
-            if state.get("Pid") or not state.get("Running"):
+            ended = not state.get("Running") and state.get("ExitCode") is not None  # it has no code before it begins
+            if state.get("Pid") or ended:
                 return int(state.get("Pid") or 0)
             time.sleep(_PAUSE)
         raise DockerComposeException(f"service {self.name}: the engine did not start it within {_PATIENCE:g} s")
@@ -107,9 +108,10 @@ class ExecutedProcess(ContainedProcess):
 
     def signal(self, number: int) -> None:
         """Send a signal to the program, never to a wrapper; nothing happens if it has ended."""
-        if self.exit is None:
+        pid = self.program_pid
+        if self.exit is None and pid:  # 0 would be ourselves
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.program_pid, number)
+                os.kill(pid, number)
 
     def _kill(self, detail: str = "") -> ExitStatus:
         """Kill the program, and the daemons that it has left even if it has ended itself."""
