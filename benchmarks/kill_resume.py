@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,11 +78,19 @@ def check(run: Path, before: list[str]) -> list[str]:
     return problems + [f"still running: {pid}" for pid in wait_until_dead(run)]
 
 
+def next_command(run: Path) -> list[str]:
+    """Resume what has begun; begin anew where the last kill came before there was anything to resume."""
+    if (run / "resolved.yaml").exists():
+        what = ["resume", str(run)]
+    else:
+        shutil.rmtree(run, ignore_errors=True)
+        what = ["run", "killed.yaml", "--output", str(run)]
+    return panther(*what, "--jobs", "2", "--ui", "quiet")
+
+
 def complete(run: Path, folder: Path, cases: int) -> list[str]:
     before = finished(run)
-    code = subprocess.run(
-        panther("resume", str(run), "--jobs", "2", "--ui", "quiet"), cwd=folder, check=False
-    ).returncode
+    code = subprocess.run(next_command(run), cwd=folder, check=False).returncode
     problems = check(run, before)
     if code != 0 or len(finished(run)) != cases:
         problems.append(f"after the last resume: exit code {code}, {len(finished(run))} of {cases} results")
@@ -105,11 +114,7 @@ def main() -> int:
             run = folder / f"run-{runs}"
             before: list[str] = []
             while kills < options.kills and len(before) < options.cases:
-                again = (run / "resolved.yaml").exists()
-                if not again:
-                    subprocess.run(["rm", "-rf", str(run)], check=True)
-                command = panther("resume", str(run)) if again else panther("run", "killed.yaml", "--output", str(run))
-                process = start([*command, "--jobs", "2", "--ui", "quiet"], folder)
+                process = start(next_command(run), folder)
                 time.sleep(chance.uniform(0.2, 1.2))
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
