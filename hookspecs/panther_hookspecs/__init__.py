@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         PantherExperimentError,
         PluginValidationError,
         ResourceExhaustionException,
+        SystemLostError,
         TestCaseInitializationError,
         TestExecutionError,
         TimeoutCascadeException,
@@ -63,6 +64,14 @@ if TYPE_CHECKING:
         TestEvent,
         create_content_based_uuid,
         emitting_to,
+    )
+    from panther_hookspecs.hosts import (
+        CaseExecutor,
+        CaseTask,
+        Host,
+        Job,
+        JobEnd,
+        Reach,
     )
     from panther_hookspecs.impairments import (
         EVERY_LINK,
@@ -228,8 +237,8 @@ _NAMES_OF_MODULE = {
     "errors": (
         "ConfigurationException DockerComposeException EnvironmentUnavailableError "
         "ExperimentInitializationError PantherExperimentError PluginValidationError "
-        "ResourceExhaustionException TestCaseInitializationError TestExecutionError TimeoutCascadeException "
-        "UnsupportedError"
+        "ResourceExhaustionException SystemLostError TestCaseInitializationError TestExecutionError "
+        "TimeoutCascadeException UnsupportedError"
     ),
     "events": (
         "BaseEvent CommandExecutionEvent EntityEventEmitterBase EnvironmentSetupEvent "
@@ -237,6 +246,7 @@ _NAMES_OF_MODULE = {
         "MonitoringStartEvent MonitoringStopEvent ServiceDeploymentEvent ServiceEvent ServiceReadyEvent "
         "TestEvent create_content_based_uuid emitting_to"
     ),
+    "hosts": "CaseExecutor CaseTask Host Job JobEnd Reach",
     "impairments": (
         "EVERY_LINK IMPAIRMENTS LINK_ACTIONS Blackhole LinkChange LinkSpec LinkState LinkStep Rebind "
         "described_change described_state directions_changed directions_of drop_ranges link_between "
@@ -301,9 +311,11 @@ __all__ = [
     "Blackhole",
     "Bytes",
     "CaseControl",
+    "CaseExecutor",
     "CaseInfo",
     "CaseOutline",
     "CaseSpecs",
+    "CaseTask",
     "CheckResult",
     "ChooseSpecs",
     "CommandContext",
@@ -334,12 +346,15 @@ __all__ = [
     "ExperimentInitializationError",
     "ExperimentPhase",
     "Finding",
+    "Host",
     "IObserver",
     "IPlugin",
     "IProtocolPlugin",
     "IServicePlugin",
     "ImageRecipe",
     "InstrumentTarget",
+    "Job",
+    "JobEnd",
     "Launcher",
     "Layer",
     "LayerRole",
@@ -385,6 +400,7 @@ __all__ = [
     "Provisioner",
     "ProvisionerDescriptor",
     "Quantity",
+    "Reach",
     "Readiness",
     "ReadinessWatch",
     "Rebind",
@@ -416,6 +432,7 @@ __all__ = [
     "StageResult",
     "StateManager",
     "System",
+    "SystemLostError",
     "TestCandidate",
     "TestCaseInitializationError",
     "TestEvent",

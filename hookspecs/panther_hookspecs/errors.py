@@ -46,6 +46,10 @@ class EnvironmentUnavailableError(PantherExperimentError):
     exit_code = 3
 
 
+class SystemLostError(PantherExperimentError):
+    """A system went away while something ran on it: the host, its disk, or the way to it. No word on the test."""
+
+
 class DockerComposeException(EnvironmentUnavailableError):  # noqa: N818 - the name is the users' own
     """Docker or Compose refused an operation."""
 

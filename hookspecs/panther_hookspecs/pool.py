@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, ClassVar
 
 import attrs
 
+from panther_hookspecs.hosts import CaseExecutor, Host, Reach
 from panther_hookspecs.plugins import Descriptor
 
 
@@ -18,6 +19,14 @@ class System:
     name: str
     labels: frozenset[str] = frozenset()
     facts: Mapping[str, str] = attrs.field(factory=dict)
+    notes: MutableMapping[str, Any] = attrs.field(factory=dict, eq=False)
+    """What tests and hooks have noted about it, "a snapshot is set up here" for example; the next choice sees it."""
+    reach: Reach | None = attrs.field(default=None, eq=False)
+    """How a command gets there; None if it is this process that runs the cases."""
+    connection: Host | None = attrs.field(default=None, eq=False)
+    """How to do anything there, once the engine has connected; labels and facts then hold what was found there."""
+    executor: CaseExecutor | None = attrs.field(default=None, eq=False)
+    """Who carries out cases there, if neither this process nor a command can."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,11 +46,17 @@ class TestCandidate:
 
 
 class Provisioner(abc.ABC):
-    """Supplies systems."""
+    """Supplies systems. Any method may be called by several threads at once."""
+
+    def open(self, run_id: str) -> None:
+        """Be told the run, before anything is reserved; what is made for it outside of this process carries its id."""
 
     @abc.abstractmethod
     def reserve(self) -> System | None:
-        """Return a system for exclusive use, waiting for it if need be; None when there will be no more."""
+        """Return a system for exclusive use, waiting for it if need be; None when there will be no more.
+
+        What it raises is not the end of the run: it is asked again after a while, a few times.
+        """
 
     @abc.abstractmethod
     def release(self, system: System) -> None:
@@ -50,6 +65,9 @@ class Provisioner(abc.ABC):
     def is_alive(self, system: System) -> bool:
         """Return whether the system can run another test; a dead one is released and replaced."""
         return True
+
+    def close(self) -> None:
+        """Let go of whatever is left; every system has been released."""
 
 
 @attrs.frozen(kw_only=True)

@@ -18,6 +18,7 @@ from panther_hookspecs import (
     NetworkEnvironmentInterface,
     Provisioner,
     System,
+    SystemLostError,
     TestCandidate,
     hookimpl,
 )
@@ -183,6 +184,93 @@ def test_a_dead_system_is_replaced() -> None:
     orchestrator.run(iter([Work(case=case("a")), Work(case=case("b")), Work(case=case("c"))]))
     assert used == ["m1", "m2", "m2"]
     assert sorted(mortal.released) == ["m1", "m2"]
+
+
+def test_what_ran_on_a_lost_system_runs_once_more_elsewhere_and_is_marked() -> None:
+    seen: list[tuple[str, int]] = []
+
+    def run(work: Work, system: System) -> None:
+        seen.append((work.case.name, len(work.losses)))
+        if work.case.name == "b" and not work.losses:
+            raise SystemLostError("the cable is out")
+
+    orchestrator = pool(run, workers=1)
+    orchestrator.run([Work(case=case(name)) for name in "abc"])
+    assert sorted(seen) == [("a", 0), ("b", 0), ("b", 1), ("c", 0)]
+    assert orchestrator.failures == ["local-1: the cable is out"]
+
+
+def test_what_was_lost_twice_is_not_tried_a_third_time() -> None:
+    seen: list[str] = []
+
+    def run(work: Work, system: System) -> None:
+        seen.append(system.name)
+        raise SystemLostError("no space left on it")
+
+    orchestrator = pool(run, workers=1)
+    orchestrator.pauses = (0, 0)
+    orchestrator.run([Work(case=case("a"))])
+    assert seen == ["local-1", "local-2"]
+
+
+def test_a_provisioner_that_raises_is_asked_again_and_then_left_out() -> None:
+    @attrs.define
+    class Broken(Provisioner):
+        asked: int = 0
+
+        def reserve(self) -> System:
+            self.asked += 1
+            raise OSError("the cloud is down")
+
+        def release(self, system: System) -> None:
+            raise AssertionError(system)
+
+    seen: list[str] = []
+    broken = Broken()
+    orchestrator = Orchestrator(lambda work, _: seen.append(work.case.name), PluginManager.load(autoload=False).hooks)
+    orchestrator.pauses = (0, 0)
+    orchestrator.add_provisioner(broken)
+    orchestrator.run([Work(case=case("a"))])
+    assert (broken.asked, seen) == (3, [])
+    assert [work.case.name for work in orchestrator.unplaced] == ["a"]
+    assert orchestrator.failures == ["Broken: the cloud is down"] * 3
+
+
+def test_a_system_is_given_back_as_soon_as_nothing_left_applies_to_it() -> None:
+    released = threading.Event()
+
+    @attrs.define
+    class Small(LocalSlots):
+        def reserve(self) -> System:
+            return System(name="small")
+
+        def release(self, system: System) -> None:
+            released.set()
+
+    def run(work: Work, system: System) -> None:
+        if system.name != "small":
+            assert released.wait(30), "the system that nothing applies to is still held while another one works"
+
+    orchestrator = pool(run, workers=1)
+    orchestrator.add_provisioner(Small)
+    orchestrator.run([Work(case=case("big", labels=frozenset({"local"})))])
+    assert not orchestrator.unplaced
+
+
+def test_what_a_test_leaves_on_a_system_is_seen_by_the_next_choice() -> None:
+    class Affine:
+        @hookimpl
+        def panther_choose_fitness(self, test: TestCandidate, system: System) -> float:
+            return float(system.notes.get("snapshot") == test.name[0])
+
+    seen: list[str] = []
+
+    def run(work: Work, system: System) -> None:
+        seen.append(work.case.name)
+        system.notes["snapshot"] = work.case.name[0]
+
+    pool(run, workers=1, plugins=[Affine()]).run([Work(case=case(name)) for name in ("a1", "b1", "a2", "b2", "a3")])
+    assert seen == ["a1", "a2", "a3", "b1", "b2"]
 
 
 def test_a_plugin_chooses_by_fitness_and_by_name() -> None:
