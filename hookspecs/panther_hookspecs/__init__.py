@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         BaseEvent,
         CommandExecutionEvent,
         EntityEventEmitterBase,
+        EnvironmentProgressEvent,
         EnvironmentSetupEvent,
         EnvironmentTeardownEvent,
         Event,
@@ -131,6 +132,7 @@ if TYPE_CHECKING:
         NetworkEnvironmentInterface,
         NetworkEnvironmentOptions,
         NetworkPlan,
+        Observations,
         ResourceLimits,
         ServiceLaunch,
         ServiceNotReadyError,
@@ -241,7 +243,7 @@ _NAMES_OF_MODULE = {
         "TimeoutCascadeException UnsupportedError"
     ),
     "events": (
-        "BaseEvent CommandExecutionEvent EntityEventEmitterBase EnvironmentSetupEvent "
+        "BaseEvent CommandExecutionEvent EntityEventEmitterBase EnvironmentProgressEvent EnvironmentSetupEvent "
         "EnvironmentTeardownEvent Event ExperimentEvent LinkChangedEvent MetricsCollectionEvent "
         "MonitoringStartEvent MonitoringStopEvent ServiceDeploymentEvent ServiceEvent ServiceReadyEvent "
         "TestEvent create_content_based_uuid emitting_to"
@@ -264,7 +266,8 @@ _NAMES_OF_MODULE = {
     "loads": ("LOAD_REPORT LOAD_REQUESTS LoadReport LoadRequest check_load load_measurements read_load read_requests"),
     "networks": (
         "BaseNetworkEnvironment Endpoint Leftover NetworkEnvironmentDescriptor NetworkEnvironmentInterface "
-        "NetworkEnvironmentOptions NetworkPlan ResourceLimits ServiceLaunch ServiceNotReadyError ServiceSpec"
+        "NetworkEnvironmentOptions NetworkPlan Observations ResourceLimits ServiceLaunch ServiceNotReadyError "
+        "ServiceSpec"
     ),
     "outputs": (
         "CommandContext CommandDescriptor IObserver Observer ObserverContext ObserverDescriptor "
@@ -331,6 +334,7 @@ __all__ = [
     "EntityEventEmitterBase",
     "EnvironmentInterface",
     "EnvironmentOptions",
+    "EnvironmentProgressEvent",
     "EnvironmentSetupEvent",
     "EnvironmentSpecs",
     "EnvironmentTeardownEvent",
@@ -386,6 +390,7 @@ __all__ = [
     "NetworkEnvironmentOptions",
     "NetworkPlan",
     "NoOptions",
+    "Observations",
     "Observer",
     "ObserverContext",
     "ObserverDescriptor",

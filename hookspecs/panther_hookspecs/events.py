@@ -221,6 +221,22 @@ class LinkChangedEvent(BaseEvent):
 
 
 @dataclass(frozen=True)
+class EnvironmentProgressEvent(BaseEvent):
+    """An environment that carries a case out as a whole says how far it is."""
+
+    environment_name: str
+    done: float
+    """Simulated seconds, out of ``total``."""
+    total: float
+    real_seconds: float
+    """How long that took."""
+
+    def __post_init__(self) -> None:
+        """Name the event ``environment.progress``."""
+        _identify(self, "environment", self.environment_name, "environment.progress")
+
+
+@dataclass(frozen=True)
 class CommandExecutionEvent(BaseEvent):
     """A command was run to its end."""
 

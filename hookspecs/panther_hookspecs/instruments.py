@@ -102,3 +102,5 @@ class ExecutionEnvironmentDescriptor(Descriptor):
 
     None for one that stays outside and looks at the processes of the container through the kernel.
     """
+    networks: tuple[str, ...] = ()
+    """The only network environments in which it can watch a service; empty where it can in any."""

@@ -17,7 +17,7 @@ from panther_hookspecs.impairments import LinkChange, LinkSpec
 from panther_hookspecs.plugins import Descriptor, option
 from panther_hookspecs.services import Readiness, ServicePlan
 from panther_hookspecs.units import Bytes, Seconds
-from panther_hookspecs.values import Artifact, Problem
+from panther_hookspecs.values import Artifact, CheckResult, Finding, Measurement, Problem
 
 
 class ServiceNotReadyError(TestExecutionError):
@@ -110,6 +110,17 @@ class NetworkPlan:
     """Whether the case goes on without recordings where they are not possible: nobody but its scenario wants them."""
     changes_links: bool = False
     """Whether any link may be changed while services talk over it, also one that does nothing at first."""
+    timeout: Seconds = Seconds(60)
+    """Longest time of the case, as its author wrote it."""
+
+
+@attrs.frozen(kw_only=True)
+class Observations:
+    """What an environment itself has to say about a case that is over, besides the files that it gathered."""
+
+    checks: tuple[CheckResult, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -167,6 +178,13 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
     def wait_for_service_ready(self, service_name: str, timeout: float | None = None) -> None:
         """Return when the service can be talked to; raise ServiceNotReadyError when it never will."""
 
+    def run_batch(self, timeout: float) -> None:
+        """Run all services that were started to their ends: for an environment that carries a case out as a whole.
+
+        Called once, after ``start_service`` of every service, if the descriptor says ``batch``. When it returns, every
+        process has ended. It looks at ``context.cancelled``, and raises TestExecutionError after ``timeout`` seconds.
+        """
+
     def deploy_services(self, service_configs: Iterable[ServiceLaunch]) -> None:
         """Start services one after the other, each when the one before is ready."""
         for launch in service_configs:
@@ -194,6 +212,10 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
         """Yield evidence that the environment itself has gathered; called after the services have ended."""
         return ()
 
+    def observe(self) -> Observations:
+        """Return what is to be judged, measured and found beside what services and instruments give; after collect."""
+        return Observations()
+
     def verify_clean(self) -> Iterable[str]:
         """Yield a description of everything that is still there after tear-down; nothing is the only good answer."""
         return ()
@@ -215,6 +237,11 @@ class NetworkEnvironmentDescriptor(Descriptor):
     capabilities: frozenset[str] = frozenset()
     """Of IMPAIRMENTS and ``links proxied_links ipv6 capture limits images rootless deterministic_time``; ``links``
     stands for all that the installed link mechanisms can do, ``proxied_links`` for what proxies among them can. A case
-    that asks for more is refused."""
+    that asks for more is refused. Numbers from one with ``deterministic_time`` are labelled as simulated."""
+    batch: bool = False
+    """Whether it carries a case out as a whole: ``start_service`` only hands a service over, ``run_batch`` runs all of
+    them. It orders them by what they depend on; nobody sees when one is ready, and no stage can touch one that runs."""
+    instruments: frozenset[str] | None = None
+    """The only execution environments that can watch services there; None where any can."""
     leftovers: Callable[[], Iterable[Leftover]] | None = None
     """Finds what killed runs have left behind, for `panther clean`."""

@@ -189,6 +189,9 @@ class ServiceDescriptor(Descriptor, IServicePlugin):
     order of preference that all services of the case claim is taken. Parameters that are not named here are no matter
     of claims."""
     image: str = ""
+    unfit: Mapping[str, str] = attrs.field(factory=dict)
+    """Network environments in which it cannot run, with the reason: ``{"shadow_ns": "it needs sendmmsg"}``. A case that
+    asks for one is ``unsupported``."""
 
     def create_service_manager(self, config: Any) -> ServiceManager:
         """Return a manager for these options (the options value, or a mapping of its fields)."""

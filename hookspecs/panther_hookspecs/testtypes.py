@@ -146,6 +146,9 @@ class Stage:
     moment: str = attrs.field(default="during", kw_only=True, validator=attrs.validators.in_(MOMENTS))
     """``before`` network and services exist, ``during`` their run, or ``after`` they were stopped and before evidence
     is collected. The last kind always runs."""
+    passive: bool = attrs.field(default=False, kw_only=True)
+    """Whether it leaves running services alone and waits for no others than those that end by themselves. Only such
+    stages can be ``during`` a case that its network environment carries out as a whole (``batch``)."""
     timeout: float | None = attrs.field(default=None, kw_only=True)
     """Longest time in seconds; the case's own time if left out."""
 

@@ -99,6 +99,7 @@ class Usage:
     voluntary_switches: int = 0
     involuntary_switches: int = 0
     source: str = "rusage"
+    """Where the numbers come from; ``unknown`` where there are none."""
 
 
 @attrs.frozen(kw_only=True)

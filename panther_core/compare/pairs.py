@@ -30,6 +30,11 @@ class Side:
         """What watched it."""
         return frozenset(str(name) for each in self.records for name in each.get("instruments") or ())
 
+    @property
+    def clocks(self) -> frozenset[str]:
+        """By which clocks it was measured: real, simulated."""
+        return frozenset(str(each.get("clock") or "real") for each in self.records)
+
     def ended(self) -> Counter[str]:
         """Count how the last attempts of the repetitions ended: it is their numbers that are recorded."""
         return Counter(last_verdict(each) for each in self.records)
@@ -51,6 +56,11 @@ class Pair:
     def watched_alike(self) -> bool:
         """Whether the same instruments watched both: each makes a program slower in its own way."""
         return self.a.instruments == self.b.instruments
+
+    @property
+    def one_clock(self) -> bool:
+        """Whether both were measured by the same clock: simulated seconds are no seconds."""
+        return self.a.clocks == self.b.clocks
 
     @property
     def comparable(self) -> str:

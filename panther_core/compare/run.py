@@ -28,7 +28,7 @@ def compare(a: RunView, b: RunView, rules: Rules = Rules()) -> Comparison:  # no
             "  because cases belong together that have the same name and the same values of the matrix"
         )
     machine, others = _locks(a, b)
-    numbered = [each for each in pairs.together if each.watched_alike and each.comparable]
+    numbered = [each for each in pairs.together if each.watched_alike and each.one_clock and each.comparable]
     around = surroundings_of(numbered)
     samples = [sample for pair in numbered for sample in samples_of(pair)]
     _check(rules, samples)
@@ -99,10 +99,13 @@ def _notes(pairs: Pairs) -> Iterator[str]:
         if not pair.watched_alike:
             watched = [" and ".join(sorted(side.instruments)) or "nothing" for side in (pair.a, pair.b)]
             yield f"numbers not compared: {pair.label} was watched by {watched[0]} in A, by {watched[1]} in B"
+        if not pair.one_clock:
+            clocks = [" and ".join(sorted(side.clocks)) for side in (pair.a, pair.b)]
+            yield f"numbers not compared: {pair.label} lived by a {clocks[0]} clock in A, by a {clocks[1]} one in B"
     other = [each.label for each in pairs.together if not each.same_content]
     if other:
         yield f"defined differently in A and B: {_some(other)}"
-    silent = [each.label for each in pairs.together if each.watched_alike and not each.comparable]
+    silent = [each.label for each in pairs.together if each.watched_alike and each.one_clock and not each.comparable]
     if silent:
         yield f"numbers not compared, no repetition ended alike in both: {_some(silent)}"
 

@@ -16,6 +16,7 @@ from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedServi
 from panther_core.plan.cast import Casting, content_of
 from panther_core.plan.claims import own_links, settled
 from panther_core.plan.expect import expected
+from panther_core.plan.fit import refuse_instruments, refuse_stages, unfit_services
 from panther_core.plan.identity import canonical, digest, seed_of, slug
 from panther_core.plan.linked import changes_links, check_links
 from panther_core.plan.resolve import InstrumentSection, NetworkSection, Resolved, Resolver, TestTypeSection
@@ -96,8 +97,11 @@ class _Assembly:
             check_links(found_links, names, self.view.get("links"), findings)
             self._check_services_of(found_checks, names)
             self._check_capabilities(network, test_type, found_links, players)
+            if network is not None:
+                refuse_instruments(network.descriptor, watched, view.get("execution_environments"), findings)
         stages = chosen_stages(test_type, self.resolver.registry, findings) if test_type else ()
         if not findings.found and test_type and network:
+            refuse_stages(network.descriptor, stages, test_type.node, findings)
             outline = self._outline(test_type.options, stages, network.descriptor, players, found_links)
             refuse(test_type, outline, findings)
         if findings.found or simple is None or network is None or test_type is None:
@@ -128,9 +132,10 @@ class _Assembly:
         )
         case, reasons = self._fitted(case)
         changes = changes_links(test_type, case.links)
-        case = attrs.evolve(case, unsupported="; ".join((*casting.unsupported, *reasons)), changes_links=changes)
-        told = [content_of(each, players[each.name]) for each in services]
-        return Assembled(case, self._content(case, told), (), self._content(case, told, _PLACES))
+        told = (*casting.unsupported, *reasons, *unfit_services(network.descriptor, services))
+        case = attrs.evolve(case, unsupported="; ".join(dict.fromkeys(told)), changes_links=changes)
+        contents = [content_of(each, players[each.name]) for each in services]
+        return Assembled(case, self._content(case, contents), (), self._content(case, contents, _PLACES))
 
     def _fitted(self, case: PlannedCase) -> tuple[PlannedCase, tuple[str, ...]]:
         """Return the case with what its scenario brings, and why it cannot be tried."""

@@ -15,7 +15,7 @@ from panther_core import capture
 from panther_core.checks import judge
 from panther_core.plan.cases import PlannedCase
 from panther_core.run import evidence, stages
-from panther_core.run.compose import compose, instrument, specify
+from panther_core.run.compose import Prepared, compose, instrument, specify
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError, Engine
 from panther_core.run.record import Attempt, info_of, record_of
@@ -31,6 +31,7 @@ from panther_hookspecs import (
     NetworkEnvironmentInterface,
     NetworkPlan,
     Process,
+    Seconds,
     ServiceDeploymentEvent,
     ServiceEvent,
     ServiceReadyEvent,
@@ -135,6 +136,7 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
                     capture=case.capture,
                     capture_optional=case.capture_optional,
                     changes_links=case.changes_links,
+                    timeout=Seconds(case.timeout),
                 )
             )
         stack.callback(_kill_all, attempt)
@@ -188,12 +190,22 @@ def _start(attempt: Attempt, network: NetworkEnvironmentInterface, control: Cont
             engine.program_seen(one.launch.command.program.command)
             evidence.refuse_start_failure(name, process)
             _watch(attempt, name, process)
-            network.wait_for_service_ready(name, one.launch.ready.timeout)
-            engine.emit(
-                ServiceReadyEvent(
-                    service_name=name, environment_name=network.get_name(), entity_id=attempt.case.case_id
-                )
-            )
+            if not attempt.case.network.batch:
+                _await_ready(attempt, network, one)
+    if attempt.case.network.batch:
+        with attempt.timed("batch"):
+            network.run_batch(max(0.0, control.remaining()))
+            engine.check_cancelled()
+        evidence.refuse_declined(attempt.prepared, control.processes)
+
+
+def _await_ready(attempt: Attempt, network: NetworkEnvironmentInterface, one: Prepared) -> None:
+    """Wait until a service can be talked to, and tell everybody."""
+    name = one.service.name
+    network.wait_for_service_ready(name, one.launch.ready.timeout)
+    attempt.engine.emit(
+        ServiceReadyEvent(service_name=name, environment_name=network.get_name(), entity_id=attempt.case.case_id)
+    )
 
 
 def _stop(attempt: Attempt, control: Control) -> None:
@@ -202,7 +214,7 @@ def _stop(attempt: Attempt, control: Control) -> None:
         for name, process in reversed(tuple(attempt.processes.items())):
             one = attempt.prepared[name]
             early = None if one.launch.ends_by_itself or name in control.disturbed else process.exit
-            if early is not None:
+            if early is not None and early.reason != "stopped":
                 attempt.checks.append(
                     CheckResult(
                         name=f"service {name} kept running",
@@ -255,6 +267,10 @@ def _collect(attempt: Attempt, network: NetworkEnvironmentInterface) -> None:
                 attempt.artifacts += evidence.placed(data.artifacts, tool.context.folder, attempt.folder)
                 attempt.problems += [f"{planned.descriptor.name} on {name}: {problem}" for problem in data.problems]
         attempt.artifacts += evidence.placed(network.collect(), network.context.folder, attempt.folder)
+        seen = network.observe()
+        attempt.checks += seen.checks
+        attempt.measurements += seen.measurements
+        attempt.findings += seen.findings
         attempt.notes += capture.embed_keys(attempt.artifacts, attempt.folder)
 
 

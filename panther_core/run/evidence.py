@@ -25,6 +25,7 @@ from panther_hookspecs import (
     Process,
     ScenarioEvidence,
     TestExecutionError,
+    UnsupportedError,
     Verdict,
 )
 
@@ -79,6 +80,14 @@ def refuse_start_failure(name: str, process: Process) -> None:
         raise EnvironmentUnavailableError(f"service {name} {status}")
 
 
+def refuse_declined(prepared: Mapping[str, Prepared], processes: Mapping[str, Process]) -> None:
+    """Raise if a service has said by its exit code that it cannot do what was asked for; nobody saw it get ready."""
+    for name, one in prepared.items():
+        status = processes[name].exit
+        if status is not None and status.code is not None and status.code == one.launch.ready.declines:
+            raise UnsupportedError(f"service {name} declines with exit code {status.code}")
+
+
 def outputs_of(name: str, one: Prepared, folder: Path) -> tuple[list[CheckResult], list[Artifact]]:
     """Return a failed check for every promised file that is missing, and an artifact for every file that is there."""
     checks: list[CheckResult] = []
@@ -110,8 +119,10 @@ def placed(artifacts: Iterable[Artifact], own: Path, attempt: Path) -> Iterator[
 
 
 def usage_of(name: str, process: Process) -> Iterator[Measurement]:
-    """Yield what the service cost."""
+    """Yield what the service cost, where that is known."""
     usage = process.usage
+    if usage.source == "unknown":
+        return
     yield Measurement(name="cpu_seconds", value=usage.cpu_user + usage.cpu_system, unit="s", service=name)
     yield Measurement(name="max_rss_bytes", value=usage.max_rss_bytes, unit="B", service=name)
     yield Measurement(name="read_bytes", value=usage.read_bytes, unit="B", service=name)

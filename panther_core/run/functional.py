@@ -13,6 +13,6 @@ def _exchange(case: CaseControl) -> None:
 FUNCTIONAL = TestTypeDescriptor(
     name="functional",
     summary="Runs the services once and judges what they exchanged",
-    stages=(Stage("exchange", _exchange),),
+    stages=(Stage("exchange", _exchange, passive=True),),
 )
 """What a case goes through unless it says ``type``."""

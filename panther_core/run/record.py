@@ -16,9 +16,19 @@ from panther_core.run.compose import Prepared
 from panther_core.run.control import Control
 from panther_core.run.engine import Engine
 from panther_core.run.machine import MachineState, load_between
-from panther_hookspecs import Artifact, CaseInfo, CheckResult, Finding, Measurement, Process, Verdict
+from panther_hookspecs import (
+    Artifact,
+    CaseInfo,
+    CheckResult,
+    Finding,
+    Measurement,
+    NetworkEnvironmentDescriptor,
+    Process,
+    Verdict,
+)
 
 FORMAT = 1
+_SIMULATED = "simulated"
 
 
 @attrs.define
@@ -102,6 +112,7 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
         "protocol": case.protocol.name if case.protocol else "",
         "scenario": case.scenario.name if case.scenario else "",
         "network_environment": case.network.name,
+        "clock": _clock(case.network),
         "instruments": sorted({each.descriptor.name for each in case.instruments}),
         "services": {
             each.name: {
@@ -128,7 +139,7 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
                 "value": each.value,
                 "unit": each.unit,
                 "service": each.service,
-                **({"labels": dict(each.labels)} if each.labels else {}),
+                **({"labels": labels} if (labels := _labels(each, case.network)) else {}),
             }
             for each in attempt.measurements
         ],
@@ -138,6 +149,17 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
         "notes": attempt.notes,
         "folder": f"cases/{case.case_id}/{attempt.number}",
     }
+
+
+def _clock(network: NetworkEnvironmentDescriptor) -> str:
+    """Return by which clock an environment's services live."""
+    return _SIMULATED if "deterministic_time" in network.capabilities else "real"
+
+
+def _labels(measurement: Measurement, network: NetworkEnvironmentDescriptor) -> dict[str, str]:
+    """Return the labels of a number; one by a simulated clock says so, unless it says itself which clock it is by."""
+    own = {"clock": _SIMULATED} if _clock(network) == _SIMULATED else {}
+    return {**own, **measurement.labels}
 
 
 def _machine(attempt: Attempt) -> dict[str, float]:

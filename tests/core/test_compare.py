@@ -445,3 +445,11 @@ def test_the_command_prints_json(make: Make, capsys: pytest.CaptureFixture[str])
     assert main(["compare", str(a.folder), str(b.folder), "--json", "--fail-on", "regression"]) == 1
     assert json.loads(capsys.readouterr().out)["conclusion"] == "B is worse than A: 1 metric"
     assert main(["compare", str(a.folder), "nowhere"]) != 0
+
+
+def test_simulated_numbers_are_not_compared_with_real_ones(make: Make) -> None:
+    a = make("a", measured(QUICK))
+    b = make("b", measured(SLOW, clock="simulated"))
+    found = compare(a, b)
+    assert (found.numbered, found.changes) == (0, ())
+    assert any("lived by a real clock in A, by a simulated one in B" in each for each in found.notes), found.notes
