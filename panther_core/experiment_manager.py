@@ -263,9 +263,7 @@ class ExperimentManager:
             orchestrator.wait()
             raise
         for work in orchestrator.unplaced:
-            raise TestExecutionError(
-                f"no system can run {work.case.described()}: it needs the labels {', '.join(sorted(work.case.labels))}"
-            )
+            raise TestExecutionError(f"no system can run {work.case.described()}: it needs {work.needs()}")
 
     def _is_settled(self, history: History) -> bool:
         """Return whether a case of a run that is taken up again stays as it is."""

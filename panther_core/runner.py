@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
+from panther_core.backlog import Work
 from panther_core.checks.judge import over_attempts
-from panther_core.orchestrator import Work
 from panther_core.plan import PlannedCase
 from panther_core.results.directory import History
 from panther_core.results.durations import Durations
@@ -35,6 +36,8 @@ class Runner:
     is_settled: Callable[[History], bool]
     unexpected: Callable[[], None]
     """Called when a case has not come out as expected."""
+    begun: float = attrs.field(factory=time.monotonic)
+    """When the run began, on the clock that deadlines count on."""
     _tries: dict[str, list[Verdict]] = attrs.field(factory=dict)
 
     def works(self, cases: Iterable[PlannedCase]) -> Iterator[Work]:
@@ -65,7 +68,7 @@ class Runner:
         case = work.case
         self.tally.began(case.name)
         self._tell_start(work, system)
-        record, error = carry_out(case, work.attempt, self.engine)
+        record, error = carry_out(case, work.attempt, self.engine, self._too_late(case))
         verdict = Verdict(record["verdict"])
         tries = self._tries.setdefault(case.case_id, [])
         tries.append(verdict)
@@ -77,7 +80,8 @@ class Runner:
             "as_expected": overall in case.expect,
         }
         self.engine.run.record(record)
-        self.durations.saw(case, record["seconds"])
+        if verdict is not Verdict.CANCELLED:
+            self.durations.saw(case, record["seconds"])
         self._tell_end(work, record, overall, again=again)
         self.fast_fail.look(record, error)
         if again:
@@ -85,6 +89,15 @@ class Runner:
         del self._tries[case.case_id]
         self._settle(case, overall, record, error)
         return None
+
+    def _too_late(self, case: PlannedCase) -> str:
+        """Return why a case is not started any more, or nothing."""
+        since = time.monotonic() - self.begun
+        if case.deadline is None or since <= case.deadline:
+            return ""
+        return (
+            f"not started: its deadline was {case.deadline:g} s after the beginning, now it is {since:.1f} s after it"
+        )
 
     def _settle(
         self, case: PlannedCase, verdict: Verdict, record: Mapping[str, Any], error: BaseException | None

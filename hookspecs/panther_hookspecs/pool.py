@@ -27,6 +27,11 @@ class System:
     """How to do anything there, once the engine has connected; labels and facts then hold what was found there."""
     executor: CaseExecutor | None = attrs.field(default=None, eq=False)
     """Who carries out cases there, if neither this process nor a command can."""
+    host: str = ""
+    """The machine it is on, this one if empty: systems of one host share what the host has."""
+    capacity: Mapping[str, float] = attrs.field(factory=dict)
+    """What its host has for all test cases together: ``cpus``, bytes of ``memory``, anything that cases use by name.
+    Of a resource that it does not name there is one in the whole run."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +47,13 @@ class TestCandidate:
     expected_seconds: float | None = None
     """How long it took in earlier runs, if it ran before."""
     exclusive: bool = False
+    """Whether it wants its host for itself."""
     priority: int = 0
+    """The highest is taken first."""
+    uses: Mapping[str, float] = attrs.field(factory=dict)
+    """How much of which resources it takes while it runs."""
+    deadline: float | None = None
+    """Seconds from the beginning of the run in which it must have begun and should have ended."""
 
 
 class Provisioner(abc.ABC):

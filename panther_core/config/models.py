@@ -24,7 +24,7 @@ from panther_core.config.sections import (
 from panther_core.config.structure import converter, structure
 from panther_core.config.tree import Mark, Node, Source, exact, from_plain, plain
 from panther_core.registry import Registry
-from panther_hookspecs import LinkSpec, Seconds, option
+from panther_hookspecs import Bytes, LinkSpec, Seconds, option
 
 SERVICE_NAME = r"[A-Za-z][A-Za-z0-9_-]*"
 _LONGEST_NAME = 200
@@ -40,6 +40,15 @@ def _printable(_instance: object, _attribute: attrs.Attribute[str], value: str) 
 def _more_than_0(_instance: object, _attribute: attrs.Attribute[Seconds], value: Seconds) -> None:
     if value <= 0:
         raise ValueError(f"must be more than 0, got {value:g}")
+
+
+def _names_or_amounts(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _amounts_more_than_0(_instance: object, _attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, Mapping) and not all(float(each) > 0 for each in value.values()):
+        raise ValueError("every amount must be more than 0")
 
 
 def _section(value: object, class_: type[Any]) -> Any:
@@ -131,6 +140,20 @@ class TestCaseConfig:
     exclusive: bool = option(False, help="Run it alone on the machine.")
     labels: tuple[str, ...] = attrs.field(
         default=(), converter=_as_tuple, metadata={"help": "Labels that a system must have to run it."}
+    )
+    priority: int = option(0, help="Cases of higher priority are started first.")
+    uses: tuple[str, ...] | Mapping[str, Bytes] = attrs.field(
+        default=(),
+        converter=_names_or_amounts,
+        validator=_amounts_more_than_0,
+        metadata={
+            "help": "Resources that it takes while it runs: names, or amounts by name ({cpus: 2, memory: 1GiB})."
+        },
+    )
+    deadline: Seconds | None = option(
+        None,
+        validator=attrs.validators.optional(_more_than_0),
+        help="Time from the beginning of the run after which it is not started.",
     )
     matrix: Mapping[str, Any] = option(factory=dict, help="Axes by name, each a list of values; exclude and include.")
 

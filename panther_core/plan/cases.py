@@ -74,6 +74,11 @@ class PlannedCase:
     retry_count: int = 0
     exclusive: bool = False
     labels: frozenset[str] = frozenset()
+    priority: int = 0
+    uses: Mapping[str, float] = attrs.field(factory=dict)
+    """How much of which resources it takes while it runs."""
+    deadline: float | None = None
+    """Seconds from the beginning of the run after which it is not started any more."""
     links: Mapping[str, LinkSpec] = attrs.field(factory=dict)
     changes_links: bool = False
     """Whether the test type, or a step, changes a link while services talk over it."""

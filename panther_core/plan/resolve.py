@@ -50,7 +50,20 @@ _PACKAGES = {
     "provisioner": "provisioner",
     "observer": "observer",
 }
-SIMPLE = frozenset({"description", "timeout", "repeat", "retry_count", "capture", "exclusive", "labels"})
+SIMPLE = frozenset(
+    {
+        "description",
+        "timeout",
+        "repeat",
+        "retry_count",
+        "capture",
+        "exclusive",
+        "labels",
+        "priority",
+        "uses",
+        "deadline",
+    }
+)
 """Keys of a test case whose values need no plugin."""
 
 

@@ -20,6 +20,8 @@ class Durations:
 
     path: Path
     _seconds: dict[str, float] = attrs.field(factory=dict)
+    _of_name: dict[str, float] = attrs.field(factory=dict)
+    """What cells of a test case take, for cells that never ran."""
 
     @classmethod
     def load(cls, base: Path) -> Durations:
@@ -28,17 +30,19 @@ class Durations:
         seconds: dict[str, float] = {}
         with contextlib.suppress(OSError, ValueError):
             seconds = {str(key): float(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-        return cls(path, seconds)
+        found = cls(path, seconds)
+        for key, value in seconds.items():
+            _blend(found._of_name, key.partition("[")[0], value)
+        return found
 
     def expected(self, case: PlannedCase) -> float | None:
-        """Return how long the case is likely to take, if it or a repetition of it ran before."""
-        return self._seconds.get(case.described())
+        """Return how long the case is likely to take: what it, or else its test case's other cells, took before."""
+        return self._seconds.get(case.described(), self._of_name.get(case.name))
 
     def saw(self, case: PlannedCase, seconds: float) -> None:
         """Learn from an attempt."""
-        name = case.described()
-        before = self._seconds.get(name, seconds)
-        self._seconds[name] = before + _WEIGHT * (seconds - before)
+        _blend(self._seconds, case.described(), seconds)
+        _blend(self._of_name, case.name, seconds)
 
     def save(self) -> None:
         """Write the index; a run that cannot write it has lost nothing."""
@@ -48,3 +52,8 @@ class Durations:
                 json.dumps({key: round(value, 3) for key, value in self._seconds.items()}), encoding="utf-8"
             )
             temporary.replace(self.path)
+
+
+def _blend(known: dict[str, float], key: str, seconds: float) -> None:
+    before = known.get(key, seconds)
+    known[key] = before + _WEIGHT * (seconds - before)

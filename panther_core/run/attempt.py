@@ -41,15 +41,19 @@ from panther_hookspecs import (
 )
 
 
-def carry_out(case: PlannedCase, number: int, engine: Engine) -> tuple[dict[str, Any], BaseException | None]:
+def carry_out(
+    case: PlannedCase, number: int, engine: Engine, too_late: str = ""
+) -> tuple[dict[str, Any], BaseException | None]:
     """Run one attempt; return its record and the error that ended it, if one did.
 
-    Never raises for what the case, its programs or a plugin did.
+    Never raises for what the case, its programs or a plugin did. Where it is ``too_late``, that is recorded instead.
     """
     folder = engine.run.case_folder(case.case_id, number)
     attempt = Attempt(case=case, number=number, engine=engine, folder=folder, info=info_of(case, number, folder))
     if case.unsupported:
         attempt.verdict, attempt.why = Verdict.UNSUPPORTED, case.unsupported
+    elif too_late:
+        attempt.verdict, attempt.why = Verdict.CANCELLED, too_late
     else:
         _run(attempt)
         _tidy(attempt)

@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 import pytest
 
-from panther_core.orchestrator import LocalSlots, Orchestrator, Work
+from panther_core.backlog import Work
+from panther_core.orchestrator import LocalSlots, Orchestrator
 from panther_core.plan.cases import PlannedCase
 from panther_core.plugin_manager import PluginManager
 from panther_core.run.functional import FUNCTIONAL
