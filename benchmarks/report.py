@@ -66,7 +66,9 @@ def multiplied(record: dict[str, Any], source: Path, target: Path, count: int) -
     evidence = source / record["folder"]
     events = [json.loads(line) for line in (source / "events.jsonl").read_text().splitlines()]
     about = [each for each in events if each["entity_id"] == record["case"]]
+    begin = events[: events.index(about[0])]
     with (target / "results.jsonl").open("w") as results, (target / "events.jsonl").open("w") as told:
+        told.writelines(json.dumps(each) + "\n" for each in begin)
         for test, server, client, repetition in cells(count):
             identity, verdict = f"{test}-{dice.getrandbits(48):012x}", dice.choice(VERDICTS)
             folder = target / "cases" / identity / "1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,6 +73,10 @@ class RunView(abc.ABC):
     @abc.abstractmethod
     def events(self) -> Iterator[Mapping[str, Any]]:
         """Yield every event in order."""
+
+    def events_about(self, entities: Collection[str]) -> Iterator[Mapping[str, Any]]:
+        """Yield the events whose ``entity_id`` is one of these, in order: those about a few cases of a large run."""
+        return (event for event in self.events() if event.get("entity_id") in entities)
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -191,14 +191,17 @@ def _cut_torn_line(path: Path) -> None:
             file.truncate(end)
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a file of lines; an unfinished last line is left out."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, if there is one; an unfinished last line is left out."""
+    if path.is_file():
+        with path.open("rb") as file:
+            yield from (line for line in file if line.endswith(b"\n"))
+
+
+def read_lines(path: Path, wanted: Callable[[bytes], bool] = bool) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a file of lines, of those that are wanted; an unfinished last line is left out."""
+    decode = json.JSONDecoder().decode  # what json.loads() does without guessing the encoding of each line
+    return (decode(line[:-1].decode("utf-8")) for line in whole_lines(path) if wanted(line))
 
 
 def find_run(name: str, base: Path) -> Path:

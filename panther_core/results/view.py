@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from panther_core.checks.judge import over_attempts
-from panther_core.results.directory import LOCK, RESOLVED, RESULTS, read_lines
+from panther_core.results.directory import LOCK, RESOLVED, RESULTS, read_lines, whole_lines
 from panther_hookspecs import RunView, Verdict
+
+EVENTS = "events.jsonl"
+_CASE = re.compile(rb'\{"v": ?\d+, ?"case": ?"([\w-]+)"', re.ASCII)
+_ENTITIES = re.compile(rb'"entity_id": ?"((?:[^"\\]|\\.)*)"')
+"""What a line says that the event is about; it is no part of a text, where quotation marks are escaped."""
 
 
 @attrs.frozen
@@ -54,8 +60,8 @@ class DirectoryView(RunView):
         Where a run was taken up again, the attempts since then count.
         """
         rounds: dict[str, int] = {}
-        for record in self.attempts():
-            rounds[record["case"]] = rounds.get(record["case"], 0) + bool(record["final"])
+        for case, final in _outline(self.folder / RESULTS):
+            rounds[case] = rounds.get(case, 0) + final
         tries: dict[str, list[Mapping[str, Any]]] = {}
         for record in self.attempts():
             case = record["case"]
@@ -71,7 +77,29 @@ class DirectoryView(RunView):
 
     def events(self) -> Iterator[Mapping[str, Any]]:
         """Yield every event in order."""
-        return iter(read_lines(self.folder / "events.jsonl"))
+        return iter(read_lines(self.folder / EVENTS))
+
+    def events_about(self, entities: Collection[str]) -> Iterator[Mapping[str, Any]]:
+        """Yield the events about these entities; the lines of others are not even decoded."""
+        wanted = frozenset(entities)
+        encoded = frozenset(entity.encode() for entity in wanted)
+
+        def maybe(line: bytes) -> bool:
+            named = _ENTITIES.findall(line)
+            return len(named) != 1 or b"\\" in named[0] or named[0] in encoded
+
+        return (event for event in read_lines(self.folder / EVENTS, maybe) if event.get("entity_id") in wanted)
+
+
+def _outline(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the case of each attempt and whether it was the last, without decoding what is as we write it."""
+    for line in whole_lines(path):
+        head = _CASE.match(line)
+        if head and line.count(b'"final":') == 1:
+            yield head[1].decode(), b'"final":true' in line or b'"final": true' in line
+        else:
+            record = json.loads(line)
+            yield record["case"], bool(record["final"])
 
 
 def summed_up(tries: list[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from panther_core.results import DirectoryView, RunDirectory, RunDirectoryError, find_run
 from panther_core.results.directory import RESOLVED, RESULTS, slug
+from panther_hookspecs import RunView
 
 
 def record(case: str, verdict: str = "pass", *, attempt: int = 1, final: bool = True) -> dict[str, object]:
@@ -137,6 +138,40 @@ def test_a_case_that_was_run_again_later_counts_with_its_last_round(tmp_path: Pa
     run.close()
     (only,) = DirectoryView(run.folder).cases()
     assert (only["verdict"], only["attempts"]) == ("pass", 1)
+
+
+def test_what_else_a_record_says_is_final_changes_nothing(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    run.record({"v": 1, **record("a", "fail", final=False), "cell": {"final": True}, "why": '"final":true'})
+    run.record({"v": 1, **record("a", attempt=2), "cell": {"final": False}})
+    run.record({"v": 1, **record("b")})
+    run.record({"v": 1, **record("b", "fail", attempt=2), "why": '"final":false'})
+    run.close()
+    found = {each["case"]: (each["verdict"], each["attempts"]) for each in DirectoryView(run.folder).cases()}
+    assert found == {"a": ("flaky", 2), "b": ("fail", 1)}
+
+
+def test_the_events_about_some_cases_are_all_of_theirs_and_no_others(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    entities = ["a", "a-1", 'quo"ted', "back\\slash", "ünï", "b"]
+    given = [
+        {
+            "seq": number,
+            "entity_id": entity,
+            "content": {**({"entity_id": other} if number % 2 else {}), "text": f'"entity_id":"{other}"'},
+        }
+        for number, entity in enumerate(entities)
+        for other in ("a", "b")
+    ]
+    given.append({"seq": 99, "content": "about nobody"})
+    lines = [json.dumps(each, ensure_ascii=bool(number % 2)) + "\n" for number, each in enumerate(given)]
+    (run.folder / "events.jsonl").write_text("".join(lines), encoding="utf-8")
+    run.close()
+    view = DirectoryView(run.folder)
+    assert list(view.events()) == given
+    for wanted in ([], ["a"], ["b", 'quo"ted'], ["back\\slash", "ünï"], entities):
+        expected = [each for each in given if each.get("entity_id") in wanted]
+        assert list(view.events_about(wanted)) == list(RunView.events_about(view, wanted)) == expected
 
 
 def test_the_history_of_a_case_begins_anew_when_it_is_taken_up_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from panther_report_html.cases import Case
 
 MOST_MESSAGES = 120
 MOST_EVENTS = 40
+_HEAD_BYTES = 4000
 _TAIL_BYTES = 1500
 _TAIL_LINES = 12
 _MOST_FINDINGS = 20
@@ -70,20 +72,24 @@ def _service(case: Case, name: str, folder: Path) -> list[Any]:
     ]
 
 
-def _read(path: Path, limit: int = 4000) -> str:
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return file.read(limit).decode("utf-8", "replace").strip()
+def _read(path: Path) -> str:
+    return _bytes(path, _HEAD_BYTES).decode("utf-8", "replace").strip()
 
 
 def _tail(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        lines = file.read(_TAIL_BYTES).decode("utf-8", "replace").strip().splitlines()
+    lines = _bytes(path, _TAIL_BYTES, last=True).decode("utf-8", "replace").strip().splitlines()
     return "\n".join(lines[-_TAIL_LINES:])
+
+
+def _bytes(path: Path, limit: int, *, last: bool = False) -> bytes:
+    """Return the first or the last bytes of a file, none where there is no such file."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            if last:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+            return file.read(limit)
+    except (FileNotFoundError, IsADirectoryError):
+        return b""
 
 
 def _messages(folder: Path) -> dict[str, Any] | None:
@@ -150,8 +156,6 @@ def _moments(events: Iterable[Mapping[str, Any]], started: str) -> Iterator[list
 def events_of(run: RunView, wanted: Iterable[Case]) -> Mapping[str, list[Mapping[str, Any]]]:
     """Return the events about each wanted case, found in one pass over all of them."""
     found: dict[str, list[Mapping[str, Any]]] = {str(case.record["case"]): [] for case in wanted}
-    for event in run.events() if found else ():
-        kept = found.get(str(event.get("entity_id")))
-        if kept is not None:
-            kept.append(event)
+    for event in run.events_about(found) if found else ():
+        found[event["entity_id"]].append(event)
     return found

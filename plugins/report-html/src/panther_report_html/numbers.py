@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -29,20 +29,25 @@ def columns_of(cases: Sequence[Case]) -> list[Column]:
     A run of very many cases keeps as many as a page can carry; the rest is in its results.
     """
     seconds = Column(name=SECONDS, unit="s", values=tuple(_short(case.seconds) for case in cases))
-    found: dict[str, tuple[str, list[float | None]]] = {}
+    units: dict[str, str] = {}
+    found: dict[str, dict[int, float]] = {}
     for number, case in enumerate(cases):
         for each in case.record.get("measurements") or ():
             value = each.get("value")
             if not isinstance(value, (int, float)) or value != value:  # noqa: PLR0124 - not a number is not itself
                 continue
-            _unit, values = found.setdefault(_name(each), (str(each.get("unit") or ""), [None] * len(cases)))
-            values[number] = _short(float(value))
-    columns = [seconds]
-    for name, (unit, values) in sorted(found.items(), key=lambda item: _rank(item[0])):
-        if len({value for value in values if value is not None}) > 1:
-            columns.append(Column(name=name, unit=unit, values=tuple(values)))
+            name = _name(each)
+            units.setdefault(name, str(each.get("unit") or ""))
+            found.setdefault(name, {})[number] = float(value)
     room = max(1, MOST_VALUES // max(1, len(cases)))
-    return columns[:room]
+    columns = [seconds]
+    for name in sorted(found, key=_rank):
+        if len(columns) == room:
+            break
+        short = {number: _short(value) for number, value in found[name].items()}
+        if len(set(short.values())) > 1:
+            columns.append(Column(name=name, unit=units[name], values=tuple(map(short.get, range(len(cases))))))
+    return columns
 
 
 def _rank(name: str) -> tuple[bool, str]:
@@ -51,9 +56,10 @@ def _rank(name: str) -> tuple[bool, str]:
 
 
 def _name(measurement: Mapping[str, Any]) -> str:
-    labels = ", ".join(f"{name}={value}" for name, value in sorted((measurement.get("labels") or {}).items()))
-    parts: Iterable[str] = (str(measurement.get("service") or ""), str(measurement.get("name") or ""), labels)
-    return " ".join(each for each in parts if each)
+    name, service = str(measurement.get("name") or ""), str(measurement.get("service") or "")
+    labels = measurement.get("labels")
+    told = ", ".join(f"{label}={value}" for label, value in sorted(labels.items())) if labels else ""
+    return " ".join(filter(None, (service, name, told)))
 
 
 def _short(value: float) -> float:
