@@ -234,7 +234,8 @@ class ExperimentManager:
                 self._events.emit,
                 self.settings.locked,
                 session.folder_of(experiment),
-                self.settings.keep_capture,
+                keep_capture=self.settings.keep_capture,
+                turns=session.turns(experiment, self._plugins.registry, self.settings.jobs),
             )
         )
 
@@ -253,7 +254,9 @@ class ExperimentManager:
             unexpected=self._on_unexpected,
         )
         orchestrator = self._orchestrator = Orchestrator(runner.run_test, self._plugins.hooks, durations.expected)
-        supply = session.provisioners(self._configured(), self._plugins.registry, self.settings.jobs)
+        supply = session.provisioners(
+            self._configured(), self._plugins.registry, self.settings.jobs, ahead=not self.settings.fail_fast
+        )
         for provisioner, workers in supply:
             orchestrator.add_provisioner(provisioner, max_workers=workers)
         try:

@@ -114,11 +114,22 @@ def observers(
         yield descriptor.factory(ObserverContext(run_folder=directory.folder, options=options, metrics=metrics))
 
 
-def provisioners(experiment: ExperimentConfig, registry: Registry, jobs: int) -> Iterator[tuple[Provisioner, int]]:
-    """Make what supplies systems, each with its most workers: what the experiment names, or slots of this machine."""
+def turns(experiment: ExperimentConfig, registry: Registry, jobs: int) -> int:
+    """Return how many cases may have programs running at a time."""
+    return sum(workers for *_, workers in chosen_provisioners(experiment, registry)) or max(1, jobs)
+
+
+def provisioners(
+    experiment: ExperimentConfig, registry: Registry, jobs: int, *, ahead: bool
+) -> Iterator[tuple[Provisioner, int]]:
+    """Make what supplies systems, each with its most workers: what the experiment names, or slots of this machine.
+
+    With ``ahead`` this machine has twice as many workers as jobs, so that networks are made and evidence is judged
+    while the programs of other cases run. A single job has nothing beside it: nothing disturbs what it measures.
+    """
     chosen = chosen_provisioners(experiment, registry)
     if not chosen:
-        yield LocalSlots(), max(1, jobs)
+        yield LocalSlots(), 2 * jobs if ahead and jobs > 1 else max(1, jobs)
     for descriptor, options, workers in chosen:
         yield descriptor.factory(options), workers
 
@@ -132,7 +143,9 @@ def engine(
     emit: Callable[[BaseEvent], None],
     locked: Mapping[str, Any] | None,
     here: Path,
+    *,
     keep_capture: str = "always",
+    turns: int = 1,
 ) -> Iterator[Engine]:
     """Start what runs processes; on the way out nothing of it is left."""
     with Supervisor.start(run_id=directory.run_id) as supervisor:
@@ -149,6 +162,7 @@ def engine(
             here=here,
             links=plugins.registry.all(LinkDescriptor),
             keep_capture=keep_capture,
+            turns=turns,
             program_seen=programs.seen,
             port_range=plugins.hooks.choose_port_range(info) or DEFAULT_PORTS,
         )

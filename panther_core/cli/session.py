@@ -38,7 +38,7 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
         type=_jobs,
         default=len(os.sched_getaffinity(0)),
         metavar="N",
-        help="cases at the same time (default: one for each processor)",
+        help="cases whose programs run at the same time (default: one for each processor)",
     )
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first case that is not as expected")
     parser.add_argument(

@@ -18,7 +18,8 @@ from panther_core.run import evidence, stages
 from panther_core.run.compose import Prepared, compose, instrument, specify
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError, Engine
-from panther_core.run.record import Attempt, info_of, record_of
+from panther_core.run.machine import MachineState
+from panther_core.run.record import TURN, Attempt, info_of, record_of
 from panther_core.run.steps import stepping
 from panther_hookspecs import (
     CheckResult,
@@ -76,11 +77,12 @@ def _run(attempt: Attempt) -> None:
         engine.require(case)
         engine.hooks.before_test_case(attempt.info)
         with _network(attempt) as (network, control):
-            _start(attempt, network, control)
-            with stepping(case.links, control, attempt.notes, attempt.problems):
-                stages.drive(attempt, control)
-            _stop(attempt, control)
-            stages.finish(attempt, control, functools.partial(_kill_all, attempt))
+            with _turn(attempt, control):
+                _start(attempt, network, control)
+                with stepping(case.links, control, attempt.notes, attempt.problems):
+                    stages.drive(attempt, control)
+                _stop(attempt, control)
+                stages.finish(attempt, control, functools.partial(_kill_all, attempt))
             _collect(attempt, network)
         attempt.verdict, attempt.why = _judge(attempt)
     except CancelledError:
@@ -143,8 +145,19 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
                     timeout=Seconds(case.timeout),
                 )
             )
-        stack.callback(_kill_all, attempt)
         yield network, control
+
+
+@contextlib.contextmanager
+def _turn(attempt: Attempt, control: Control) -> Iterator[None]:
+    """Wait until the programs of this case may run, which is no part of its time; end what still runs of them."""
+    with contextlib.ExitStack() as stack:
+        with attempt.timed(TURN):
+            stack.enter_context(attempt.engine.turn())
+        stack.callback(_kill_all, attempt)
+        control.deadline += attempt.timings[TURN]
+        attempt.machine = MachineState.now()
+        yield
 
 
 def _watch(attempt: Attempt, name: str, process: Process) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -47,6 +48,8 @@ class Engine:
     port_range: tuple[int, int]
     here: Path
     """The folder of the experiment file: what ``{here}`` stands for."""
+    turns: int = 1
+    """How many cases may have programs running at a time; while they run, others are prepared and judged."""
     output_limit: int = 16 << 20
     links: tuple[LinkDescriptor, ...] = ()
     """What network environments may choose from to impair links."""
@@ -58,6 +61,8 @@ class Engine:
     _satisfied: set[frozenset[tuple[str, str]]] = attrs.field(factory=set)
     _live: dict[int, Process] = attrs.field(factory=dict)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
+    _turn_ended: threading.Condition = attrs.field(factory=threading.Condition)
+    _taken: int = 0
 
     def require(self, case: PlannedCase) -> None:
         """Raise EnvironmentUnavailableError if this machine lacks what the plugins of the case need."""
@@ -92,6 +97,20 @@ class Engine:
             recorder=recorder,
         )
 
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until the programs of a case may be started, and keep that turn; CancelledError if none will come."""
+        with self._turn_ended:
+            self._turn_ended.wait_for(lambda: self._taken < self.turns or self.cancelled())
+            self.check_cancelled()
+            self._taken += 1
+        try:
+            yield
+        finally:
+            with self._turn_ended:
+                self._taken -= 1
+                self._turn_ended.notify()
+
     def follow(self, process: Process) -> None:
         """Remember a live process, so that cancelling ends it."""
         with self._lock:
@@ -116,6 +135,8 @@ class Engine:
     def cancel(self) -> None:
         """End every live process, so that whoever waits for one returns at once."""
         self._cancelled.set()
+        with self._turn_ended:
+            self._turn_ended.notify_all()
         with self._lock:
             live = tuple(self._live.values())
         for process in live:

@@ -28,6 +28,8 @@ from panther_hookspecs import (
 )
 
 FORMAT = 1
+TURN = "turn"
+"""The timing that is the wait for other cases, before which nothing of the case runs: it does not count as its own."""
 _SIMULATED = "simulated"
 
 
@@ -105,7 +107,7 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
         "why": attempt.why,
         "seed": case.seed,
         "started": attempt.started.isoformat(),
-        "seconds": round(time.monotonic() - attempt.begun, 6),
+        "seconds": round(time.monotonic() - attempt.begun - attempt.timings.get(TURN, 0.0), 6),
         "machine": _machine(attempt),
         "timings": {name: round(seconds, 6) for name, seconds in attempt.timings.items()},
         "type": case.test_type.name,

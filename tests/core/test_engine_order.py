@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
+import attrs
 import pytest
 
 from panther_core.testing import MakeProject, Outcome
@@ -128,3 +130,56 @@ def test_a_service_that_a_stage_restarts_is_watched_again_and_may_have_ended(pan
     outcome.assert_ok()
     assert dummy.calls.methods().count("start_monitoring") == 2
     assert dummy.calls.methods("network").count("start_service") == 3
+
+
+PATIENCE = 60.0
+
+
+@attrs.define(eq=False)
+class Meets:
+    """Brings a test type whose cases last until as many as there are jobs run, and others are prepared."""
+
+    jobs: int
+    prepared: int
+    networks: int = 0
+    begun: int = 0
+    running: int = 0
+    most: int = 0
+    set_up: list[int] = attrs.field(factory=list)
+    """Networks that there were when programs ran."""
+    changed: threading.Condition = attrs.field(factory=threading.Condition)
+
+    @hookimpl
+    def panther_register_test_types(self) -> Iterator[TestTypeDescriptor]:
+        yield TestTypeDescriptor(name="meet", summary="waits for others", stages=(Stage("meet", self._meet),))
+
+    @hookimpl
+    def panther_before_environment_setup(self) -> None:
+        with self.changed:
+            self.networks += 1
+            self.changed.notify_all()
+
+    def _meet(self, case: CaseControl) -> None:
+        case.wait()
+        with self.changed:
+            self.begun += 1
+            self.running += 1
+            self.most = max(self.most, self.running)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.begun >= self.jobs and self.networks >= self.prepared, PATIENCE)
+            self.set_up.append(self.networks)
+            self.running -= 1
+
+
+@pytest.mark.parametrize(("jobs", "prepared"), [(1, 1), (2, 4)])
+def test_cases_are_prepared_while_the_programs_of_others_run_but_not_beside_a_single_job(
+    panther_project: MakeProject, jobs: int, prepared: int
+) -> None:
+    meets = Meets(jobs, prepared)
+    text = EXPERIMENT.format(network="", instrument="").replace("- name: talk", "- name: talk\n    type: meet")
+    text = text.replace("execution_environments: [{type: dummy, services: [server]}]", "repeat: 4")
+    outcome = panther_project({"order.yaml": text}, plugins=[DummyPlugin(), meets]).run(f"run order.yaml --jobs {jobs}")
+    outcome.assert_ok()
+    assert meets.most == jobs
+    assert meets.set_up == ([1, 2, 3, 4] if jobs == 1 else [4] * 4)
+    assert all("turn" in each["timings"] for each in outcome.cases())
