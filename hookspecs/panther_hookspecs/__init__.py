@@ -141,6 +141,7 @@ if TYPE_CHECKING:
     from panther_hookspecs.outputs import (
         CommandContext,
         CommandDescriptor,
+        Figure,
         IObserver,
         Observer,
         ObserverContext,
@@ -270,7 +271,7 @@ _NAMES_OF_MODULE = {
         "ServiceSpec"
     ),
     "outputs": (
-        "CommandContext CommandDescriptor IObserver Observer ObserverContext ObserverDescriptor "
+        "CommandContext CommandDescriptor Figure IObserver Observer ObserverContext ObserverDescriptor "
         "ReportDescriptor RunView"
     ),
     "plugins": "AUTO Descriptor IPlugin NoOptions Provider option summary_of",
@@ -349,6 +350,7 @@ __all__ = [
     "ExperimentEvent",
     "ExperimentInitializationError",
     "ExperimentPhase",
+    "Figure",
     "Finding",
     "Host",
     "IObserver",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import argparse
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -78,6 +78,31 @@ class RunView(abc.ABC):
         """Yield the events whose ``entity_id`` is one of these, in order: those about a few cases of a large run."""
         return (event for event in self.events() if event.get("entity_id") in entities)
 
+    @property
+    def comparison(self) -> Mapping[str, Any] | None:
+        """How it differs from an earlier run, as ``panther compare --json`` says it; None if nobody asked for that."""
+        return None
+
+    def figures(self) -> Iterator[Figure]:
+        """Yield the pictures that the installed reports can draw of it, for a report that shows those of others."""
+        return iter(())
+
+
+@attrs.frozen(kw_only=True)
+class Figure:
+    """A picture of a run that stands alone: one report draws it, another one may show it."""
+
+    title: str
+    """What a person chooses it by."""
+    svg: str
+    """A complete SVG document. Show it as an image: then nothing in it can reach into the page around it."""
+    about: str = ""
+    """What it shows, in words, for those who cannot see it."""
+    kind: str = ""
+    """What it is, in one word: ``flame graph``, ``load``. Figures of a kind stand together."""
+    link: str = ""
+    """Where more of it is: a file below the folder of the run, or nothing."""
+
 
 @attrs.frozen(kw_only=True)
 class ObserverContext:
@@ -108,6 +133,8 @@ class ReportDescriptor(Descriptor):
     write: Callable[[RunView, Path, Any], None]
     """Takes the run, the file to write, and the options value."""
     filename: str
+    figures: Callable[[RunView, Any], Iterable[Figure]] | None = None
+    """What another report may show of this one: takes the run and the options value, draws when it is iterated over."""
 
 
 class CommandContext(abc.ABC):

@@ -18,7 +18,7 @@ from panther_core.cli.blocks import Part, link
 from panther_core.cli.console import Console
 from panther_core.cli.screen import SCREENS, JsonScreen, LineScreen, QuietScreen, Screen
 from panther_core.cli.text import duration, plural, shown_path
-from panther_hookspecs import PantherExperimentError, ReportDescriptor, Verdict
+from panther_hookspecs import PantherExperimentError, ReportDescriptor, RunView, Verdict
 
 if TYPE_CHECKING:  # names in signatures; the engine is imported by whoever has made one
     from panther_core.app import RunSummary
@@ -136,15 +136,31 @@ def _report(text: str, console: Console) -> tuple[ReportDescriptor, str]:
     return console.plugins.registry.get(ReportDescriptor, name), target
 
 
-def write_report(descriptor: ReportDescriptor, run: Path, target: str, console: Console) -> Path:
-    """Write one report of a run; an empty ``target`` means the report's own file name in the run's folder."""
+def write_report(descriptor: ReportDescriptor, run: Path, target: str, console: Console, against: str = "") -> Path:
+    """Write one report of a run; an empty ``target`` means the report's own file name in the run's folder.
+
+    ``against`` is an earlier run to set it against.
+    """
+    view = _handed(run, against, console)
     path = Path(target) if target else run / descriptor.filename
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor.write(console.open_run(str(run)), path, descriptor.options())
+        descriptor.write(view, path, descriptor.options())
     except OSError as error:
         raise PantherExperimentError(f"cannot write the report {path}: {error.strerror or error}") from error
     return path
+
+
+def _handed(run: Path, against: str, console: Console) -> RunView:
+    from panther_core.compare import as_data, compare  # noqa: PLC0415 - statistics that few commands need
+    from panther_core.reports.handed import HandedRun  # noqa: PLC0415 - needed when a report is written
+
+    comparison = None
+    if against:
+        earlier, later = console.open_run(against), console.open_run(str(run))
+        comparison = as_data(compare(earlier, later), earlier.folder, later.folder)
+    drawers = tuple(each for each in console.plugins.registry.all(ReportDescriptor) if each.figures)
+    return HandedRun(folder=run, drawers=drawers, comparison=comparison, warn=console.complain)
 
 
 def _conclude(summary: RunSummary, screen: Screen, console: Console) -> int:

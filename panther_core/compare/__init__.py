@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from panther_core.compare.cells import CellView, parse_cell
+from panther_core.compare.data import as_data, conclusion
 from panther_core.compare.run import compare
 from panther_core.compare.values import Change, Comparison, FindingChange, Outcome, Rules, VerdictChange
 
@@ -14,6 +15,8 @@ __all__ = [
     "Outcome",
     "Rules",
     "VerdictChange",
+    "as_data",
     "compare",
+    "conclusion",
     "parse_cell",
 ]

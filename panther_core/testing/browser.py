@@ -121,7 +121,7 @@ class Browser:
             time.sleep(0.05)
 
     def complaints(self) -> list[str]:
-        """Return errors of the page's scripts and of its policy, and every address that it has asked for."""
+        """Return errors of the page's scripts and of its policy, and addresses outside of it that it asked for."""
         wrong = [
             str(each) for each in self.events if each.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded")
         ]
@@ -130,4 +130,4 @@ class Browser:
             for each in self.events
             if each.get("method") == "Network.requestWillBeSent"
         ]
-        return wrong + [each for each in asked if not each.startswith(("file:", "about:"))]
+        return wrong + [each for each in asked if not each.startswith(("file:", "about:", "data:"))]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from panther_core.cli.blocks import Plain
-from panther_core.cli.comparison import as_data, comparison_blocks, conclusion
+from panther_core.cli.comparison import comparison_blocks
 from panther_core.cli.main import main
-from panther_core.compare import Change, Comparison, Outcome, Rules, compare
+from panther_core.compare import Change, Comparison, Outcome, Rules, as_data, compare, conclusion
 from panther_core.results import DirectoryView
 from panther_hookspecs import ConfigurationException
 

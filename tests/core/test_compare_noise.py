@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from panther_core.cli.blocks import Plain
-from panther_core.cli.comparison import as_data, comparison_blocks
-from panther_core.compare import CellView, Change, Comparison, Outcome, Rules, compare
+from panther_core.cli.comparison import comparison_blocks
+from panther_core.compare import CellView, Change, Comparison, Outcome, Rules, as_data, compare
 from panther_core.compare.noise import Kind, kind_of
 from panther_core.compare.values import Metric
 from panther_core.results import DirectoryView

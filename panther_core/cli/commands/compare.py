@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from panther_core.cli.comparison import as_data, comparison_blocks, conclusion
+from panther_core.cli.comparison import comparison_blocks
 from panther_core.cli.console import Console
-from panther_core.compare import CellView, Rules, compare, parse_cell
+from panther_core.compare import CellView, Rules, as_data, compare, conclusion, parse_cell
 from panther_hookspecs import RunView, Share
 
 _WORSE = 1

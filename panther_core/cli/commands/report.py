@@ -25,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", "-o", metavar="FILE", help="where to write it (default: in the run's folder); - prints it"
     )
+    parser.add_argument(
+        "--against", metavar="OLD", default="", help="an earlier run to compare with, in reports that show that (html)"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -38,10 +41,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     run = console.run_folder(args.run)
     if args.output == "-":
         with tempfile.TemporaryDirectory(prefix="panther-report-") as folder:
-            content = write_report(descriptor, run, str(Path(folder) / descriptor.filename), console).read_bytes()
+            target = str(Path(folder) / descriptor.filename)
+            content = write_report(descriptor, run, target, console, args.against).read_bytes()
         _print(content, console)
         return 0
-    console.say(shown_path(write_report(descriptor, run, args.output or "", console)))
+    console.say(shown_path(write_report(descriptor, run, args.output or "", console, args.against)))
     return 0
 
 

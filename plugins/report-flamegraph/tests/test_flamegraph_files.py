@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 from panther_report_flamegraph.collect import graphs_of, unit_of
 from panther_report_flamegraph.page import write_page
+from panther_report_flamegraph.picture import figures
 from panther_report_flamegraph.speedscope import write_speedscope
 from panther_report_flamegraph.stacks import added, frames_of, read_folded
 
@@ -263,3 +265,26 @@ def test_speedscope_gets_every_weight_once(make: Make, tmp_path: Path) -> None:
     )
     assert document["$schema"].endswith("file-format-schema.json")
     assert profile["name"] == "ping[server=c]: server, gperf_cpu"
+
+
+def elements(svg: str) -> list[Element]:
+    return list(fromstring(svg))  # noqa: S314 - our own text
+
+
+def test_another_report_is_handed_each_graph_once_as_a_picture_with_its_hottest_functions(make: Make) -> None:
+    content = "main;parse 30\nmain;send 60\nmain 10\n"
+    path = "profiles/server/gperf_cpu/cpu.folded"
+    (figure,) = figures(make([("ping", 1, path, content), ("ping", 2, path, content)]))
+    assert figure.title == "ping[server=c]: server, gperf_cpu, 2 repetitions"
+    assert figure.about == "hottest by themselves: send 60%, parse 30%, main 10%"
+    boxes = [
+        (float(each.attrib["x"]), float(each.attrib["width"]))
+        for each in elements(figure.svg)
+        if "width" in each.attrib
+    ]
+    assert boxes == [(0, 999.5), (0, 999.5), (0, 599.5), (600, 299.5)]
+
+
+def test_a_picture_with_hostile_names_is_still_one_document(make: Make) -> None:
+    (figure,) = figures(make([("x", 1, "profiles/server/strace/x.folded", f"{HOSTILE.replace(';', '')} 1\n")]))
+    assert {each.tag.rpartition("}")[2] for each in elements(figure.svg)} == {"style", "rect", "text"}

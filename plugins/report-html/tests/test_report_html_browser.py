@@ -25,6 +25,16 @@ test_cases:
   - {name: liar, scenario: ping, services: {server: {variant: fail}}}
 """
 
+COMPARED = """
+name: watched
+protocol: minip
+network_environment: localhost
+implementation: ping-pong-py
+test_cases:
+  - {name: watched, scenario: ping, execution_environments: [strace]}
+  - {name: liar, scenario: ping, services: {server: {variant: fail}}, expect: fail}
+"""
+
 pytestmark = pytest.mark.skipif(not BROWSER, reason="needs chromium")
 
 
@@ -40,6 +50,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     started = Browser(tmp_path_factory.mktemp("profile"))
     yield started
     started.close()
+
+
+@pytest.fixture(scope="module")
+def set_against(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the address of the page about a run that is compared with an earlier one."""
+    files = {"old.yaml": COMPARED, "new.yaml": COMPARED.replace(", expect: fail", "")}
+    project = PantherProject.create(tmp_path_factory.mktemp("made") / "project", files)
+    for name in ("old", "new"):
+        project.run(f"run {name}.yaml --output runs/{name}")
+    project.run("report runs/new --format html --against runs/old")
+    return (project.folder / "runs/new/report.html").as_uri()
 
 
 class Page:
@@ -70,8 +91,17 @@ class Page:
 
 @pytest.fixture
 def opened(browser: Browser, page: str) -> Iterator[Page]:
+    yield from _opened(browser, page)
+
+
+@pytest.fixture
+def against(browser: Browser, set_against: str) -> Iterator[Page]:
+    yield from _opened(browser, set_against)
+
+
+def _opened(browser: Browser, address: str) -> Iterator[Page]:
     browser.events.clear()
-    found = Page(browser, page)
+    found = Page(browser, address)
     found.go()
     yield found
     assert browser.complaints() == []
@@ -131,6 +161,22 @@ def test_the_keyboard_walks_through_the_cases(opened: Page) -> None:
     opened.browser.key("Enter")
     opened.until("document.getElementById('detail-1') !== null")
     opened.until("location.hash === '#c=1'")
+
+
+def test_flame_graphs_and_plots_of_other_reports_are_shown(against: Page) -> None:
+    against.js("document.querySelector('#pictures').scrollIntoView({behavior: 'instant'})")
+    against.until(
+        "[...document.querySelectorAll('#gallery img')].every(each => each.complete && each.naturalWidth > 100)"
+    )
+    titles = against.js("[...document.querySelectorAll('#gallery b')].map(each => each.textContent)")
+    assert "watched: client, strace" in titles
+    assert against.js("[...document.querySelectorAll('#gallery a')].length") >= 1
+
+
+def test_a_case_that_differs_from_the_earlier_run_is_found_by_its_link(against: Page) -> None:
+    against.browser.click("#comparison a[href^='#q=liar']")
+    against.until("document.getElementById('filter').value === 'liar'")
+    assert against.rows() == ["liar"]
 
 
 def test_numbers_are_drawn_with_every_point(opened: Page) -> None:

@@ -16,7 +16,7 @@ from panther_report_html.page import write_page
 
 from panther_core.testing import MakeProject
 from panther_core.testing.conformance import sample_run
-from panther_hookspecs import RunView
+from panther_hookspecs import Figure, RunView
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 MATRIX = """
@@ -59,6 +59,48 @@ def test_a_matrix_shows_what_each_pair_achieved(panther_project: MakeProject) ->
     assert details[0]["messages"]["lanes"] == ["client", "server"]
     assert details[0]["services"][0][3].startswith("cd ")
     assert details[0]["timings"][0][0] == "prepare"
+
+
+def test_what_became_worse_since_an_earlier_run_stands_on_the_page(panther_project: MakeProject) -> None:
+    project = panther_project(
+        {
+            "old.yaml": MATRIX,
+            "new.yaml": MATRIX.replace("scenario: ping}", "scenario: ping, services: {server: {variant: fail}}}"),
+        }
+    )
+    for name in ("old", "new"):
+        project.run(f"run {name}.yaml --output runs/{name}")
+    project.run("report runs/new --format html --against runs/old")
+    page = (project.folder / "runs/new/report.html").read_text()
+    section = re.search(r'<section id="comparison".*?</section>', page, re.DOTALL)
+    assert section
+    assert "Compared with old" in section[0]
+    assert "<b>Worse than before: 4 new failures" in section[0]
+    assert section[0].count(">new failure</span>") == 4
+    project.run("report runs/new --format html")
+    assert 'id="comparison"' not in (project.folder / "runs/new/report.html").read_text()
+
+
+def test_a_defect_stands_there_once_with_its_cases_and_its_evidence(tmp_path: Path) -> None:
+    finding = {"severity": "error", "source": "memcheck", "kind": "leak", "message": EVIL, "artifact": "profiles/x.xml"}
+    view = sample_run(tmp_path / "run")
+    page = written(view, findings=[finding, finding])
+    section = re.search(r'<section id="findings".*?</section>', page, re.DOTALL)
+    assert section
+    cases = len(list(view.cases()))
+    assert f'<td class="number">{2 * cases}</td>' in section[0]
+    assert section[0].count("profiles/x.xml") == min(cases, 8)
+    assert "<img" not in section[0]
+
+
+def test_pictures_of_other_reports_stay_images_that_cannot_reach_into_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = sample_run(tmp_path / "run")
+    monkeypatch.setattr(type(view), "figures", lambda _self: iter([Figure(title=EVIL, svg=EVIL, kind=EVIL)]))
+    page = written(view)
+    assert "<img" not in page
+    assert unpacked(page, "drawn") == [[EVIL, EVIL, "", "", EVIL]]
 
 
 def test_without_javascript_every_verdict_stands_there_with_its_reason(tmp_path: Path) -> None:

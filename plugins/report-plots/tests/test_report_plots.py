@@ -15,7 +15,7 @@ import pytest
 from panther_report_plots import create_graphs_stage
 from panther_report_plots.data import interval, number, samples_of
 from panther_report_plots.options import PlotOptions
-from panther_report_plots.report import inline_figures, write
+from panther_report_plots.report import figures_of, write
 
 from panther_hookspecs import ConfigurationException, RunView, StageResult
 
@@ -108,19 +108,25 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [(1.0,), (2.0, 2.0, 2.0), (0.0,), (float("nan"), 1.0), (-1.0, 1.0)])
 def test_few_equal_and_odd_values_can_be_drawn(tmp_path: Path, values: tuple[float, ...]) -> None:
-    run = Run(tmp_path, [record(1, {}, *values)])
-    ((title, svg),) = inline_figures(run)
-    assert title == "speed: performance.seconds"
-    assert svg.startswith("<svg")
+    write(Run(tmp_path, [record(1, {}, *values)]), tmp_path / "graphs.html", PlotOptions(formats=("svg",)))
+    page = (tmp_path / "graphs.html").read_text()
+    assert "<figcaption>speed: performance.seconds</figcaption>" in page
+    assert page.count("<svg") == 1
 
 
 def test_two_drawings_of_one_run_are_equal(tmp_path: Path) -> None:
-    run = Run(tmp_path, [record(1, {}, 1.0, 2.0)])
-    first, second = (dict(inline_figures(run)) for _ in range(2))
-    strip = re.compile(r"(?:id|href|xlink:href|clip-path)=\"[^\"]*\"|url\(#[^)]*\)")
-    assert {key: strip.sub("", text) for key, text in first.items()} == {
-        key: strip.sub("", text) for key, text in second.items()
-    }
+    run = Run(tmp_path, [record(1, {"loss": "0%"}, 1.0, 2.0), record(1, {"loss": "2%"}, 3.0, 4.0)])
+    first, second = (list(figures_of(run, None)) for _ in range(2))
+    assert first == second
+
+
+def test_another_report_is_handed_what_it_does_not_draw_itself(tmp_path: Path) -> None:
+    run = Run(tmp_path, [record(1, {"loss": "0%"}, 1.0, 2.0), record(1, {"loss": "2%"}, 3.0, 4.0)])
+    (figure,) = figures_of(run, None)
+    assert figure.title == "speed: performance.seconds by loss, with 95 % intervals"
+    assert figure.kind == "measurement"
+    assert "<svg" in figure.svg
+    assert list(figures_of(Run(tmp_path, [record(1, {}, 1.0, 2.0)]), None)) == []
 
 
 def test_a_stage_draws_what_stages_before_have_measured(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from panther_hookspecs import ReportDescriptor, RunView, hookimpl
+from panther_hookspecs import Figure, ReportDescriptor, RunView, hookimpl
 
 
 @hookimpl
@@ -18,6 +18,7 @@ def panther_register_reports() -> Iterable[ReportDescriptor]:
         filename="flamegraph.html",
         summary="Interactive flame graphs of all profiles, in one file that needs no network",
         write=_write_page,
+        figures=_figures,
     )
     yield ReportDescriptor(
         name="speedscope",
@@ -34,3 +35,8 @@ def _write_page(run: RunView, target: Path, _options: Any) -> None:
 
 def _write_speedscope(run: RunView, target: Path, _options: Any) -> None:
     importlib.import_module("panther_report_flamegraph.speedscope").write_speedscope(run, target)
+
+
+def _figures(run: RunView, options: Any) -> Iterable[Figure]:
+    drawn: Iterable[Figure] = importlib.import_module("panther_report_flamegraph.picture").figures(run, options)
+    return drawn

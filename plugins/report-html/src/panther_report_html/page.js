@@ -193,6 +193,18 @@
       el("p", {class: "legend"}, more + "Each point is a case, the upright line the median, the band where the median lies with 95 % confidence (from 6 repetitions on)."));
   };
 
+  // ---- pictures of other reports: images, so that nothing in them can reach into this page
+  const gallery = async () => {
+    const kinds = new Map();
+    for (const each of await unpack("drawn")) { if (!kinds.has(each[0])) kinds.set(each[0], []); kinds.get(each[0]).push(each); }
+    const picture = ([kind, title, about, path, svg]) => el("figure", {class: "picture" + (kind === "flame graph" ? "" : " plot")},
+      el("figcaption", {}, el("b", {}, title), path ? [" ", el("a", {href: link(path)}, "data")] : null),
+      el("img", {src: "data:image/svg+xml," + encodeURIComponent(svg), alt: about || title, loading: "lazy"}),
+      about && about !== title ? el("p", {class: "legend"}, about) : null);
+    $("gallery").replaceChildren(...[...kinds].map(([kind, each]) => el("details", {open: ""},
+      el("summary", {}, each.length + " × " + (kind || "figure")), el("div", {class: "pictures"}, ...each.map(picture)))));
+  };
+
   // ---- controls
   const controls = () => { $("filter").value = state.q; $("verdict").value = state.v; };
   const refresh = () => { limit = STEP; table(); numbers(); };
@@ -214,9 +226,10 @@
     }
   });
   const arrive = async () => { readAddress(); controls(); refresh(); if (state.c !== "" && +state.c < count) await reveal(+state.c); };
-  addEventListener("hashchange", () => { if (location.hash.includes("=")) arrive(); });
+  addEventListener("hashchange", () => { if (location.hash.includes("=")) arrive().then(() => { if (state.c === "") $("cases").scrollIntoView(); }); });
   $("controls").hidden = false;
   await arrive();
+  if ($("drawn")) await gallery();
   if (state.v && !state.c) $("cases").scrollIntoView();
   document.documentElement.dataset.ready = "yes";
 })();

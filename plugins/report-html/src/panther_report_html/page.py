@@ -17,7 +17,10 @@ import jinja2
 
 from panther_hookspecs import RunView
 from panther_report_html.cases import SYMBOLS, VERDICTS, Case, address, cases_of
+from panther_report_html.comparison import compared
 from panther_report_html.details import detail_of, events_of
+from panther_report_html.findings import MOST as MOST_DEFECTS
+from panther_report_html.findings import defects_of
 from panther_report_html.matrix import matrix_of
 from panther_report_html.numbers import columns_of
 from panther_report_html.provenance import facts_of
@@ -28,22 +31,28 @@ _MANY = 300
 _DETAIL_BYTES = 500_000
 _DETAIL_BYTES_OF_MANY = 80_000
 """Room for the details of cases, compressed: a page must stay light enough to be sent."""
+_PICTURE_BYTES = 250_000
+_PICTURE_BYTES_OF_MANY = 100_000
+"""Room for the pictures of other reports, compressed."""
 _GZIP = 31
 _OTHER_REPORTS = ("flamegraph.html", "junit.xml", "report.json", "results.csv")
 
 
 def write_page(run: RunView, target: Path) -> None:
     """Write the page about a run."""
+    # First, because then the cases are read once, for those who draw and for the page.
+    kinds, pictures = _pictures(run, _PICTURE_BYTES if (run.planned or 0) <= _MANY else _PICTURE_BYTES_OF_MANY)
     cases = cases_of(run)
     assets = files("panther_report_html")
     style, script = (assets.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     told, details = _details(run, cases)
+    defects = defects_of(cases)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(assets.joinpath("page.html.j2").read_text(encoding="utf-8"))
     page = template.render(
-        policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}",
+        policy=f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}",
         style=style,
         script=script,
         run=run.folder.name,
@@ -57,6 +66,11 @@ def write_page(run: RunView, target: Path) -> None:
         told=told,
         matrix=matrix_of(cases),
         symbols=SYMBOLS,
+        compared=compared(run.comparison),
+        defects=defects[:MOST_DEFECTS],
+        more_defects=max(0, len(defects) - MOST_DEFECTS),
+        kinds=kinds,
+        pictures=pictures,
         facts=facts_of(run.lock),
         others=[(name, address(name)) for name in _OTHER_REPORTS if (run.folder / name).is_file()],
         address=address,
@@ -120,6 +134,23 @@ def _details(run: RunView, cases: Sequence[Case]) -> tuple[int, str]:
         told += 1
     out += packer.compress(b"]") + packer.flush()
     return told, base64.b64encode(bytes(out)).decode()
+
+
+def _pictures(run: RunView, room: int) -> tuple[Counter[str], str]:
+    """Return how many pictures of each kind the page has room for, and those, compressed."""
+    packer = zlib.compressobj(level=9, wbits=_GZIP)
+    out = bytearray(packer.compress(b"["))
+    kinds: Counter[str] = Counter()
+    for each in run.figures():
+        out += packer.compress(
+            ("," * bool(kinds) + _json([each.kind, each.title, each.about, each.link, each.svg])).encode()
+        )
+        out += packer.flush(zlib.Z_SYNC_FLUSH)
+        kinds[each.kind or "figure"] += 1
+        if len(out) > room:
+            break
+    out += packer.compress(b"]") + packer.flush()
+    return kinds, base64.b64encode(bytes(out)).decode()
 
 
 def _packed(data: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from panther_report_plots.data import Fault, Load, Samples, interval, middle, number
@@ -106,20 +106,22 @@ def lines(plt: Any, samples: Samples, axis: str) -> Any:
     return figure
 
 
-def heat_map(plt: Any, samples: Samples) -> Any | None:
-    """Draw the medians of a matrix of two axes as colours with numbers; None if it has not just two axes."""
+def sides(samples: Samples) -> Mapping[str, list[str]]:
+    """Return the values of both axes of a matrix that has just two of them; nothing where a box plot says the same."""
     names = list(next(iter(samples.axes.values()), {}))
-    if len(names) != 2:  # noqa: PLR2004 - a map has two sides
-        return None
-    rows, columns = (list(dict.fromkeys(samples.axes[cell][name] for cell in samples.cells)) for name in names)
-    if len(rows) < 2 or len(columns) < 2:  # noqa: PLR2004 - else a box plot says the same
-        return None
+    found = {name: list(dict.fromkeys(samples.axes[cell][name] for cell in samples.cells)) for name in names}
+    return found if len(found) == 2 and all(len(each) > 1 for each in found.values()) else {}  # noqa: PLR2004
+
+
+def heat_map(plt: Any, samples: Samples) -> Any:
+    """Draw the medians of a matrix of two axes as colours with numbers."""
+    names, (rows, columns) = list(sides(samples)), sides(samples).values()
     factor, unit = scaled(samples.unit, max(map(middle, samples.cells.values())))
     table = [[float("nan")] * len(columns) for _ in rows]
     for cell, values in samples.cells.items():
         place = samples.axes[cell]
         table[rows.index(place[names[0]])][columns.index(place[names[1]])] = middle(values) / factor
-    figure, axes = plt.subplots(figsize=(COLUMN, max(1.4, 0.3 * len(rows) + 0.9)))
+    figure, axes = plt.subplots(figsize=(COLUMN, max(2.0, 0.3 * len(rows) + 0.9)))
     image = axes.imshow(table, cmap="viridis", aspect="auto")
     known = [value for row in table for value in row if value == value]  # noqa: PLR0124 - NaN differs from itself
     half = (min(known) + max(known)) / 2
