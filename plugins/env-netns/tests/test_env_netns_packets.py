@@ -276,9 +276,12 @@ def packets(path: Path) -> tuple[list[Packet], dict[int, int]]:
 
 
 def echoed(found: list[Packet], *, outgoing: bool) -> list[int]:
-    """Return the numbers of the test's own packets, IPv4 without options."""
+    """Return the numbers of the test's own packets, IPv4 without options.
+
+    In order, which packets that two processors carry do not keep.
+    """
     own = [each.frame for each in found if each.outgoing is outgoing and each.frame[12:14] == b"\x08\x00"]
-    return [int.from_bytes(frame[42:46], "big") for frame in own]
+    return sorted(int.from_bytes(frame[42:46], "big") for frame in own)
 
 
 def test_a_recording_has_every_packet_from_the_first_to_the_last(make: Callable[..., World]) -> None:

@@ -40,7 +40,7 @@ from panther_hookspecs import (
 )
 
 _KEEPER = Path(__file__).with_name("keeper.py")
-_PAUSE = 0.001
+_PAUSE = 0.004
 _END_PATIENCE = 8.0
 _LOCAL_NAMES = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 
@@ -233,12 +233,11 @@ def _has_ipv6() -> bool:
 
 def _network_namespaces() -> Iterator[tuple[int, int]]:
     """Yield every process that we may look at, with the number of its network namespace."""
-    for each in Path("/proc").iterdir():
-        if each.name.isdigit():
-            try:
-                yield int(each.name), (each / "ns" / "net").stat().st_ino
-            except OSError:
-                continue
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - a Path for each takes three times as long
+        try:
+            yield int(name), os.stat(f"/proc/{name}/ns/net").st_ino  # noqa: PTH116
+        except OSError:
+            continue
 
 
 def _refuse_missing(service: str, program: ShellCommand, folder: str) -> None:

@@ -62,6 +62,7 @@ def frames_of(payload: bytes) -> tuple[Frame, ...]:
         while at < len(payload):
             kind, at = varint(payload, at)
             if kind == 0:
+                at = len(payload) - len(payload[at:].lstrip(b"\0"))
                 continue
             frame, at = _frame(kind, payload, at)
             found.append(frame)
