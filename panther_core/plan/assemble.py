@@ -10,10 +10,9 @@ import attrs
 from panther_core.capabilities import abilities
 from panther_core.checks import Check
 from panther_core.config.diagnostics import Diagnostic, Findings, one_of
-from panther_core.config.models import TestCaseConfig
 from panther_core.config.sections import ExecutionEnvironmentConfig, NetworkEnvironmentConfig, TestTypeConfig
 from panther_core.config.tree import Node
-from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService
+from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService, scheduled
 from panther_core.plan.cast import Casting, content_of
 from panther_core.plan.claims import own_links, settled
 from panther_core.plan.expect import expected
@@ -130,7 +129,7 @@ class _Assembly:
             links=found_links,
             capture=simple.config.capture,
         )
-        case, reasons = self._fitted(_scheduled(case, simple.config))
+        case, reasons = self._fitted(scheduled(case, simple.config))
         changes = changes_links(test_type, case.links)
         told = (*casting.unsupported, *reasons, *unfit_services(network.descriptor, services))
         case = attrs.evolve(case, unsupported="; ".join(dict.fromkeys(told)), changes_links=changes)
@@ -326,18 +325,6 @@ def _settled_content(scenario: Resolved[Any], case: PlannedCase, resolver: Resol
     if scenario.value is None or scenario.value[1] is case.parameters or case.protocol is None:
         return scenario
     return Resolved(None, (), resolver.scenario_content(case.protocol, scenario.value[0], case.parameters))
-
-
-def _scheduled(case: PlannedCase, config: TestCaseConfig) -> PlannedCase:
-    """Return the case with what decides when and where it runs; of a resource that is only named, one is used."""
-    uses = dict(config.uses) if isinstance(config.uses, Mapping) else dict.fromkeys(config.uses, 1.0)
-    return attrs.evolve(
-        case,
-        labels=frozenset(config.labels),
-        priority=config.priority,
-        uses={name: float(amount) for name, amount in uses.items()},
-        deadline=config.deadline,
-    )
 
 
 def _dependencies(network: NetworkSection | None) -> Mapping[str, tuple[str, ...]]:

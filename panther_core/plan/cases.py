@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from panther_core.checks import Check
+from panther_core.config.models import TestCaseConfig
 from panther_hookspecs import (
     ExecutionEnvironmentDescriptor,
     LinkSpec,
@@ -92,3 +93,15 @@ class PlannedCase:
         """Return name and cell as a person names the case: ``transfer[client=a, server=b]``."""
         cell = ", ".join(f"{axis}={value}" for axis, value in self.cell.items())
         return f"{self.name}[{cell}]" if cell else self.name
+
+
+def scheduled(case: PlannedCase, config: TestCaseConfig) -> PlannedCase:
+    """Return the case with what decides when and where it runs; of a resource that is only named, one is used."""
+    uses = dict(config.uses) if isinstance(config.uses, Mapping) else dict.fromkeys(config.uses, 1.0)
+    return attrs.evolve(
+        case,
+        labels=frozenset(config.labels),
+        priority=config.priority,
+        uses={name: float(amount) for name, amount in uses.items()},
+        deadline=config.deadline,
+    )
