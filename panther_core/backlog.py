@@ -18,6 +18,7 @@ from panther_hookspecs import System, TestCandidate
 
 _CHOICES = ("panther_choose_next_test", "panther_choose_applicable", "panther_choose_fitness")
 _REMEMBERED = 100
+_AT_ONCE = 1000
 _ENOUGH = 1e-9
 """Shares of a resource are compared with this tolerance: a third and two thirds make one."""
 
@@ -105,8 +106,10 @@ class Backlog:
 
     def take(self, system: System) -> Work | None:
         """Take the best work that can start on ``system`` now, and what it uses of the system's host."""
-        self._fill()
-        entry = self._chosen(system) if self._asks() else next(self._startable(system, self._heads()), None)
+        entry = None
+        while entry is None and self._fill():
+            entry = self._best(system)
+        entry = entry or self._best(system)
         if entry is None:
             return None
         self._remove(entry)
@@ -148,7 +151,6 @@ class Backlog:
 
     def waiting(self) -> list[Work]:
         """Return what waits, the best first, without the part of the plan that was not looked at."""
-        self._fill()
         return [work for _, work in sorted(itertools.chain.from_iterable(self._classes.values()), key=_rank)]
 
     def running(self) -> list[Work]:
@@ -167,13 +169,17 @@ class Backlog:
         waiting = (heap[0][1] for heap in self._classes.values()) if not self._asks() else self.waiting()
         return any(self._fits(work, system) for work in itertools.chain(self._running.values(), waiting))
 
-    def _fill(self) -> None:
-        while not self._exhausted and self._count < self.window:
-            work = next(self.source, None)
-            if work is None:
-                self._exhausted = True
-            else:
-                self.put(work)
+    def _fill(self) -> bool:
+        """Take some more of the plan, so that the first case need not wait for the whole window; tell if there was."""
+        count = min(self.window - self._count, _AT_ONCE)
+        more = list(itertools.islice(self.source, count)) if count > 0 and not self._exhausted else []
+        self._exhausted = self._exhausted or (count > 0 and len(more) < count)
+        for work in more:
+            self.put(work)
+        return bool(more)
+
+    def _best(self, system: System) -> Entry | None:
+        return self._chosen(system) if self._asks() else next(self._startable(system, self._heads()), None)
 
     def _asks(self) -> bool:
         return self.hooks is not None and any(map(self.hooks.implemented, _CHOICES))

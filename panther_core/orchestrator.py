@@ -15,7 +15,7 @@ from panther_core.backlog import Backlog, Loss, Work
 from panther_core.hooks import Hooks
 from panther_hookspecs import Provisioner, System, SystemLostError
 
-_WINDOW_OF_A_SLOT = 10
+_WINDOW_OF_A_SLOT = 100
 
 RunTest = Callable[[Work, System], Work | None]
 """Runs one attempt on a borrowed system; returns the work of another attempt if one is due."""

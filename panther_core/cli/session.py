@@ -30,8 +30,8 @@ Conduct = Callable[[Screen], "RunSummary"]
 _CANNOT_RUN = 3
 
 
-def add_screen_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `run` and `resume` share."""
+def add_jobs_option(parser: argparse.ArgumentParser) -> None:
+    """Add how many cases run at the same time."""
     parser.add_argument(
         "--jobs",
         "-j",
@@ -40,6 +40,11 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="cases whose programs run at the same time (default: one for each processor)",
     )
+
+
+def add_screen_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `run` and `resume` share."""
+    add_jobs_option(parser)
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first case that is not as expected")
     parser.add_argument(
         "--no-fast-fail", action="store_true", help="go on where every later case would end in the same error"

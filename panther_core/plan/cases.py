@@ -96,10 +96,13 @@ class PlannedCase:
 
 
 def scheduled(case: PlannedCase, config: TestCaseConfig) -> PlannedCase:
-    """Return the case with what decides when and where it runs; of a resource that is only named, one is used."""
+    """Return the case with what decides when, where and how often it runs; of a resource only named, one is used."""
     uses = dict(config.uses) if isinstance(config.uses, Mapping) else dict.fromkeys(config.uses, 1.0)
     return attrs.evolve(
         case,
+        timeout=float(config.timeout),
+        retry_count=config.retry_count,
+        exclusive=config.exclusive or case.test_type.exclusive,
         labels=frozenset(config.labels),
         priority=config.priority,
         uses={name: float(amount) for name, amount in uses.items()},

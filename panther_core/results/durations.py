@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import statistics
 from pathlib import Path
 
 import attrs
@@ -38,6 +39,10 @@ class Durations:
     def expected(self, case: PlannedCase) -> float | None:
         """Return how long the case is likely to take: what it, or else its test case's other cells, took before."""
         return self._seconds.get(case.described(), self._of_name.get(case.name))
+
+    def typical(self) -> float | None:
+        """Return what a case takes that nothing is known about: the median."""
+        return statistics.median_low(self._seconds.values()) if self._seconds else None
 
     def saw(self, case: PlannedCase, seconds: float) -> None:
         """Learn from an attempt."""

@@ -24,6 +24,7 @@ from panther_report_html.findings import defects_of
 from panther_report_html.matrix import matrix_of
 from panther_report_html.numbers import columns_of
 from panther_report_html.provenance import facts_of
+from panther_report_html.systems import picture_of
 
 STATIC_ROWS = 200
 """Rows that are there without JavaScript."""
@@ -71,6 +72,7 @@ def write_page(run: RunView, target: Path) -> None:
         more_defects=max(0, len(defects) - MOST_DEFECTS),
         kinds=kinds,
         pictures=pictures,
+        systems=picture_of(run.attempts(), cases),
         facts=facts_of(run.lock),
         others=[(name, address(name)) for name in _OTHER_REPORTS if (run.folder / name).is_file()],
         address=address,
