@@ -26,6 +26,13 @@ if TYPE_CHECKING:
         ServiceCommand,
         ShellCommand,
     )
+    from panther_hookspecs.doors import (
+        Doors,
+        door_problems,
+        doors_of,
+        loopback_recordings,
+        streams_can,
+    )
     from panther_hookspecs.environments import (
         Context,
         EnvironmentInterface,
@@ -65,6 +72,11 @@ if TYPE_CHECKING:
         TestEvent,
         create_content_based_uuid,
         emitting_to,
+    )
+    from panther_hookspecs.groups import (
+        ControlGroup,
+        abandoned_groups,
+        child_below,
     )
     from panther_hookspecs.hosts import (
         CaseExecutor,
@@ -236,6 +248,7 @@ if TYPE_CHECKING:
 _NAMES_OF_MODULE = {
     "_markers": "API_VERSION PROJECT hookimpl hookspec",
     "commands": "CommandProcessor CommandResult Launcher Layer LayerRole Process ServiceCommand ShellCommand",
+    "doors": "Doors door_problems doors_of loopback_recordings streams_can",
     "environments": "Context EnvironmentInterface EnvironmentOptions MetricsRecorder",
     "errors": (
         "ConfigurationException DockerComposeException EnvironmentUnavailableError "
@@ -249,6 +262,7 @@ _NAMES_OF_MODULE = {
         "MonitoringStartEvent MonitoringStopEvent ServiceDeploymentEvent ServiceEvent ServiceReadyEvent "
         "TestEvent create_content_based_uuid emitting_to"
     ),
+    "groups": "ControlGroup abandoned_groups child_below",
     "hosts": "CaseExecutor CaseTask Host Job JobEnd Reach",
     "impairments": (
         "EVERY_LINK IMPAIRMENTS LINK_ACTIONS Blackhole LinkChange LinkSpec LinkState LinkStep Rebind "
@@ -329,8 +343,10 @@ __all__ = [
     "CommandResult",
     "ConfigurationException",
     "Context",
+    "ControlGroup",
     "Descriptor",
     "DockerComposeException",
+    "Doors",
     "Endpoint",
     "EntityEventEmitterBase",
     "EnvironmentInterface",
@@ -450,8 +466,10 @@ __all__ = [
     "UnsupportedError",
     "Usage",
     "Verdict",
+    "abandoned_groups",
     "check_load",
     "check_replay",
+    "child_below",
     "chosen_link",
     "create_content_based_uuid",
     "described_change",
@@ -459,17 +477,21 @@ __all__ = [
     "described_state",
     "directions_changed",
     "directions_of",
+    "door_problems",
+    "doors_of",
     "drop_ranges",
     "emitting_to",
     "hookimpl",
     "hookspec",
     "link_between",
     "load_measurements",
+    "loopback_recordings",
     "option",
     "plain_state",
     "read_load",
     "read_requests",
     "report_links",
+    "streams_can",
     "summary_of",
     "tell_switch",
 ]

@@ -125,6 +125,8 @@ class LinkDescriptor(Descriptor):
     """Whether it works in the place of a switch, which not every environment can offer."""
     is_proxy: bool = False
     """Whether it works with doors instead, for environments without interfaces of their own."""
+    stream_impairments: frozenset[str] = frozenset()
+    """Of ``impairments``, what a proxy can do to TCP, whose bytes neither get lost nor overtake each other."""
 
 
 def chosen_link(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
 import attrs
 
-from panther_hookspecs._limits import limited, unfit
+from panther_hookspecs._limits import GroupedProcess, grouped, limited, unfit
 from panther_hookspecs.commands import CommandResult, Process, ServiceCommand, ShellCommand
-from panther_hookspecs.errors import TestExecutionError
+from panther_hookspecs.errors import EnvironmentUnavailableError, TestExecutionError
+from panther_hookspecs.groups import PREFIX, ControlGroup
 from panther_hookspecs.networks import NetworkEnvironmentInterface, NetworkPlan, ServiceLaunch, ServiceSpec
 from panther_hookspecs.readiness import ReadinessWatch
 from panther_hookspecs.values import Problem
@@ -37,6 +40,7 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
 
     _services: dict[str, _Running] = attrs.field(factory=dict, init=False)
     _former: list[Process] = attrs.field(factory=list, init=False)
+    _groups: list[ControlGroup] = attrs.field(factory=list, init=False)
 
     def place(self, command: ServiceCommand, launch: ServiceLaunch) -> ServiceCommand:
         """Return ``command`` so that it runs where the service runs."""
@@ -44,10 +48,30 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
 
     def spawn(self, launch: ServiceLaunch) -> Process:
         """Start the program of a service; to be replaced where it is not a process of this machine."""
-        command = self.place(limited(launch.command, launch.limits, len(self._services)), launch)
-        return self.context.launcher.start(
+        group = self.group_of(launch, os.getpid())
+        command = self.place(limited(launch.command, launch.limits, len(self._services), group), launch)
+        process = self.context.launcher.start(
             command, name=launch.name, folder=launch.folder, output_limit=launch.output_limit
         )
+        return GroupedProcess(process, group) if group is not None else process
+
+    def group_of(self, launch: ServiceLaunch, pid: int) -> ControlGroup | None:
+        """Make the control group of a service where that of ``pid`` is; None if its limits need none or can do without.
+
+        It is removed when everything is taken down.
+        """
+        digest = hashlib.blake2b(f"{launch.folder} {len(self._groups)}".encode(), digest_size=6).hexdigest()
+        try:
+            group = grouped(pid, f"{PREFIX}{self.context.run_id}-{digest}", launch.limits)
+        except OSError as error:
+            raise EnvironmentUnavailableError(
+                f"{self.get_name()} cannot keep the limits of {launch.name}\n"
+                f"  because {error.strerror}: {error.filename}"
+            ) from error
+        if group is not None:
+            self._groups.append(group)
+            self.note("debug", f"the limits of {launch.name} are kept by {', '.join(map(str, group.folders.values()))}")
+        return group
 
     def unfit_limits(self) -> Iterable[Problem]:
         """Yield a problem for each resource limit that cannot be kept."""
@@ -130,12 +154,16 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         """End what still runs."""
         for process in self._processes():
             process.kill()
+        for group in self._groups:
+            group.remove()
 
     def verify_clean(self) -> Iterable[str]:
         """Yield every process of the case that is still alive."""
         for process in self._processes():
             for pid in process.pids():
                 yield f"process {pid} of service {process.name}"
+        for group in self._groups:
+            yield from group.left()
 
     def get_environment_status(self) -> Mapping[str, Any]:
         """Return the state of every service that was started."""

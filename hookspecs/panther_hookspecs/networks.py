@@ -152,7 +152,7 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
         """Make ready what the services run in, which may take long; called after the preflight, before addresses."""
 
     def expect_links(self, links: Mapping[str, LinkSpec], *, changes: bool) -> None:
-        """Learn which links the case has, before addresses are planned, and whether they will be changed."""
+        """Learn which links the case has, before anything else, and whether they will be changed."""
 
     @abc.abstractmethod
     def plan_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:

@@ -50,7 +50,8 @@ class Prepared:
 
 
 def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterface) -> dict[str, ServiceSpec]:
-    """Ask every service manager for its plan, and the network how it is carried out there."""
+    """Ask every service manager for its plan, and the network, which knows the links by then, what it makes of it."""
+    network.expect_links(case.links, changes=case.changes_links)
     roles = {each.name: each.role for each in case.services}
     specs: dict[str, ServiceSpec] = {}
     for service in case.services:
@@ -117,7 +118,6 @@ def compose(
 
     ``build`` says where the build of an implementation is; for a run it is built first, for a preview it is not.
     """
-    network.expect_links(case.links, changes=case.changes_links)
     endpoints = network.plan_addresses(tuple(specs.values()))
     by_name = {each.name: each for each in case.services}
     prepared: dict[str, Prepared] = {}

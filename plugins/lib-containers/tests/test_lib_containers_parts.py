@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from panther_lib_containers.cgroup import Cgroup
 from panther_lib_containers.failures import explained
 from panther_lib_containers.mounts import Mount, mounts_of
 
-from panther_hookspecs import Endpoint, ServiceCommand, ServiceLaunch, ShellCommand
+from panther_hookspecs import ControlGroup, Endpoint, ServiceCommand, ServiceLaunch, ShellCommand
 
 
 def _launch(folder: Path, *argv: str, **more: object) -> ServiceLaunch:
@@ -68,7 +67,7 @@ def test_cost_is_read_from_a_control_group_of_either_version(tmp_path: Path) -> 
     (tmp_path / "cpu.stat").write_text("usage_usec 3000000\nuser_usec 2000000\nsystem_usec 1000000\n")
     (tmp_path / "memory.peak").write_text("4096\n")
     (tmp_path / "io.stat").write_text("8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=5 wbytes=0 rios=1\n")
-    second = Cgroup({"": tmp_path}).usage()
+    second = ControlGroup({"": tmp_path}).usage()
     assert second is not None
     assert (second.cpu_user, second.cpu_system, second.max_rss_bytes) == pytest.approx((2.0, 1.0, 4096))
     assert (second.read_bytes, second.write_bytes) == (15, 20)
@@ -76,10 +75,10 @@ def test_cost_is_read_from_a_control_group_of_either_version(tmp_path: Path) -> 
     (tmp_path / "cpuacct.usage_sys").write_text("1000000000\n")
     (tmp_path / "memory.max_usage_in_bytes").write_text("4096\n")
     (tmp_path / "blkio.throttle.io_service_bytes").write_text("8:0 Read 15\n8:0 Write 20\n8:0 Total 35\nTotal 35\n")
-    first = Cgroup(dict.fromkeys(("cpuacct", "memory", "blkio"), tmp_path)).usage()
+    first = ControlGroup(dict.fromkeys(("cpuacct", "memory", "blkio"), tmp_path)).usage()
     assert first == second
 
 
 def test_a_control_group_that_is_gone_costs_nothing(tmp_path: Path) -> None:
-    assert Cgroup({"": tmp_path / "gone"}).usage() is None
-    assert Cgroup({"": tmp_path / "gone"}).pids() == ()
+    assert ControlGroup({"": tmp_path / "gone"}).usage() is None
+    assert ControlGroup({"": tmp_path / "gone"}).pids() == ()

@@ -138,13 +138,14 @@ class Reservations:
         taken, self._spare = self._spare[-_ALIASES:], self._spare[:-_ALIASES]
         return taken
 
-    def beside(self, key: str, service: Endpoint) -> Endpoint:
+    def beside(self, key: str, service: Endpoint, transport: str) -> Endpoint:
         """Return other ports at the address of a service, so that its certificates fit whoever stands before it."""
         chosen: dict[str, int] = {}
+        (kind,) = _KINDS[transport]
         for name, port in service.ports.items():
             candidates = (*range(port + _BESIDE, 65536), *range(1024, port))
             free = (each for each in candidates if (service.ip, each) not in self._doors)
-            found = next((each for each in free if _can_bind(socket.SOCK_DGRAM, service.ip, each)), None)
+            found = next((each for each in free if _can_bind(kind, service.ip, each)), None)
             if found is None:
                 raise ResourceExhaustionException(f"no port at {service.ip} is free for {key}\n  try: fewer links")
             self._doors.add((service.ip, found))

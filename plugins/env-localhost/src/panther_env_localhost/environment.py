@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 
 from panther_env_localhost.addresses import Reservations, needs_ipv6
-from panther_env_localhost.doors import Doors, doors_of, problems_of, recordings_of
 from panther_env_localhost.helpers import Helpers
 from panther_env_localhost.options import LocalhostOptions
 from panther_hookspecs import (
     Artifact,
+    Doors,
     Endpoint,
     EnvironmentUnavailableError,
     LinkChange,
@@ -28,6 +28,9 @@ from panther_hookspecs import (
     ServiceSpec,
     TestExecutionError,
     described_flows,
+    door_problems,
+    doors_of,
+    loopback_recordings,
     report_links,
     tell_switch,
 )
@@ -66,6 +69,8 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
             yield Problem(
                 what="a service needs IPv6, and loopback has no ::1", fix="sysctl net.ipv6.conf.lo.disable_ipv6=0"
             )
+        mechanisms = self.context.links
+        yield from door_problems(self.get_name(), self._links, services, mechanisms, changes=self._changes)
 
     def expect_links(self, links: Mapping[str, LinkSpec], *, changes: bool) -> None:
         """Learn which services do not talk to each other directly."""
@@ -93,9 +98,6 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
             ipv6 = ipv6 or _has_ipv6()
             endpoints = reserved.shared_address(services, self._ports(), ipv6=ipv6)
             place = functools.partial(_shared, reserved, self._ports(), ipv6=ipv6)
-        problems = [str(each) for each in problems_of(self._links, services, changes=self._changes)]
-        if problems:
-            raise EnvironmentUnavailableError("\n".join(problems))
         self._endpoints = endpoints
         self._doors = doors_of(self._links, services, endpoints, place, aliases, changes=self._changes)
         for each in endpoints.values():
@@ -135,13 +137,14 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
         folder = self.context.folder / _CAPTURE
         folder.mkdir(exist_ok=True)
         limits = int(self.options.capture_limit), self.options.capture_length
-        found = dict(recordings_of(self._endpoints, self._doors.seen, folder, *limits))
+        found = dict(loopback_recordings(self._endpoints, self._doors.seen, folder, *limits))
         self._recorded = tuple(found)
         for name, recording in found.items():
             helpers.start(f"recorder-{name}", self.context.recorder(recording))
 
     def change_link(self, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
         """Let the proxy do something else from now on."""
+        self._doors.refuse(directions, change, self.context.links)
         if self._setup.control is None:
             raise TestExecutionError(f"{self.get_name()}: no mechanism that takes changes is between the services")
         return tell_switch(self._setup.control, ["->".join(each) for each in directions], change)
@@ -183,7 +186,9 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
             self._reserved.release()
 
 
-def _shared(reserved: Reservations, choice: range, key: str, service: Endpoint, *, ipv6: bool) -> Endpoint:
+def _shared(
+    reserved: Reservations, choice: range, key: str, service: Endpoint, _transport: str, *, ipv6: bool
+) -> Endpoint:
     return reserved.shared(key, service.ports, choice, ipv6=ipv6)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from panther_env_localhost.environment import LocalhostEnvironment
 from panther_env_localhost.options import LocalhostOptions
-from panther_hookspecs import Need, NetworkEnvironmentDescriptor, hookimpl
+from panther_hookspecs import Need, NetworkEnvironmentDescriptor, abandoned_groups, hookimpl
 
 
 @hookimpl
@@ -19,4 +19,5 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
         options=LocalhostOptions,
         needs=(Need("linux", "linux", why="all of 127.0.0.0/8 is local, and readiness is read from /proc"),),
         capabilities=frozenset({"ipv6", "rootless", "limits", "capture", "proxied_links"}),
+        leftovers=abandoned_groups,
     )

@@ -18,6 +18,7 @@ import attrs
 from panther_hookspecs import (
     Artifact,
     CommandResult,
+    ControlGroup,
     DockerComposeException,
     LocalNetworkEnvironment,
     Problem,
@@ -26,7 +27,6 @@ from panther_hookspecs import (
     ServiceSpec,
     ShellCommand,
 )
-from panther_lib_containers.cgroup import Cgroup
 from panther_lib_containers.engine import Engine
 from panther_lib_containers.executed import MARK, marked
 from panther_lib_containers.guard import Guard
@@ -206,7 +206,7 @@ class ContainerEnvironment(LocalNetworkEnvironment):
         asked = ShellCommand(words[0], words[1:], timeout=command.timeout)
         result = self.command_processor.execute(asked, log_dir=self.context.folder if kept else None, name=name)
         if result.exit.reason == "timeout":
-            for pid in Cgroup.of(int(self.engine.inspect(container)["State"]["Pid"])).pids():
+            for pid in ControlGroup.of(int(self.engine.inspect(container)["State"]["Pid"])).pids():
                 if marked(pid, mark):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from panther_hookspecs import DockerComposeException, ExitStatus, ServiceCommand, Usage
-from panther_lib_containers.cgroup import Cgroup, child_below
+from panther_hookspecs import ControlGroup, DockerComposeException, ExitStatus, ServiceCommand, Usage, child_below
 from panther_lib_containers.process import ContainedProcess
 
 MARK = "PANTHER_EXECUTE"
@@ -51,7 +50,7 @@ class ExecutedProcess(ContainedProcess):
     _mark: str = attrs.field(factory=lambda: uuid.uuid4().hex)
     _number: str = ""
     """What the engine calls it."""
-    _cgroup: Cgroup = Cgroup({})
+    _cgroup: ControlGroup = ControlGroup({})
     _ooms: int = 0
 
     def _start(self) -> None:
@@ -63,7 +62,7 @@ class ExecutedProcess(ContainedProcess):
             "AttachStdout": True,
             "AttachStderr": True,
         }
-        self._cgroup = Cgroup.of(int(self.engine.inspect(self.container)["State"].get("Pid") or 0))
+        self._cgroup = ControlGroup.of(int(self.engine.inspect(self.container)["State"].get("Pid") or 0))
         self._ooms = self._cgroup.oom_kills()
         self._number = str(self.engine.ask("POST", f"/containers/{self.container}/exec", body=body)["Id"])
         source = self.engine.stream(f"/exec/{self._number}/start", {"Detach": False, "Tty": False})

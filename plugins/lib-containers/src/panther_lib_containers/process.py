@@ -14,8 +14,7 @@ from typing import Any
 
 import attrs
 
-from panther_hookspecs import DockerComposeException, ExitStatus, Process, Usage
-from panther_lib_containers.cgroup import Cgroup, child_below
+from panther_hookspecs import ControlGroup, DockerComposeException, ExitStatus, Process, Usage, child_below
 from panther_lib_containers.engine import Engine
 from panther_lib_containers.output import Output
 
@@ -175,7 +174,7 @@ def _arguments(pid: int) -> list[bytes]:
 class ContainerProcess(ContainedProcess):
     """A service that has a container for itself."""
 
-    _cgroup: Cgroup = Cgroup({})
+    _cgroup: ControlGroup = ControlGroup({})
 
     def _start(self) -> None:
         source = self.engine.stream(f"/containers/{self.container}/attach?stream=1&stdout=1&stderr=1")
@@ -185,7 +184,7 @@ class ContainerProcess(ContainedProcess):
         except DockerComposeException:
             source.close()
             raise
-        self._cgroup = Cgroup.of(self.pid) if self.pid else self._cgroup
+        self._cgroup = ControlGroup.of(self.pid) if self.pid else self._cgroup
         self._output.carry(source, self.name)
         self._wait_for_program()
 

@@ -35,6 +35,7 @@ def set_up_proxy(task: LinkTask) -> LinkSetup:
         {
             "there": f"{each.source}->{each.target}",
             "back": f"{each.target}->{each.source}",
+            "transport": each.transport,
             "at": each.at,
             "to": each.to,
             "aliases": each.aliases,

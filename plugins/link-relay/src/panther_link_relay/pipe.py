@@ -152,6 +152,32 @@ class Pipe:
         self.busy_until = starts + size * 8 / self.rate
         return self.busy_until
 
+    def carries(self, size: int, now: float) -> float:
+        """Return when bytes of a stream arrive that are sent now: they wait where packets would be dropped."""
+        self.packets += 1
+        self.bytes += size
+        if self.rate:
+            self.busy_until = max(now, self.busy_until) + size * 8 / self.rate
+            now = self.busy_until
+        varied = 0.0 if self.jitter is None else (2 * self.jitter.draw() - 1) * self.jitter.share
+        self.latest = max(now + self.delay + varied, self.latest)
+        return self.latest
+
+    def has_room(self, now: float) -> bool:
+        """Return whether a sender of streams may send more: its packets would wait, and nothing holds them up."""
+        return self.busy_until - now <= QUEUE_SECONDS and not self.holds(now)
+
+    def room_at(self, now: float) -> float:
+        """Return when a sender may send more that may not now."""
+        return NEVER if self.has_room(now) else self.busy_until - QUEUE_SECONDS
+
+    def holds(self, now: float) -> float:
+        """Return for how long nothing comes through, 0 if it does."""
+        if self.closed:
+            return NEVER
+        since = self.clock.since(now) % self.cycle if self.cycle else 0.0
+        return self.cycle - since if self.cycle and since >= self.on else 0.0
+
     def flipped(self, frame: bytes) -> bytes:
         """Return the frame with one bit turned over, somewhere behind its header."""
         changed = bytearray(frame)

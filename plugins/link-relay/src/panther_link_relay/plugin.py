@@ -22,9 +22,10 @@ def panther_register_links() -> Iterable[LinkDescriptor]:
     )
     yield LinkDescriptor(
         name="proxy",
-        summary="The same for datagrams between sockets, where there are no interfaces to stand between.",
+        summary="The same between sockets, where there are no interfaces to stand between; streams only come late.",
         factory=set_up_proxy,
         impairments=frozenset(IMPAIRMENTS),
         rank=90,
         is_proxy=True,
+        stream_impairments=frozenset({"delay", "jitter", "rate", "blackhole", "steps"}),
     )

@@ -1,14 +1,15 @@
-"""Stands between sockets and does to datagrams what a link is asked to do; needs no privilege and no interface.
+"""Stands between sockets and does to what they say what a link is asked to do; needs no privilege and no interface.
 
 It reads what to do from a JSON file::
 
     {"seed": 7, "report": "FILE", "control": "SOCKET",
-     "doors": [{"there": "client->server", "back": "server->client", "at": ["127.1.0.254", 4433],
-                "to": ["127.1.0.1", 4433], "aliases": ["127.1.0.200", ...]}],
+     "doors": [{"there": "client->server", "back": "server->client", "transport": "udp",
+                "at": ["127.1.0.254", 4433], "to": ["127.1.0.1", 4433], "aliases": ["127.1.0.200", ...]}],
      "pipes": [{"name": "client->server", "link": "client-server", "delay": 0.02, ...}, ...]}
 
 What comes in at a door goes on to the service behind it, from a socket of its own for each sender, and what that gets
 back goes to the sender. The n-th datagram of a pipe meets with the same fate as the n-th packet of a switch's pipe.
+Of TCP the module ``stream`` takes care.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from panther_link_relay.control import answer, listening
 from panther_link_relay.pipe import Pipe, pipes_of
+from panther_link_relay.stream import StreamDoor, Streams
 
 BUFFER = 4 << 20
 BATCH = 64
@@ -80,8 +82,12 @@ class Proxy:
         self.listener = listening(spec["control"])
         self.poll = select.epoll()
         self.poll.register(self.listener, select.EPOLLIN)
+        self.streams = Streams(self.poll)
         self.doors = {}
         for told in spec["doors"]:
+            if told["transport"] == "tcp":
+                self.streams.open(StreamDoor(told, named))
+                continue
             door = Door(told, named)
             self.doors[door.socket.fileno()] = door
             self.poll.register(door.socket, select.EPOLLIN)
@@ -94,10 +100,12 @@ class Proxy:
         """Pass datagrams on until somebody raises an exception, as the signal handler does."""
         while True:
             now = time.monotonic()
-            due = self.deliver(now)
+            due = min(filter(None, (self.deliver(now), self.streams.deliver(now))), default=None)
             # epoll alone waits for whole milliseconds.
             select.select([self.poll], (), (), None if due is None else max(0.0, due - now))
-            for number, _ in self.poll.poll(0):
+            for number, event in self.poll.poll(0):
+                if self.streams.happened(number, event, time.monotonic()):
+                    continue
                 if number == self.listener.fileno():
                     answer(self.listener, self.pipes, Pipe.change)
                 elif number in self.doors:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
-from panther_hookspecs import (
-    Context,
-    Endpoint,
-    LinkDoor,
-    LinkFlow,
-    LinkPort,
-    LinkSetup,
-    LinkSpec,
-    LinkTask,
-    Problem,
-    RecordedPlace,
-    Recording,
-    ServiceSpec,
-    chosen_link,
-    link_between,
-)
+from panther_hookspecs.environments import Context
+from panther_hookspecs.errors import TestExecutionError
+from panther_hookspecs.impairments import LinkChange, LinkSpec, link_between
+from panther_hookspecs.links import LinkDescriptor, LinkDoor, LinkFlow, LinkPort, LinkSetup, LinkTask, chosen_link
+from panther_hookspecs.networks import Endpoint, ServiceSpec
+from panther_hookspecs.recordings import RecordedPlace, Recording
+from panther_hookspecs.values import Problem
 
-Place = Callable[[str, Endpoint], Endpoint]
-"""Gives a door its name, and a place for it beside the service that it stands for."""
+Place = Callable[[str, Endpoint, str], Endpoint]
+"""Gives a door its name, and a place for it beside the service that it stands for and whose transport it has."""
+
+_STREAMS = "a proxy passes the bytes of a stream on: no packet of them is there that could get lost or come late"
 
 
 @attrs.frozen(kw_only=True)
@@ -38,12 +31,25 @@ class Doors:
     seen: Mapping[tuple[str, str], Endpoint] = attrs.field(factory=dict)
     """Where a service sees another one, by both names."""
 
+    def refuse(
+        self, directions: Iterable[tuple[str, str]], change: LinkChange, links: Iterable[LinkDescriptor]
+    ) -> None:
+        """Raise for a change that nobody can make to what crosses these directions."""
+        pairs = {frozenset(each) for each in directions}
+        streams = [each for each in self.doors if each.transport == "tcp" and {each.source, each.target} in pairs]
+        lacking = sorted(_asked_by(change) - streams_can(links)) if streams else []
+        if lacking:
+            raise TestExecutionError(
+                f"a link could not be changed: {', '.join(lacking)}: {streams[0].target} talks tcp\n"
+                f"  because {_STREAMS}"
+            )
+
     def prepared(self, context: Context, mechanism: str, *, changes: bool) -> tuple[str, LinkSetup]:
         """Return the mechanism that does it, and what it needs."""
         wanted = {each for flow in self.flows for each in flow.spec.used()} | ({"steps"} if changes else set())
         link = chosen_link(context.links, wanted, mechanism, lambda _trial: True, proxy=True)
         task = LinkTask(
-            name="localhost",
+            name="doors",
             ports=(),
             flows=self.flows,
             seed=context.seed,
@@ -74,13 +80,14 @@ def doors_of(
             real = endpoints[target]
             if not real.ports:
                 continue
-            door = place(f"{viewer}->{target}", real)
+            transport = by_name[target].transport or "udp"
+            door = place(f"{viewer}->{target}", real, transport)
             seen[viewer, target] = attrs.evolve(door, name=target)
             doors += [
                 LinkDoor(
                     source=viewer,
                     target=target,
-                    transport=by_name[target].transport or "udp",
+                    transport=transport,
                     at=(at, door.ports[name]),
                     to=(to, port),
                     aliases=tuple(aliases) if at == door.ip else (at,),
@@ -106,29 +113,51 @@ def _flow(links: Mapping[str, LinkSpec], source: str, target: str) -> LinkFlow:
     return LinkFlow(link=name or f"{source}-{target}", name=f"{source}->{target}", spec=spec, port=port, pairs=())
 
 
-def problems_of(links: Mapping[str, LinkSpec], services: Sequence[ServiceSpec], *, changes: bool) -> Iterator[Problem]:
-    """Yield what keeps a proxy from standing between two services that have a link."""
-    by_name = {each.name: each for each in services}
+def streams_can(links: Iterable[LinkDescriptor]) -> frozenset[str]:
+    """Return what the proxies among these mechanisms can do to streams of bytes."""
+    return frozenset(each for link in links if link.is_proxy for each in link.stream_impairments)
+
+
+def _asked_by(change: LinkChange) -> set[str]:
+    """Return the impairments and actions that a change is made of, where those of streams are fewer."""
+    own = {change.do} if change.do in ("lose", "rebind") else set()
+    return own | set(change.to.used() if change.to is not None else ())
+
+
+def door_problems(
+    name: str,
+    links: Mapping[str, LinkSpec],
+    services: Sequence[ServiceSpec],
+    mechanisms: Iterable[LinkDescriptor],
+    *,
+    changes: bool,
+) -> Iterator[Problem]:
+    """Yield what keeps a proxy from standing between two services that have a link; ``name`` is the environment's."""
+    by_name, can = {each.name: each for each in services}, streams_can(mechanisms)
     for one, other in _linked(links, services, changes=changes):
         ends = [by_name[one], by_name[other]]
         if not any(each.ports for each in ends):
             yield Problem(
-                what=f"localhost cannot put a link between {one} and {other}",
+                what=f"{name} cannot put a link between {one} and {other}",
                 where="links",
                 why="nobody knows a port of either, so there is nothing to stand in front of",
                 fix="network_environment: netns",
             )
+        specs = [link_between(links, *pair)[1] for pair in ((one, other), (other, one))]
+        asked = {each for spec in specs for each in spec.used()}
+        asked |= {each for spec in specs for step in spec.steps for each in _asked_by(step)}
+        lacking = sorted(asked - can)
         for each in ends:
-            if each.ports and (each.transport or "udp") != "udp":
+            if each.ports and each.transport == "tcp" and lacking:
                 yield Problem(
-                    what=f"localhost cannot put a link in front of {each.name}",
+                    what=f"{name} cannot do {', '.join(lacking)} to a link with {each.name}, which talks tcp",
                     where="links",
-                    why=f"it talks {each.transport}, and the proxy passes on datagrams",
-                    fix="network_environment: netns",
+                    why=_STREAMS,
+                    fix=f"network_environment: netns, or of {', '.join(sorted(can)) or 'no link'} alone",
                 )
 
 
-def recordings_of(
+def loopback_recordings(
     endpoints: Mapping[str, Endpoint], seen: Mapping[tuple[str, str], Endpoint], folder: Path, limit: int, length: int
 ) -> Iterator[tuple[str, Recording]]:
     """Yield the recording of each service: packets of its own ports, and those of others as it sees them."""
