@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         ControlGroup,
         abandoned_groups,
         child_below,
+        why_not,
     )
     from panther_hookspecs.hosts import (
         CaseExecutor,
@@ -262,7 +263,7 @@ _NAMES_OF_MODULE = {
         "MonitoringStartEvent MonitoringStopEvent ServiceDeploymentEvent ServiceEvent ServiceReadyEvent "
         "TestEvent create_content_based_uuid emitting_to"
     ),
-    "groups": "ControlGroup abandoned_groups child_below",
+    "groups": "ControlGroup abandoned_groups child_below why_not",
     "hosts": "CaseExecutor CaseTask Host Job JobEnd Reach",
     "impairments": (
         "EVERY_LINK IMPAIRMENTS LINK_ACTIONS Blackhole LinkChange LinkSpec LinkState LinkStep Rebind "
@@ -494,6 +495,7 @@ __all__ = [
     "streams_can",
     "summary_of",
     "tell_switch",
+    "why_not",
 ]
 
 

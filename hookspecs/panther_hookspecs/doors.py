@@ -19,7 +19,7 @@ from panther_hookspecs.values import Problem
 Place = Callable[[str, Endpoint, str], Endpoint]
 """Gives a door its name, and a place for it beside the service that it stands for and whose transport it has."""
 
-_STREAMS = "a proxy passes the bytes of a stream on: no packet of them is there that could get lost or come late"
+_STREAMS = "a proxy passes the bytes of a stream on, and no packet of them is there that could get lost"
 
 
 @attrs.frozen(kw_only=True)

@@ -55,20 +55,21 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         )
         return GroupedProcess(process, group) if group is not None else process
 
-    def group_of(self, launch: ServiceLaunch, pid: int) -> ControlGroup | None:
+    def group_of(self, launch: ServiceLaunch, pid: int, *, for_all: bool = False) -> ControlGroup | None:
         """Make the control group of a service where that of ``pid`` is; None if its limits need none or can do without.
 
-        It is removed when everything is taken down.
+        ``for_all`` says that no limit can do without. It is removed when everything is taken down.
         """
         digest = hashlib.blake2b(f"{launch.folder} {len(self._groups)}".encode(), digest_size=6).hexdigest()
+        make = ControlGroup.beside if for_all else grouped
         try:
-            group = grouped(pid, f"{PREFIX}{self.context.run_id}-{digest}", launch.limits)
+            group = make(pid, f"{PREFIX}{self.context.run_id}-{digest}", launch.limits)
         except OSError as error:
             raise EnvironmentUnavailableError(
                 f"{self.get_name()} cannot keep the limits of {launch.name}\n"
                 f"  because {error.strerror}: {error.filename}"
             ) from error
-        if group is not None:
+        if group is not None and group.folders:
             self._groups.append(group)
             self.note("debug", f"the limits of {launch.name} are kept by {', '.join(map(str, group.folders.values()))}")
         return group
@@ -154,6 +155,10 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         """End what still runs."""
         for process in self._processes():
             process.kill()
+        self.remove_groups()
+
+    def remove_groups(self) -> None:
+        """Remove the control groups of services that have ended."""
         for group in self._groups:
             group.remove()
 

@@ -25,6 +25,7 @@ from panther_hookspecs import (
     Readiness,
     ResourceLimits,
     Seconds,
+    why_not,
 )
 
 _SOON = 30.0
@@ -55,6 +56,7 @@ with socket.socket(family, socket.SOCK_DGRAM) as own:
 print(json.dumps(trips))
 """
 NAME = "import socket, sys; print(socket.getaddrinfo(sys.argv[1], 80, socket.AF_INET)[0][4][0])"
+BUSY = "import time\nend = time.monotonic() + 1\nwhile time.monotonic() < end: pass"
 HUNGRY = "data = []\nwhile True: data.append(bytearray(1 << 20))"
 _ENHANCED = 6
 
@@ -169,6 +171,22 @@ class NetworkAbilities(PluginConformance):
         status = bench.start("one").wait(_SOON)
         assert status is not None, "a program ate all memory that there is"
         assert not status.ok, f"a program that got no memory has ended well: {status}"
+        if not why_not(limits):
+            assert status.reason == "oom", f"the kernel has ended it for its memory, reported was {status}"
+
+    def test_a_program_gets_no_more_of_a_processor_than_it_may_have(self, bench: Bench) -> None:
+        """A quarter of a processor is a quarter of the time that has passed."""
+        self.able("limits")
+        limits = ResourceLimits(cpu=0.25)
+        if why_not(limits):
+            pytest.skip("needs root")
+        argv = (self.python, "-c", BUSY)
+        bench.set_up(Wanted(name="one", argv=argv, ends_by_itself=True, limits=limits))
+        began = time.monotonic()
+        process = bench.start("one")
+        assert process.wait(_SOON) is not None, "a busy program never ended"
+        used, passed = process.usage.cpu_user + process.usage.cpu_system, time.monotonic() - began
+        assert used < passed / 2, f"{used:.2f} s of a processor in {passed:.2f} s are more than a quarter"
 
 
 def _packets(path: Path) -> int:

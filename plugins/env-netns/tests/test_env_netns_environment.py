@@ -22,6 +22,7 @@ from panther_env_netns.topology import Topology
 
 from panther_core.testing import MakeProject, RecordingContext, recording_context
 from panther_hookspecs import (
+    Bytes,
     Endpoint,
     EnvironmentUnavailableError,
     NetworkPlan,
@@ -35,6 +36,7 @@ from panther_hookspecs import (
     ServiceSpec,
     ShellCommand,
     TestExecutionError,
+    why_not,
 )
 
 TOOLS = [tool for tool in ("ip", "tc", "unshare", "nsenter") if shutil.which(tool) is None]
@@ -242,10 +244,30 @@ def test_limits_hold_for_the_program(world: World) -> None:
     assert (world.launches["one"].folder / "stdout").read_text().split() == ["64", "1"]
 
 
+def test_limits_of_control_groups_are_kept_where_they_may_be_made_and_refused_elsewhere(
+    make: Callable[..., World],
+) -> None:
+    limits = ResourceLimits(cpu=0.5, processes=20, memory=Bytes(1 << 28))
+    world = make(resource_limits={"one": limits})
+    spec = ServiceSpec(name="one", role="one", plan=ServicePlan(run=ShellCommand("true")))
+    problems = [str(each) for each in world.environment.preflight([spec])]
+    if why_not(limits):
+        assert "cannot give 0.5 of a processor here" in problems[0]
+        assert "control groups of the kernel, and this user may make none" in problems[0]
+        return
+    assert not problems
+    world.plan("one")
+    process = world.python("one", "print(open('/proc/self/cgroup').read())", limits=limits, ends_by_itself=True)
+    assert process.wait(SOON)
+    groups = (world.launches["one"].folder / "stdout").read_text()
+    assert f"/panther-{world.context.run_id}-" in groups
+    world.environment.teardown_environment()
+    assert list(world.environment.verify_clean()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"resource_limits": {"one": ResourceLimits(processes=3)}}, "netns cannot limit the processes"),
         ({"service_dependencies": {"one": ("nobody",)}}, "service_dependencies names the service 'nobody'"),
         ({"deployment_target": "cloud"}, "netns cannot deploy to 'cloud'"),
         ({"network_topology": {"connections": ("one-two",)}}, "'one-two' does not join two nodes"),

@@ -7,9 +7,8 @@ from typing import Any
 
 from panther_lib_containers.mounts import Mount
 
-from panther_hookspecs import ResourceLimits, ServiceLaunch
+from panther_hookspecs import ServiceLaunch
 
-_NANO = 1_000_000_000
 _IDLE = ("sleep", "infinity")
 """What the container itself does; the services are started beside it."""
 
@@ -24,7 +23,7 @@ def container_of(
     path: str,
 ) -> dict[str, Any]:
     """Return the request for a container in which all services find what they need; ``path`` if /usr is ours."""
-    limits = launches[0].limits if launches else ResourceLimits()
+    files = launches[0].limits.files if launches else 0
     return {
         "Image": image,
         "Entrypoint": list(_IDLE),
@@ -43,7 +42,7 @@ def container_of(
             "ReadonlyRootfs": bool(path),
             "Tmpfs": {"/tmp": ""} if path else {},  # noqa: S108 - the container's own
             "Mounts": [_mount(each) for each in _merged(mounts)],
-            **_limits(limits),
+            **({"Ulimits": [{"Name": "nofile", "Soft": files, "Hard": files}]} if files else {}),
         },
     }
 
@@ -64,16 +63,3 @@ def _merged(mounts: Iterable[Mount]) -> list[Mount]:
 
 def _mount(mount: Mount) -> dict[str, Any]:
     return {"Type": "bind", "Source": mount.path, "Target": mount.path, "ReadOnly": not mount.writable}
-
-
-def _limits(limits: ResourceLimits) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    if limits.cpu:
-        kept["NanoCpus"] = int(limits.cpu * _NANO)
-    if limits.memory:
-        kept |= {"Memory": int(limits.memory), "MemorySwap": int(limits.memory)}
-    if limits.processes:
-        kept["PidsLimit"] = limits.processes + 2  # the init of the container, and what keeps it alive
-    if limits.files:
-        kept["Ulimits"] = [{"Name": "nofile", "Soft": limits.files, "Hard": limits.files}]
-    return kept

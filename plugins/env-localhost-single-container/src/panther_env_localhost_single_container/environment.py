@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,27 +16,49 @@ from panther_lib_containers.hostroot import HOST
 from panther_lib_containers.namespaces import refuse_without_rights
 
 from panther_env_localhost_single_container.container import container_of
-from panther_env_localhost_single_container.recordings import Recorders
+from panther_env_localhost_single_container.helpers import Helpers
+from panther_env_localhost_single_container.options import SingleContainerOptions
 from panther_hookspecs import (
     Artifact,
+    ControlGroup,
+    Doors,
     Endpoint,
+    LinkChange,
+    LinkSetup,
     NetworkPlan,
     Problem,
     Process,
+    ResourceLimits,
     ServiceLaunch,
     ServiceSpec,
     TestExecutionError,
+    described_flows,
+    door_problems,
+    doors_of,
+    loopback_recordings,
+    report_links,
+    tell_switch,
+    why_not,
 )
 
 _REQUEST = "container.json"
 _MOST = 250
+_ALIASES = tuple(f"127.0.1.{number}" for number in range(1, 9))
+"""From where a proxy may talk to a service in the name of another one."""
+_BESIDE = 10_000
+"""Distance from a service's port to that of what stands before it."""
 
 
 @attrs.define(slots=False)
 class SingleContainerEnvironment(ContainerEnvironment):
     """Runs all services of one case in one container."""
 
-    _recorders: Recorders | None = attrs.field(default=None, init=False)
+    options: Any = attrs.field(factory=SingleContainerOptions)
+    _endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict, init=False)
+    _doors: Doors = attrs.field(factory=Doors, init=False)
+    _mechanism: str = attrs.field(default="", init=False)
+    _setup: LinkSetup = attrs.field(factory=LinkSetup, init=False)
+    _helpers: Helpers | None = attrs.field(default=None, init=False)
 
     def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what one container cannot be for all these services."""
@@ -49,16 +72,24 @@ class SingleContainerEnvironment(ContainerEnvironment):
             )
         if len(services) > _MOST:
             yield Problem(what=f"{len(services)} services are too many for one container ({_MOST})")
+        mechanisms = self.context.links
+        yield from door_problems(self.get_name(), self.links, services, mechanisms, changes=self.changes)
 
     def unfit_limits(self) -> Iterable[Problem]:
-        """Yield a problem for each limit that is meant for one service."""
-        for name in self.options.resource_limits:
-            if name != "*":
+        """Yield a problem for each limit that cannot be kept for one service among others."""
+        for name, wanted in self.options.resource_limits.items():
+            where = f"network_environment.resource_limits.{name}"
+            lacking = why_not(wanted)
+            if lacking:
                 yield Problem(
-                    what=f"{self.get_name()} cannot limit the service {name} alone",
-                    where=f"network_environment.resource_limits.{name}",
-                    why="all services share one container",
-                    fix='"*", which limits all of them together, or docker_compose',
+                    what=f"{self.get_name()} cannot limit single services here", where=where, why=lacking, fix="root"
+                )
+            if wanted.files and name != "*":
+                yield Problem(
+                    what=f"{self.get_name()} cannot limit the open files of {name} alone",
+                    where=f"{where}.files",
+                    why="the engine sets that limit for a whole container",
+                    fix='"*", or docker_compose',
                 )
 
     def ensure_service_images_available(self, services: Sequence[ServiceSpec]) -> None:
@@ -85,7 +116,14 @@ class SingleContainerEnvironment(ContainerEnvironment):
             endpoints[spec.name] = Endpoint(
                 name=spec.name, ip=f"127.0.0.{number}", ip6="::1" if ipv6 else "", hostname=spec.name, ports=ports
             )
+        place = functools.partial(_beside, taken)
+        self._endpoints = endpoints
+        self._doors = doors_of(self.links, services, endpoints, place, _ALIASES, changes=self.changes)
         return endpoints
+
+    def endpoint_seen(self, viewer: str, endpoint: Endpoint) -> Endpoint:
+        """Return the door of the proxy, where there is one in front of a service."""
+        return self._doors.seen.get((viewer, endpoint.name), endpoint)
 
     def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:
         """Start the container; none of the services."""
@@ -110,10 +148,37 @@ class SingleContainerEnvironment(ContainerEnvironment):
         guard.watch()
         self.engine.create(guard.project, request)
         self.engine.start(guard.project)
+        self._helpers = Helpers(self.context, self._first_process())
+        if self._doors.flows:
+            self._link(self._helpers)
         if config.capture:
-            options = self.options
-            self._recorders = Recorders(self.context, launches, int(options.capture_limit), int(options.capture_length))
-            self._recorders.start(int(self.engine.inspect(guard.project)["State"]["Pid"]))
+            self._record(self._helpers)
+
+    def _first_process(self) -> int:
+        return int(self.engine.inspect(self.container("*"))["State"]["Pid"])
+
+    def _link(self, helpers: Helpers) -> None:
+        """Start the proxy between the services."""
+        self._mechanism, self._setup = self._doors.prepared(
+            self.context, self.options.link_mechanism, changes=self.changes
+        )
+        helpers.start(self._mechanism, self._setup.switch)
+        self.note("info", f"links by {self._mechanism}: {described_flows(self._doors.flows)}")
+
+    def _record(self, helpers: Helpers) -> None:
+        """Start a recorder for each service."""
+        folder = self.context.folder / "capture"
+        folder.mkdir(exist_ok=True)
+        limits = int(self.options.capture_limit), int(self.options.capture_length)
+        for name, recording in loopback_recordings(self._endpoints, self._doors.seen, folder, *limits):
+            helpers.record(name, recording)
+
+    def change_link(self, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
+        """Let the proxy do something else from now on."""
+        self._doors.refuse(directions, change, self.context.links)
+        if self._setup.control is None:
+            raise TestExecutionError(f"{self.get_name()}: no mechanism that takes changes is between the services")
+        return tell_switch(self._setup.control, ["->".join(each) for each in directions], change)
 
     def container(self, service: str) -> str:
         """Return the name of the one container."""
@@ -123,6 +188,9 @@ class SingleContainerEnvironment(ContainerEnvironment):
 
     def spawn(self, launch: ServiceLaunch) -> Process:
         """Start a service in the container, its output going into the service's folder."""
+        group = (
+            self.group_of(launch, self._first_process(), for_all=True) if launch.limits != ResourceLimits() else None
+        )
         process = ExecutedProcess(
             launch.name,
             self.container(launch.name),
@@ -131,6 +199,7 @@ class SingleContainerEnvironment(ContainerEnvironment):
             launch.output_limit,
             launch.command.forks,
             command=launch.command,
+            group=group or ControlGroup({}),
         )
         process.begin()
         return process
@@ -140,14 +209,18 @@ class SingleContainerEnvironment(ContainerEnvironment):
         if self.guard is not None and (self.context.folder / _REQUEST).exists():
             yield Artifact(path=_REQUEST, kind="log", title="the container as it was asked for")
         yield from super().collect()
-        if self._recorders is not None:
-            yield from self._recorders.collect()
+        if self._helpers is None:
+            return
+        self._helpers.finish()
+        if self._doors.flows:
+            yield report_links(self.context.folder, self._mechanism, self._doors.flows, [self._setup])
+        yield from self._helpers.recordings()
 
     def teardown_environment(self) -> None:
-        """End the recorders, then everything else."""
+        """End what runs beside the services, then everything else."""
         try:
-            if self._recorders is not None:
-                self._recorders.end()
+            if self._helpers is not None:
+                self._helpers.end()
         finally:
             super().teardown_environment()
 
@@ -156,3 +229,10 @@ def _free(port: int, taken: set[int]) -> int:
     while port in taken:
         port += 1
     return port
+
+
+def _beside(taken: set[int], key: str, service: Endpoint, _transport: str) -> Endpoint:
+    """Return other ports at the address of a service, which nobody has at the address that they share."""
+    ports = {name: _free((port + _BESIDE) % 65536 or 1, taken) for name, port in service.ports.items()}
+    taken.update(ports.values())
+    return attrs.evolve(service, name=key, ports=ports)

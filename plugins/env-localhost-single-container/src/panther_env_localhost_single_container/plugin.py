@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from functools import partial
 
 from panther_lib_containers.leftovers import leftovers
-from panther_lib_containers.options import ContainerOptions
 
 from panther_env_localhost_single_container.environment import SingleContainerEnvironment
+from panther_env_localhost_single_container.options import SingleContainerOptions
 from panther_hookspecs import Need, NetworkEnvironmentDescriptor, hookimpl
 
 NAME = "localhost_single_container"
@@ -21,11 +21,11 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
         name=NAME,
         summary="One container of this machine's Docker engine for all services: images, and a loopback of their own.",
         factory=SingleContainerEnvironment,
-        options=ContainerOptions,
+        options=SingleContainerOptions,
         needs=(
             Need("linux", "linux", why="containers share its kernel, and readiness is read from /proc"),
             Need("tool", "docker", package="docker.io", why="it runs commands in containers and builds images"),
         ),
-        capabilities=frozenset({"capture", "images", "ipv6", "limits"}),
+        capabilities=frozenset({"capture", "images", "ipv6", "limits", "proxied_links"}),
         leftovers=partial(leftovers, NAME),
     )

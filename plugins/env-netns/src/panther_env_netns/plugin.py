@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from panther_env_netns.environment import NetnsEnvironment
 from panther_env_netns.options import NetnsOptions
-from panther_hookspecs import Need, NetworkEnvironmentDescriptor, hookimpl
+from panther_hookspecs import Need, NetworkEnvironmentDescriptor, abandoned_groups, hookimpl
 
 
 @hookimpl
@@ -24,4 +24,5 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
             Need("tool", "nsenter", package="util-linux", why="it starts services in them"),
         ),
         capabilities=frozenset({"ipv6", "rootless", "limits", "capture", "links"}),
+        leftovers=abandoned_groups,
     )

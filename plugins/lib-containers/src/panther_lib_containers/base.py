@@ -20,6 +20,7 @@ from panther_hookspecs import (
     CommandResult,
     ControlGroup,
     DockerComposeException,
+    LinkSpec,
     LocalNetworkEnvironment,
     Problem,
     ServiceLaunch,
@@ -33,6 +34,7 @@ from panther_lib_containers.guard import Guard
 from panther_lib_containers.hostroot import HOST, host_image
 from panther_lib_containers.images import ImageBuilder, step_of_service, step_of_tools, step_of_trust
 from panther_lib_containers.mounts import Mount, mounts_of
+from panther_lib_containers.namespaces import lacking_rights
 from panther_lib_containers.options import ContainerOptions
 from panther_lib_containers.where import engine_host, is_local
 
@@ -50,15 +52,23 @@ class ContainerEnvironment(LocalNetworkEnvironment):
     guard: Guard | None = attrs.field(default=None, init=False)
     _builder: ImageBuilder | None = attrs.field(default=None, init=False)
     _visible: dict[str, set[Path]] = attrs.field(factory=dict, init=False)
+    links: Mapping[str, LinkSpec] = attrs.field(factory=dict, init=False)
+    changes: bool = attrs.field(default=False, init=False)
 
     @property
     def engine(self) -> Engine:
         """The engine that the options mean."""
         return Engine(engine_host(self.options.host), float(self.options.timeout))
 
+    def expect_links(self, links: Mapping[str, LinkSpec], *, changes: bool) -> None:
+        """Learn between which services something has to be done to packets."""
+        self.links, self.changes = links, changes
+
     def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what containers cannot do for these services."""
         yield from super().preflight(services)
+        if self.changes or any(each.used() for each in self.links.values()):
+            yield from lacking_rights(self.get_name())
         if self.options.network_topology:
             yield Problem(
                 what=f"{self.get_name()} has no topology",
@@ -227,6 +237,7 @@ class ContainerEnvironment(LocalNetworkEnvironment):
             return
         if self.options.cleanup_on_exit:
             self.guard.remove()
+            self.remove_groups()
             return
         super().teardown_environment()
         label = f"label=panther.project={self.guard.project}"

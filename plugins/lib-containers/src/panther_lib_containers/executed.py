@@ -47,6 +47,8 @@ class ExecutedProcess(ContainedProcess):
     """A service among others in one container."""
 
     command: ServiceCommand = attrs.field(kw_only=True)
+    group: ControlGroup = attrs.field(default=ControlGroup({}), kw_only=True)
+    """What keeps the limits of this service, if it has any."""
     _mark: str = attrs.field(factory=lambda: uuid.uuid4().hex)
     _number: str = ""
     """What the engine calls it."""
@@ -67,11 +69,20 @@ class ExecutedProcess(ContainedProcess):
         self._number = str(self.engine.ask("POST", f"/containers/{self.container}/exec", body=body)["Id"])
         source = self.engine.stream(f"/exec/{self._number}/start", {"Detach": False, "Tty": False})
         self.pid = self._wait_for_pid()
+        self._confine()
         ended = -1
         if self.pid:
             with contextlib.suppress(OSError):  # it has ended by now
                 ended = os.pidfd_open(self.pid)
         self._output.carry(source, self.name, ended)
+
+    def _confine(self) -> None:
+        """Move the service, with whatever it has started by now, to where its limits are kept."""
+        moved: set[int] = set()
+        while self.group.folders and (new := set(self.pids_seen()) - moved):
+            for pid in new:
+                self.group.take(pid)
+            moved |= new
 
     def _wait_for_pid(self) -> int:
         end = time.monotonic() + _PATIENCE
@@ -90,7 +101,8 @@ class ExecutedProcess(ContainedProcess):
 
     def pids_seen(self) -> tuple[int, ...]:
         """Return every live process of the service, daemons that left it included."""
-        return tuple(pid for pid in self._cgroup.pids() if pid == self.pid or marked(pid, self._mark))
+        all_of_them = {*self._cgroup.pids(), *self.group.pids()}
+        return tuple(pid for pid in sorted(all_of_them) if pid == self.pid or marked(pid, self._mark))
 
     def _look(self) -> None:
         """Add up what lives; what it was before stays the least."""
@@ -136,4 +148,7 @@ class ExecutedProcess(ContainedProcess):
         if code in _NOT_STARTED and not self.pid:
             said = (self.folder / "stdout").read_text(errors="replace").strip()
             return ExitStatus(reason="start_failed", detail=said.removeprefix(_FAILED) or f"exit code {code}")
-        return self.status_of(code, oom=self._cgroup.oom_kills() > self._ooms)
+        return self.status_of(code, oom=self._oom_killed())
+
+    def _oom_killed(self) -> bool:
+        return self.group.oom_kills() > 0 or self._cgroup.oom_kills() > self._ooms

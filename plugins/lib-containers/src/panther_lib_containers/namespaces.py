@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from panther_hookspecs import (
     Context,
     EnvironmentUnavailableError,
     LinkPort,
+    Problem,
     Process,
     ServiceCommand,
     ShellCommand,
@@ -49,19 +50,23 @@ def engine_process(host: str) -> int:
     return int(pid)
 
 
-def refuse_without_rights(name: str) -> None:
-    """Raise where nothing can be done in the namespaces of containers."""
+def lacking_rights(name: str) -> Iterator[Problem]:
+    """Yield what keeps anything from being done in the namespaces of containers."""
     for tool, package in (("ip", "iproute2"), ("nsenter", "util-linux")):
         if shutil.which(tool) is None:
-            raise EnvironmentUnavailableError(
-                f"{name} needs {tool} for links and recordings\n  try: the package {package}"
-            )
+            yield Problem(what=f"{name} needs {tool} for links and recordings", fix=f"the package {package}")
     if os.geteuid() != 0:
-        raise EnvironmentUnavailableError(
-            f"{name} needs root for links and recordings\n"
-            "  because it does them from outside, in the network namespaces of the containers\n"
-            "  try: netns, which needs none"
+        yield Problem(
+            what=f"{name} needs root for links and recordings",
+            why="it does them from outside, in the network namespaces of the containers",
+            fix="netns, which needs none",
         )
+
+
+def refuse_without_rights(name: str) -> None:
+    """Raise where nothing can be done in the namespaces of containers."""
+    for problem in lacking_rights(name):
+        raise EnvironmentUnavailableError(str(problem))
 
 
 @attrs.frozen
