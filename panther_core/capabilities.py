@@ -8,6 +8,7 @@ from panther_core.registry import Registry
 from panther_hookspecs import LinkDescriptor, NetworkEnvironmentDescriptor
 
 BY_ITSELF = "yes"
+_DATAGRAMS = " (UDP only)"
 MEANINGS: Mapping[str, str] = {
     "delay": "packets are held back",
     "jitter": "by a time that varies",
@@ -40,7 +41,8 @@ def abilities(environment: NetworkEnvironmentDescriptor, links: Iterable[LinkDes
     for link in links:
         for impairment in link.impairments if link.is_proxy in usable else ():
             if found.get(impairment) != BY_ITSELF:
-                found[impairment] = ", ".join(filter(None, (found.get(impairment), link.name)))
+                name = link.name + ("" if not link.is_proxy or impairment in link.stream_impairments else _DATAGRAMS)
+                found[impairment] = ", ".join(filter(None, (found.get(impairment), name)))
     return found
 
 

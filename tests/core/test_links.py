@@ -187,4 +187,4 @@ def test_what_an_environment_can_do_is_said_with_who_does_it() -> None:
     assert can("ipv6") == {"ipv6": "yes"}
     assert can("links", "rate") == {"rate": "yes", "loss": "kernel"}
     assert can("links") == {"rate": "simple, kernel", "loss": "kernel"}
-    assert can("proxied_links") == {"loss": "between", "drop": "between"}
+    assert can("proxied_links") == {"loss": "between (UDP only)", "drop": "between (UDP only)"}
