@@ -22,6 +22,7 @@ _COMMANDS = {
     "resume": "Continue a run that was interrupted",
     "watch": "Follow a run that was started elsewhere",
     "runs": "List the runs there are, with what each has shown and what it takes",
+    "serve": "Show the runs of a folder, and measurements over time, to a browser on this machine",
     "gc": "Remove old runs by a rule, or pack their evidence",
     "clean": "Remove what killed runs have left behind",
     "ci": "Write a workflow that runs an experiment for every change",
