@@ -42,6 +42,8 @@ from panther_hookspecs import (
     TestExecutionError,
 )
 
+_MOST_FORESEEN = 5000
+"""Cases up to which it is worth planning all of them at the beginning to tell how long they will take."""
 _NO_EXPERIMENT = "no experiment was given: call initialize_experiments first"
 
 ExperimentResult = dict[str, Any]
@@ -169,14 +171,16 @@ class ExperimentManager:
         try:
             with self._phase(ExperimentPhase.SERVICE_SETUP):
                 self._set_up(experiment)
+            durations = Durations.load(self._run_directory().folder.parent)
             with self._phase(
                 ExperimentPhase.TEST_EXECUTION,
                 total=total,
                 done=sum(map(self._is_settled, self._history.values())),
                 jobs=self.settings.jobs,
                 run=str(self.experiment_dir),
+                foreseen=self._foreseen(durations, total),
             ):
-                self._execute()
+                self._execute(durations)
         except KeyboardInterrupt:
             self._cancelled = True
         except PantherExperimentError as stopped:
@@ -239,9 +243,18 @@ class ExperimentManager:
             )
         )
 
-    def _execute(self) -> None:
-        directory = self._run_directory()
-        durations = Durations.load(directory.folder.parent)
+    def _foreseen(self, durations: Durations, total: int) -> float | None:
+        """Return the seconds that the cases to run are likely to take one after the other, by earlier runs."""
+        if durations.typical() is None or total > _MOST_FORESEEN:
+            return None
+        waiting = (each for each in self.planned() if not self._is_over(each.case_id))
+        return round(sum(durations.foreseen(each) for each in waiting), 3)
+
+    def _is_over(self, case_id: str) -> bool:
+        history = self._history.get(case_id)
+        return history is not None and self._is_settled(history)
+
+    def _execute(self, durations: Durations) -> None:
         self._stack.callback(durations.save)
         assert self._engine is not None  # made when the services were set up, which comes first
         runner = Runner(

@@ -116,6 +116,7 @@ class Runner:
             "repetition": case.repetition,
             "attempt": work.attempt,
             "system": system.name,
+            "foreseen": round(self.durations.foreseen(case), 3),
         }
         self.engine.emit(TestEvent(test_case_id=case.case_id, action="started", metadata=about))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import attrs
 
 from panther_core.cli.blocks import Block, Part, Rows, Styled, link
-from panther_core.cli.text import clean, duration
+from panther_core.cli.text import clean, duration, squeeze, width
 from panther_hookspecs import Verdict
 
 SECONDS_CELLS = 8
 _VERDICT_CELLS = len("inconclusive")
 _INDENT = 4
+_AXIS = re.compile(r"(\[|, )[\w.-]+=")
 _STYLES = {
     "pass": "green",
     "fail": "red",
@@ -42,6 +44,14 @@ def case_label(record: Mapping[str, Any]) -> str:
     if cell and "[" not in name:
         name += "[" + ", ".join(f"{axis}={value}" for axis, value in cell.items()) + "]"
     return clean(f"{name} #{record['repetition']}" if record.get("repetition", 1) > 1 else name)
+
+
+def fitting_label(label: str, cells: int) -> str:
+    """Return as much of a case's name as fits: without the names of axes if need be, as the values tell cases apart.
+
+    Only what is still too long loses its middle.
+    """
+    return squeeze(label if width(label) <= cells else _AXIS.sub(r"\1", label), cells)
 
 
 def verdict_style(verdict: str, *, expected: bool = True) -> str:

@@ -15,11 +15,11 @@ from rich.segment import ControlType, Segment, SegmentLines
 from rich.table import Table
 from rich.text import Text
 
-from panther_core.cli.attempts import SECONDS_CELLS, Finished, counted, finished_blocks
+from panther_core.cli.attempts import SECONDS_CELLS, Finished, counted, finished_blocks, fitting_label
 from panther_core.cli.blocks import Block
 from panther_core.cli.paper import printable, rich_console, styled_text
 from panther_core.cli.screen import Screen
-from panther_core.cli.text import duration, plural, squeeze
+from panther_core.cli.text import duration, plural
 
 _ROWS = 10
 _FRAME_ROOM = 6
@@ -120,7 +120,7 @@ class LiveScreen(Screen):
         table.add_column(no_wrap=True)
         now = progress.clock()
         for name, since in shown[: rows - 1] if more > 0 else shown:
-            table.add_row(duration(now - since), Text(squeeze(name, columns - SECONDS_CELLS - 2 * _GAP)))
+            table.add_row(duration(now - since), Text(fitting_label(name, columns - SECONDS_CELLS - 2 * _GAP)))
         if more > 0:
             table.add_row("", f"and {plural(more + 1, 'other')}")
         return table

@@ -15,6 +15,8 @@ from panther_core.cli.text import counted, whole
 from panther_hookspecs import BaseEvent, ExperimentEvent, TestEvent, Verdict
 
 _CERTAIN = 3
+_PRIOR = 0.1
+"""Part of what earlier runs foretell that weighs as much as what is seen now."""
 
 
 @attrs.define
@@ -33,6 +35,12 @@ class Progress:
     counts: Counter[str] = attrs.field(factory=Counter)
     running: dict[str, tuple[str, float]] = attrs.field(factory=dict)
     """Name and start of every attempt that runs now, by case id, the longest first."""
+    foreseen: float = 0.0
+    """Seconds that the cases of this session take one after the other, as earlier runs tell; 0 if they tell nothing."""
+    _awaited: dict[str, float] = attrs.field(factory=dict)
+    """The part of that for each case that runs now."""
+    _over: float = 0.0
+    """The part of that for cases that are over."""
 
     def __attrs_post_init__(self) -> None:
         """Start the clock."""
@@ -46,6 +54,7 @@ class Progress:
             if event.action == "started":
                 name = case_label({"case": event.test_case_id, **event.metadata})
                 self.running[event.test_case_id] = (name, self.clock())
+                self._awaited[event.test_case_id] = float(event.metadata.get("foreseen") or 0.0)
             elif event.action in ("completed", "retried"):
                 return self._finish(event.test_case_id, event.metadata, again=event.action == "retried")
         return None
@@ -53,6 +62,7 @@ class Progress:
     def _learn(self, facts: Mapping[str, Any], *, begins: bool) -> None:
         if begins:
             self.before = self.done = facts.get("done", self.done)
+            self.foreseen = facts.get("foreseen") or self.foreseen
         self.total = facts.get("total", self.total)
         self.jobs = facts.get("jobs", self.jobs)
         self.folder = Path(facts["run"]) if facts.get("run") else self.folder
@@ -60,6 +70,7 @@ class Progress:
     def _finish(self, case_id: str, record: Mapping[str, Any], *, again: bool) -> Finished:
         self.running.pop(case_id, None)
         if not again:
+            self._over += self._awaited.pop(case_id, 0.0)
             self.done += 1
             self.counts[record["verdict"]] += 1
             self.unexpected += not record["as_expected"]
@@ -72,11 +83,22 @@ class Progress:
 
     @property
     def left(self) -> float | None:
-        """Seconds until the end if it goes on like this, or None while that is a guess."""
+        """Seconds until the end: by what earlier runs took and how fast this one is, or None while that is a guess."""
         here = self.done - self.before
-        if not self.total or here < _CERTAIN or self.done >= self.total:
+        if not self.total or self.done >= self.total:
             return None
-        return self.elapsed / here * (self.total - self.done)
+        if self.foreseen and self.jobs:
+            return self._by_history(self.jobs)
+        return self.elapsed / here * (self.total - self.done) if here >= _CERTAIN else None
+
+    def _by_history(self, jobs: int) -> float:
+        """Return what is left of the foreseen work, at the pace of the work that is over; a slot runs one case."""
+        now, prior = self.clock(), _PRIOR * self.foreseen
+        spent = {case: now - since for case, (_, since) in self.running.items()}
+        begun = sum(min(seconds, self._awaited.get(case, 0.0)) for case, seconds in spent.items())
+        pace = (prior + self.elapsed * min(jobs, self.total or jobs)) / (prior + self._over + begun)
+        rests = [max(self._awaited.get(case, 0.0) - seconds, 0.0) for case, seconds in spent.items()]
+        return max([max(self.foreseen - self._over - begun, 0.0) / jobs, *rests]) * pace
 
     def counted(self) -> str:
         """Return the verdicts so far, in the order of the contract: ``8 pass, 2 fail``."""

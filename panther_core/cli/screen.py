@@ -11,6 +11,7 @@ from typing import Any, Self, TextIO
 from panther_core.cli.attempts import Finished, finished_blocks
 from panther_core.cli.blocks import Plain, Writer
 from panther_core.cli.progress import Progress
+from panther_core.cli.text import plural, whole
 from panther_hookspecs import BaseEvent, Observer
 
 SCREENS = ("live", "lines", "json", "quiet")
@@ -130,6 +131,16 @@ class LineScreen(Screen):
         super().__init__(stream)
         self._writer = writer or Plain()
         self._silent = True
+
+    def handle_event(self, event: BaseEvent) -> None:
+        """Say at the beginning how long it is going to take, if earlier runs tell and it is long."""
+        before = self.progress.foreseen
+        super().handle_event(event)
+        left = self.progress.left
+        if self.progress.foreseen != before and left is not None and left > HEARTBEAT:
+            with self._lock:
+                told = f"... {plural(self.progress.total or 0, 'case')}, {self.progress.jobs} at a time"
+                self.write(self._writer.render(f"{told}: about {whole(left)}, as long as earlier runs took"))
 
     def finished(self, finished: Finished) -> None:
         """Print the attempt's line."""

@@ -24,6 +24,8 @@ class Durations:
     _of_name: dict[str, float] = attrs.field(factory=dict)
     """What cells of a test case take, for cells that never ran."""
 
+    _typical: float | None = None
+
     @classmethod
     def load(cls, base: Path) -> Durations:
         """Read what earlier runs in ``base`` have left; a damaged index counts as none."""
@@ -31,7 +33,7 @@ class Durations:
         seconds: dict[str, float] = {}
         with contextlib.suppress(OSError, ValueError):
             seconds = {str(key): float(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-        found = cls(path, seconds)
+        found = cls(path, seconds, typical=statistics.median_low(seconds.values()) if seconds else None)
         for key, value in seconds.items():
             _blend(found._of_name, key.partition("[")[0], value)
         return found
@@ -41,8 +43,12 @@ class Durations:
         return self._seconds.get(case.described(), self._of_name.get(case.name))
 
     def typical(self) -> float | None:
-        """Return what a case takes that nothing is known about: the median."""
-        return statistics.median_low(self._seconds.values()) if self._seconds else None
+        """Return what a case takes that nothing is known about: the median of what was known at the beginning."""
+        return self._typical
+
+    def foreseen(self, case: PlannedCase) -> float:
+        """Return the best guess of how long the case will take; 0 where nothing ever ran."""
+        return self.expected(case) or self.typical() or 0.0
 
     def saw(self, case: PlannedCase, seconds: float) -> None:
         """Learn from an attempt."""

@@ -33,6 +33,7 @@ COMMANDS = [
     "run",
     "runs",
     "schema",
+    "serve",
     "show",
     "validate",
     "watch",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from panther_core.cli.attempts import fitting_label
 from panther_core.cli.live import LiveScreen
 from panther_core.cli.paper import Paper
 from panther_core.cli.progress import Progress
@@ -28,10 +29,9 @@ def begun(total: int = 4, jobs: int = 2, run: str = "runs/r-1", **more: Any) -> 
     return ExperimentEvent(experiment_id="r", phase="test_execution", status="started", metadata=facts)
 
 
-def started(case: str, name: str = "") -> TestEvent:
-    return TestEvent(
-        test_case_id=case, action="started", metadata={"name": name or case, "cell": {}, "repetition": 1, "attempt": 1}
-    )
+def started(case: str, name: str = "", **more: Any) -> TestEvent:
+    facts = {"name": name or case, "cell": {}, "repetition": 1, "attempt": 1, **more}
+    return TestEvent(test_case_id=case, action="started", metadata=facts)
 
 
 def ended(case: str, verdict: str = "pass", action: str = "completed", **more: Any) -> TestEvent:
@@ -91,6 +91,48 @@ def test_progress_guesses_the_remaining_time_only_when_it_has_something_to_go_by
     progress.take(ended("c"))
     progress.take(ended("d"))
     assert progress.left == pytest.approx(6.0)
+
+
+def test_progress_knows_from_earlier_runs_how_long_it_takes_before_anything_is_over() -> None:
+    now = [0.0]
+    progress = Progress(clock=lambda: now[0])
+    progress.take(begun(total=4, jobs=2, foreseen=40.0))
+    assert progress.left == pytest.approx(20.0)
+    for case in "ab":
+        progress.take(started(case, foreseen=10.0))
+    now[0] = 5.0
+    assert progress.left == pytest.approx(15.0)
+    now[0] = 20.0  # twice as slow as before
+    for case in "ab":
+        progress.take(ended(case))
+    assert progress.left is not None
+    assert 15.0 < progress.left < 20.0
+
+
+def test_progress_waits_for_the_longest_case_that_runs() -> None:
+    now = [0.0]
+    progress = Progress(clock=lambda: now[0])
+    progress.take(begun(total=2, jobs=2, foreseen=32.0))
+    progress.take(started("long", foreseen=30.0))
+    progress.take(started("short", foreseen=2.0))
+    now[0] = 2.0
+    progress.take(ended("short"))
+    assert progress.left == pytest.approx(28.0)
+
+
+def test_lines_say_at_the_beginning_how_long_it_takes_if_that_is_long() -> None:
+    stream, short = io.StringIO(), io.StringIO()
+    feed(LineScreen(stream), begun(total=48, foreseen=400.0), started("a", foreseen=8.0))
+    assert stream.getvalue() == "... 48 cases, 2 at a time: about 3:20, as long as earlier runs took\n"
+    feed(LineScreen(short), begun(total=48, foreseen=40.0), started("a", foreseen=1.0))
+    assert short.getvalue() == ""
+
+
+def test_a_narrow_terminal_drops_the_names_of_axes_before_it_shortens_anything() -> None:
+    label = "handshake[server=aioquic, client=quic-go] #2"
+    assert fitting_label(label, 50) == label
+    assert fitting_label(label, 40) == "handshake[aioquic, quic-go] #2"
+    assert fitting_label(label, 20) == "handshake[aio…go] #2"
 
 
 def test_lines_say_one_line_for_a_pass_and_reason_and_folder_for_anything_unexpected() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,28 @@ def test_a_finished_run_is_told_from_its_beginning(project: PantherProject) -> N
     lines = outcome.stdout.splitlines()
     assert [line.split()[0] for line in lines[:3]] == ["pass"] * 3
     assert lines[-1] == "3/3 done: 3 pass  runs/good"
+
+
+def test_a_run_knows_from_the_ones_before_how_much_work_it_is(project: PantherProject) -> None:
+    first, second = (project.run(f"run good.yaml --output runs/{name}").run for name in ("first", "second"))
+    assert [_foreseen(first), _foreseen(second)] == [None, pytest.approx(3 * _case_takes(project), abs=0.01)]
+
+
+def _foreseen(run: Path) -> float | None:
+    events = map(json.loads, (run / "events.jsonl").read_text().splitlines())
+    told = next(each for each in events if each["name"] == "experiment.test_execution.started")
+    found: float | None = told["content"]["metadata"]["foreseen"]
+    return found
+
+
+def _case_takes(project: PantherProject) -> float:
+    """Return what the first run has left behind as the duration of a case: the newest repetition counts most."""
+    lines = (project.folder / "runs/first/results.jsonl").read_text().splitlines()
+    seconds = [float(json.loads(line)["seconds"]) for line in lines]
+    known = seconds[0]
+    for each in seconds:
+        known += 0.5 * (each - known)
+    return known
 
 
 def test_a_run_is_followed_until_it_is_over(panther_project: MakeProject) -> None:
