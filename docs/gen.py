@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import attrs
 import panther_hookspecs as contract
 from panther_core.capabilities import matrix
 from panther_core.plugin_manager import PluginManager
+from panther_core.results.schemas import RECORDS, record_schema
 
 ROOT = Path(__file__).parents[1]
 MADE = "<!-- made by docs/gen.py from the installed code -->\n\n"
@@ -249,6 +250,45 @@ def _not_claimed(protocol: contract.ProtocolDescriptor, service: contract.Servic
     return "; ".join(texts)
 
 
+def records_page() -> str:
+    """Return the formats of the lines of a run's files, from their schemas."""
+    told = (
+        "What the lines of a run's files hold. Fields may be added within a version, never removed or changed. "
+        "`panther schema --of result` prints the first of these as a JSON schema, and so on; a test holds real runs "
+        "against them."
+    )
+    parts = [f"# Records\n\n{told}\n"]
+    for name in RECORDS:
+        parts += _record(record_schema(name), record_schema(name)["title"], 2)
+    return "\n".join(parts)
+
+
+def _record(schema: Mapping[str, Any], title: str, depth: int) -> Iterator[str]:
+    rows, inner = [], []
+    for name, field in schema["properties"].items():
+        shape = next(
+            (field[key] for key in ("items", "additionalProperties") if isinstance(field.get(key), dict)), field
+        )
+        if "properties" in shape:
+            inner.append((name, shape))
+        optional = "" if name in schema["required"] else "optional"
+        rows.append((f"`{name}`", _json_type(field), optional, field["description"]))
+    yield f"{'#' * depth} {title}\n\n{schema['description']}\n"
+    yield _table(("field", "type", "", "what"), rows)
+    for name, shape in inner:
+        yield from _record(shape, f"{title}: {name}", min(depth + 1, 3))
+
+
+def _json_type(field: Mapping[str, Any]) -> str:
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return " ".join(f"`{each}`" for each in field["enum"])
+    kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    of = f" of {_json_type(field['items'])}" if "items" in field else ""
+    return " or ".join(kinds) + of
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/hooks.md": hooks_page,
     "reference/events.md": events_page,
@@ -257,6 +297,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/errors.md": errors_page,
     "reference/networks.md": networks_page,
     "reference/implementations.md": implementations_page,
+    "reference/records.md": records_page,
 }
 
 

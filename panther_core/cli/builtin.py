@@ -13,7 +13,7 @@ _COMMANDS = {
     "validate": "Find every error in experiment files",
     "plan": "Show the cases of an experiment without running them",
     "plugins": "List plugins, hooks and events",
-    "schema": "Print the JSON schema of experiments, for editors",
+    "schema": "Print the JSON schema of experiments, for editors, or of results, for programs",
     "doctor": "Show what this machine has and lacks for the installed plugins",
     "show": "Show what a run has found out",
     "compare": "Compare two runs: verdicts, findings, metrics",
