@@ -227,6 +227,7 @@ if TYPE_CHECKING:
     from panther_hookspecs.units import (
         BitRate,
         Bytes,
+        Lapse,
         Quantity,
         Seconds,
         Share,
@@ -303,7 +304,7 @@ _NAMES_OF_MODULE = {
     ),
     "states": "StateManager",
     "testtypes": "MOMENTS CaseControl CaseOutline Stage StageResult TestTypeDescriptor",
-    "units": "BitRate Bytes Quantity Seconds Share",
+    "units": "BitRate Bytes Lapse Quantity Seconds Share",
     "values": (
         "Artifact CheckResult Evidence ExitStatus ExperimentPhase Finding Measurement Message Need Problem "
         "Usage Verdict"
@@ -378,6 +379,7 @@ __all__ = [
     "InstrumentTarget",
     "Job",
     "JobEnd",
+    "Lapse",
     "Launcher",
     "Layer",
     "LayerRole",

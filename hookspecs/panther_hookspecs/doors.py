@@ -10,7 +10,7 @@ import attrs
 
 from panther_hookspecs.environments import Context
 from panther_hookspecs.errors import TestExecutionError
-from panther_hookspecs.impairments import LinkChange, LinkSpec, link_between
+from panther_hookspecs.impairments import EVERY_LINK, LinkChange, LinkSpec, link_between
 from panther_hookspecs.links import LinkDescriptor, LinkDoor, LinkFlow, LinkPort, LinkSetup, LinkTask, chosen_link
 from panther_hookspecs.networks import Endpoint, ServiceSpec
 from panther_hookspecs.recordings import RecordedPlace, Recording
@@ -75,6 +75,8 @@ def doors_of(
     seen: dict[tuple[str, str], Endpoint] = {}
     by_name = {each.name: each for each in services}
     for one, other in _linked(links, services, changes=changes):
+        if not (endpoints[one].ports or endpoints[other].ports):
+            continue  # two clients, for example: they do not talk to each other
         flows += [_flow(links, *pair) for pair in ((one, other), (other, one))]
         for viewer, target in ((one, other), (other, one)):
             real = endpoints[target]
@@ -107,6 +109,11 @@ def _linked(
             yield one, other
 
 
+def _named(links: Mapping[str, LinkSpec], one: str, other: str) -> bool:
+    """Return whether a link of these two was asked for, and not only one of any two."""
+    return any(link_between(links, *pair)[0] not in ("", EVERY_LINK) for pair in ((one, other), (other, one)))
+
+
 def _flow(links: Mapping[str, LinkSpec], source: str, target: str) -> LinkFlow:
     name, spec = link_between(links, source, target)
     port = LinkPort(node=source, interface="lo")
@@ -137,6 +144,8 @@ def door_problems(
     for one, other in _linked(links, services, changes=changes):
         ends = [by_name[one], by_name[other]]
         if not any(each.ports for each in ends):
+            if not _named(links, one, other):
+                continue
             yield Problem(
                 what=f"{name} cannot put a link between {one} and {other}",
                 where="links",

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from panther_hookspecs.plugins import option
-from panther_hookspecs.units import BitRate, Seconds, Share
+from panther_hookspecs.units import BitRate, Lapse, Seconds, Share
 
 EVERY_LINK = "*"
 """The name of the link between any two services that have no link of their own."""
@@ -30,18 +30,16 @@ def _not_negative(_owner: object, field: attrs.Attribute[int], value: int) -> No
 class Blackhole:
     """A link that works for a while, then swallows everything for a while, over and over from its first packet on."""
 
-    on: Seconds = option(help="How long packets pass.", validator=_more_than_0)
-    off: Seconds = option(help="How long they vanish after that.", validator=_more_than_0)
+    on: Lapse = option(help="How long packets pass.", validator=_more_than_0)
+    off: Lapse = option(help="How long they vanish after that.", validator=_more_than_0)
 
 
 @attrs.frozen(kw_only=True)
 class Rebind:
     """A NAT in front of the service named first, which forgets: from then on its packets come from elsewhere."""
 
-    first: Seconds = option(
-        help="When it forgets for the first time, from its first packet on.", validator=_more_than_0
-    )
-    every: Seconds = option(Seconds(0), help="How long after that for each further time; 0 means once.")
+    first: Lapse = option(help="When it forgets for the first time, from its first packet on.", validator=_more_than_0)
+    every: Lapse = option(Lapse(0), help="How long after that for each further time; 0 means once.")
     address: bool = option(False, help="Whether packets come from another address as well, not only another port.")
 
 
@@ -82,8 +80,8 @@ def _check_burst(state: LinkState, field: attrs.Attribute[int], value: int) -> N
 class LinkState:
     """What a link does to the packets that cross it, in each of its directions."""
 
-    delay: Seconds = option(Seconds(0), help="One-way delay of every packet.")
-    jitter: Seconds = option(Seconds(0), help="Random variation of the delay.")
+    delay: Lapse = option(Lapse(0), help="One-way delay of every packet.")
+    jitter: Lapse = option(Lapse(0), help="Random variation of the delay.")
     loss: Share = option(Share(0), help="Share of packets that vanish.")
     reorder: Share = option(
         Share(0), help="Share of packets that overtake others, which need a delay.", validator=_check_reorder
@@ -141,7 +139,7 @@ class LinkChange:
 class LinkStep(LinkChange):
     """A change at a given time of the case."""
 
-    at: Seconds = option(help="When, counted from the moment when all services are ready.")
+    at: Lapse = option(help="When, counted from the moment when all services are ready.")
 
 
 @attrs.frozen(kw_only=True)

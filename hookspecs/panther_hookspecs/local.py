@@ -83,8 +83,12 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         return ""
 
     def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
-        """Yield what plain processes cannot do for these services."""
+        """Yield what is wrong with these services, and what this machine cannot do for them."""
+        yield from super().preflight(services)
         yield from self.unfit_limits()
+
+    def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what no machine can do for these services."""
         yield from _strangers(self.options, {spec.name for spec in services})
         yield from self._unfit_images(services)
         if self.options.deployment_target != "local":

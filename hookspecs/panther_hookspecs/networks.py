@@ -140,9 +140,16 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
 
     options: Any = attrs.field(factory=NetworkEnvironmentOptions)
 
-    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
-        """Yield what keeps these services from running here; called before anything is created."""
+    def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what is wrong with the case as it was written, on whatever machine it runs.
+
+        `panther validate` asks for it too: nothing may be started, asked or made for it.
+        """
         return ()
+
+    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what keeps these services from running here, mistakes included; called before anything is created."""
+        return self.mistakes(services)
 
     def adapt_plan(self, spec: ServiceSpec) -> ServicePlan:
         """Return the plan of a service as it is carried out here: an environment with images takes what is in them."""

@@ -6,7 +6,7 @@ Use these as field types in a plugin's options; the engine turns the text into t
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 _NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*\Z")
 
@@ -43,6 +43,24 @@ class Seconds(Quantity):
         "d": 86400.0,
     }
     EXAMPLE: ClassVar[str] = "20ms"
+
+
+if TYPE_CHECKING:
+    Lapse = Seconds  # whoever makes a link in Python says Seconds
+else:
+
+    class Lapse(Seconds):
+        """A duration of a link, in seconds, written with its unit: people mean milliseconds as often."""
+
+        @classmethod
+        def parse(cls, value: object) -> Self:
+            """Read a text such as ``20ms``; of numbers only 0 needs no unit."""
+            found = super().parse(value)
+            bare = isinstance(value, (int, float)) or (isinstance(value, str) and not value.strip()[-1:].isalpha())
+            if bare and found and not isinstance(value, Quantity):
+                number = f"{found:g}"
+                raise ValueError(f"{number} of what? Durations of links need a unit: {number}ms or {number}s")
+            return found
 
 
 class Bytes(Quantity):

@@ -16,7 +16,12 @@ from panther_core.cli.known import cache_folder
 from panther_core.cli.messages import message_lines
 from panther_core.cli.text import plural
 from panther_core.cli.version import ask_version
-from panther_hookspecs import PantherExperimentError, PluginValidationError
+from panther_hookspecs import (
+    ConfigurationException,
+    PantherExperimentError,
+    PluginValidationError,
+    ResourceExhaustionException,
+)
 
 if TYPE_CHECKING:  # only a name in a signature
     from panther_core.plugin_manager import PluginRecord
@@ -42,6 +47,13 @@ def explain(error: Exception, console: Console) -> int:
         return CANNOT_RUN
     _confess(error, console)
     return BUG
+
+
+def cannot_write(path: Path | str, error: Exception) -> PantherExperimentError:
+    """Return the error of an output that was asked for at a place where it cannot be: a wrong place, or a full disk."""
+    full = isinstance(error, OSError) and error.errno in _EXHAUSTED
+    kind = ResourceExhaustionException if full else ConfigurationException
+    return kind(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
 
 
 def _message(error: PantherExperimentError, console: Console) -> str:

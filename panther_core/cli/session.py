@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from panther_core.capture import KEEP_CAPTURE
 from panther_core.cli.attempts import counted
 from panther_core.cli.blocks import Part, link
 from panther_core.cli.console import Console
+from panther_core.cli.failures import cannot_write
 from panther_core.cli.screen import SCREENS, JsonScreen, LineScreen, QuietScreen, Screen
 from panther_core.cli.text import duration, plural, shown_path
 from panther_hookspecs import PantherExperimentError, ReportDescriptor, RunView, Verdict
@@ -138,7 +140,20 @@ def make_screen(name: str | None, console: Console) -> Screen:
 def _report(text: str, console: Console) -> tuple[ReportDescriptor, str]:
     """Look the report up before anything runs."""
     name, _, target = text.partition("=")
-    return console.plugins.registry.get(ReportDescriptor, name), target
+    descriptor = console.plugins.registry.get(ReportDescriptor, name)
+    if target:
+        _make_room(Path(target))
+    return descriptor, target
+
+
+def _make_room(path: Path) -> None:
+    """Make the folder of a file that will be written; raise where it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def write_report(descriptor: ReportDescriptor, run: Path, target: str, console: Console, against: str = "") -> Path:
@@ -152,7 +167,7 @@ def write_report(descriptor: ReportDescriptor, run: Path, target: str, console: 
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor.write(view, path, descriptor.options())
     except OSError as error:
-        raise PantherExperimentError(f"cannot write the report {path}: {error.strerror or error}") from error
+        raise cannot_write(path, error) from error
     return path
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 
 from panther_core.config.structure import REST, fields_of
-from panther_hookspecs import Quantity, Share
+from panther_hookspecs import Lapse, Quantity, Share
 
 Schema = dict[str, Any]
 
@@ -62,6 +62,8 @@ def _quantity(type_: type[Quantity]) -> Schema:
     if issubclass(type_, Share):
         number["maximum"] = 1
         pattern = _SHARE
+    if issubclass(type_, Lapse):
+        number, pattern = {"const": 0}, pattern.replace(f"({units})?", f"({units})")
     return {"anyOf": [number, {"type": "string", "pattern": pattern}], "examples": [type_.EXAMPLE]}
 
 

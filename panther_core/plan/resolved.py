@@ -19,7 +19,7 @@ from panther_core.plan.cases import PlannedCase
 from panther_core.plan.experiment import Experiment, make_experiment
 from panther_core.plan.template import Template
 from panther_core.registry import Registry
-from panther_hookspecs import Quantity
+from panther_hookspecs import Lapse, Quantity
 
 _NOTHING = object()
 _SIMPLE = ("timeout", "repeat", "retry_count", "exclusive")
@@ -90,12 +90,18 @@ def _with_defaults(given: Mapping[str, Any], options: Any) -> dict[str, Any]:
     return filled
 
 
+def _number(value: float) -> float | str:
+    if isinstance(value, Lapse) and value:
+        return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
+    return int(value) if isinstance(value, Quantity) and value.is_integer() else float(value)
+
+
 def _data(value: Any) -> Any:
     """Return a value as YAML has it, or ``_NOTHING`` for one that a file cannot say."""
     if value is None or (isinstance(value, bool | int | str) and not isinstance(value, enum.Enum)):
         return value
     if isinstance(value, float):
-        return int(value) if isinstance(value, Quantity) and value.is_integer() else float(value)
+        return _number(value)
     if isinstance(value, enum.Enum):
         return _data(value.value)
     if isinstance(value, Path):

@@ -13,7 +13,7 @@ from panther_core.plan.cases import PlannedCase
 from panther_core.run.compose import compose, instrument, specify
 from panther_core.run.engine import Engine
 from panther_core.run.placeholders import fill_command
-from panther_hookspecs import ShellCommand
+from panther_hookspecs import ConfigurationException, ShellCommand
 
 _PREPARING = ("pre_compile", "compile", "post_compile", "pre_run")
 RUN = "RUN"
@@ -33,6 +33,8 @@ def preview(case: PlannedCase, engine: Engine) -> Iterator[tuple[str, str, str]]
         network.descriptor = case.network
         stack.callback(network.teardown_environment)
         specs = specify(case, 1, network)
+        for problem in network.mistakes(tuple(specs.values())):
+            raise ConfigurationException(str(problem))
         prepared = compose(case, specs, network, folder, engine, engine.builds.planned)
         instrument(case, prepared, folder, engine, lambda _note: None)
         for service, one in prepared.items():

@@ -173,7 +173,46 @@ def test_report_lists_writes_and_prints(project: PantherProject) -> None:
     assert project.run("report").stdout.splitlines()[0].split()[:2] == ["csv", "report.csv"]
     assert project.run(f"report {run.name} --format junit").stdout == f"runs/{run.name}/junit.xml\n"
     assert project.run("report last --format markdown --output -").stdout.startswith("## good: all 1 as expected")
-    project.run("report last --format json --output", "/proc/nowhere/x").assert_exit(1, "cannot write the report")
+    project.run("report nosuch --format json --output new/x").assert_exit(2, "no run 'nosuch'")
+    assert not (project.folder / "new").exists()
+
+
+def test_validate_finds_what_a_network_environment_knows_without_starting_anything(
+    panther_project: MakeProject,
+) -> None:
+    text = """
+name: wrong
+protocol: minip
+scenario: ping
+implementation: ping-pong-py
+test_cases:
+  - {name: a, network_environment: {type: netns, network_topology: {connections: [client-nobody]}}}
+  - {name: b, network_environment: {type: localhost, first_port: 3, last_port: 2}}
+  - {name: c, network_environment: {type: docker_compose, deployment_target: cloud}}
+  - {name: d, network_environment: localhost}
+"""
+    outcome = panther_project({"wrong.yaml": text}).run("validate wrong.yaml", environ={"PATH": "/nowhere"})
+    outcome.assert_exit(2, "wrong.yaml: b: last_port is smaller than first_port")
+    assert "wrong.yaml: a: the connection 'client-nobody' does not join two nodes" in outcome.stderr
+    assert "wrong.yaml: c: docker_compose cannot deploy to 'cloud'" in outcome.stderr
+    assert ": d:" not in outcome.stderr
+
+
+def test_a_place_that_cannot_be_written_ends_every_command_with_the_same_code(project: PantherProject) -> None:
+    project.run("run good.yaml --output done").assert_ok()
+    for command in (
+        "run good.yaml --output /proc/nowhere/x",
+        "run good.yaml --output other --report json=/proc/nowhere/x",
+        "report done --format json --output /proc/nowhere/x",
+        "report done --format json --output done/results.jsonl/x",
+        "schema --output /proc/nowhere/x",
+        "expect --from done --output /proc/nowhere/x",
+        "ci init good.yaml --output /proc/nowhere/x",
+    ):
+        outcome = project.run(command)
+        outcome.assert_exit(2, "cannot")
+        assert len(outcome.stderr.splitlines()) <= 2, outcome.stderr
+    assert not (project.folder / "other").exists(), "nothing was started"
 
 
 def test_runs_are_made_and_found_where_the_global_configuration_says(project: PantherProject) -> None:
@@ -299,7 +338,7 @@ def test_doctor_tells_what_is_there_and_how_to_get_the_rest(panther_project: Mak
     assert re.search(r"ability .* localhost .* netns", shown)
     assert re.search(r"drop +\S.* proxy .* relay", shown)
     table = json.loads(project.run("doctor --json").stdout)["networks"]
-    assert table["localhost"]["drop"] == "proxy"
+    assert table["localhost"]["drop"] == "proxy (UDP only)"
     assert "images" not in table["localhost"]
     project.run("doctor needy").assert_exit(3, "not ready on this machine: needy")
     project.run("doctor nedy").assert_exit(2, "did you mean 'needy'?")

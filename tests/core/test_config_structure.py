@@ -14,7 +14,7 @@ from panther_core.config.diagnostics import Findings
 from panther_core.config.document import parse_text
 from panther_core.config.structure import structure
 from panther_core.config.tree import Mark, Node, Source
-from panther_hookspecs import BitRate, Bytes, Quantity, Readiness, Seconds, Share, option
+from panther_hookspecs import BitRate, Bytes, Lapse, Quantity, Readiness, Seconds, Share, option
 
 
 class Colour(enum.Enum):
@@ -71,6 +71,8 @@ def read(text: str, type_: Any, *, loose: bool = False) -> tuple[Any, list[str]]
         (bool, "true", True),
         (Seconds, "20ms", Seconds(0.02)),
         (Seconds, "2", Seconds(2)),
+        (Lapse, "20ms", Lapse(0.02)),
+        (Lapse, "0", Lapse(0)),
         (Bytes, "16MiB", Bytes(1 << 24)),
         (Share, "1%", Share(0.01)),
         (BitRate, "10Mbit", BitRate(1e7)),
@@ -106,6 +108,8 @@ def test_a_fitting_value_becomes_exactly_its_type(type_: Any, text: str, value: 
     ("type_", "text", "message"),
     [
         (int, "true", "expected a whole number, got true"),
+        (Lapse, "20", "20 of what? Durations of links need a unit: 20ms or 20s"),
+        (Lapse, "'1.5'", "1.5 of what? Durations of links need a unit: 1.5ms or 1.5s"),
         (int, "3.7", "expected a whole number, got 3.7"),
         (int, "3.0", "expected a whole number, got 3.0"),
         (int, "'5'", "expected a whole number, got '5'"),

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from panther_core.cli.console import Console
+from panther_core.cli.failures import cannot_write
 from panther_core.cli.text import shown_path
 from panther_core.results.directory import slug
 from panther_hookspecs import ConfigurationException
@@ -42,6 +43,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except FileExistsError as error:
         raise ConfigurationException(f"{target} is there already\n  try: --output with another name") from error
     except OSError as error:
-        raise ConfigurationException(f"cannot write {target}: {error.strerror or error}") from error
+        raise cannot_write(target, error) from error
     console.say(f"{shown_path(target)}: runs {experiment} for every push and pull request")
     return 0

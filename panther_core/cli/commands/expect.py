@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from panther_core.cli.console import Console
+from panther_core.cli.failures import cannot_write
 from panther_core.cli.text import plural, shown_path
 from panther_hookspecs import PantherExperimentError
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         else:
             console.stdout.write(made.text)
     except (OSError, UnicodeDecodeError) as error:
-        raise PantherExperimentError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise cannot_write(path or args.output, error) from error
     if path:
         console.say(f"{plural(made.rules, 'rule')} in {shown_path(path)}")
     if made.left_out:

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from panther_core.cli.console import Console
+from panther_core.cli.failures import cannot_write
 from panther_core.results.schemas import RECORDS, record_schema
-from panther_hookspecs import PantherExperimentError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     try:
         Path(args.output).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise PantherExperimentError(f"cannot write {args.output}: {error.strerror}") from error
+        raise cannot_write(args.output, error) from error
     if not experiment:
         console.say(args.output)
         return 0

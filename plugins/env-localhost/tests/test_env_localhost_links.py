@@ -149,9 +149,11 @@ def test_two_services_without_ports_have_no_link(tmp_path: Path) -> None:
     with recording_context(tmp_path, links=list(panther_register_links())) as context:
         environment = LocalhostEnvironment(context, LocalhostOptions())
         plan = ServicePlan(run=ShellCommand("true"))
-        environment.expect_links({"*": LinkSpec(delay=Seconds(1))}, changes=False)
+        environment.expect_links({"a-b": LinkSpec(delay=Seconds(1))}, changes=False)
         specs = [ServiceSpec(name=name, role="", plan=plan) for name in ("a", "b")]
         assert "nobody knows a port of either" in "".join(map(str, environment.preflight(specs)))
+        environment.expect_links({"*": LinkSpec(delay=Seconds(1))}, changes=True)
+        assert not list(environment.preflight(specs)), "any two services that talk to each other are meant"
         environment.teardown_environment()
 
 

@@ -60,9 +60,9 @@ class SingleContainerEnvironment(ContainerEnvironment):
     _setup: LinkSetup = attrs.field(factory=LinkSetup, init=False)
     _helpers: Helpers | None = attrs.field(default=None, init=False)
 
-    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+    def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what one container cannot be for all these services."""
-        yield from super().preflight(services)
+        yield from super().mistakes(services)
         images = sorted({self.given_image(each) for each in services})
         if len(images) > 1:
             yield Problem(
@@ -74,6 +74,14 @@ class SingleContainerEnvironment(ContainerEnvironment):
             yield Problem(what=f"{len(services)} services are too many for one container ({_MOST})")
         mechanisms = self.context.links
         yield from door_problems(self.get_name(), self.links, services, mechanisms, changes=self.changes)
+        for name, wanted in self.options.resource_limits.items():
+            if wanted.files and name != "*":
+                yield Problem(
+                    what=f"{self.get_name()} cannot limit the open files of {name} alone",
+                    where=f"network_environment.resource_limits.{name}.files",
+                    why="the engine sets that limit for a whole container",
+                    fix='"*", or docker_compose',
+                )
 
     def unfit_limits(self) -> Iterable[Problem]:
         """Yield a problem for each limit that cannot be kept for one service among others."""
@@ -83,13 +91,6 @@ class SingleContainerEnvironment(ContainerEnvironment):
             if lacking:
                 yield Problem(
                     what=f"{self.get_name()} cannot limit single services here", where=where, why=lacking, fix="root"
-                )
-            if wanted.files and name != "*":
-                yield Problem(
-                    what=f"{self.get_name()} cannot limit the open files of {name} alone",
-                    where=f"{where}.files",
-                    why="the engine sets that limit for a whole container",
-                    fix='"*", or docker_compose',
                 )
 
     def ensure_service_images_available(self, services: Sequence[ServiceSpec]) -> None:

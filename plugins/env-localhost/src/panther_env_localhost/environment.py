@@ -53,9 +53,9 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
     _helpers: Helpers | None = attrs.field(default=None, init=False)
     _recorded: tuple[str, ...] = attrs.field(default=(), init=False)
 
-    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
-        """Yield what localhost cannot do for these services."""
-        yield from super().preflight(services)
+    def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what services that share an interface cannot have."""
+        yield from super().mistakes(services)
         if self.options.network_topology:
             yield Problem(
                 what="localhost has no topology",
@@ -65,12 +65,16 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
             )
         if not self._ports():
             yield Problem(what="last_port is smaller than first_port", where="network_environment.last_port")
+        mechanisms = self.context.links
+        yield from door_problems(self.get_name(), self._links, services, mechanisms, changes=self._changes)
+
+    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield whether this machine has the addresses, besides."""
+        yield from super().preflight(services)
         if needs_ipv6(services) and not _has_ipv6():
             yield Problem(
                 what="a service needs IPv6, and loopback has no ::1", fix="sysctl net.ipv6.conf.lo.disable_ipv6=0"
             )
-        mechanisms = self.context.links
-        yield from door_problems(self.get_name(), self._links, services, mechanisms, changes=self._changes)
 
     def expect_links(self, links: Mapping[str, LinkSpec], *, changes: bool) -> None:
         """Learn which services do not talk to each other directly."""

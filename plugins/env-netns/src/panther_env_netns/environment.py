@@ -58,9 +58,9 @@ class NetnsEnvironment(LocalNetworkEnvironment):
     _held: list[int] = attrs.field(factory=list, init=False)
     _left: tuple[str, ...] = attrs.field(default=(), init=False)
 
-    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
-        """Yield what netns cannot do for these services."""
-        yield from super().preflight(services)
+    def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what is wrong with the layout of the network, too."""
+        yield from super().mistakes(services)
         yield from problems_of(self.options.network_topology, [each.name for each in services])
 
     def plan_addresses(self, services: Sequence[ServiceSpec]) -> Mapping[str, Endpoint]:

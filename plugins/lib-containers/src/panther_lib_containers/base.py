@@ -64,11 +64,9 @@ class ContainerEnvironment(LocalNetworkEnvironment):
         """Learn between which services something has to be done to packets."""
         self.links, self.changes = links, changes
 
-    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
-        """Yield what containers cannot do for these services."""
-        yield from super().preflight(services)
-        if self.changes or any(each.used() for each in self.links.values()):
-            yield from lacking_rights(self.get_name())
+    def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what containers cannot have, on any machine."""
+        yield from super().mistakes(services)
         if self.options.network_topology:
             yield Problem(
                 what=f"{self.get_name()} has no topology",
@@ -76,6 +74,12 @@ class ContainerEnvironment(LocalNetworkEnvironment):
                 why="all services are on one network",
                 fix="netns",
             )
+
+    def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
+        """Yield what the engine of this machine cannot do for these services, besides."""
+        yield from super().preflight(services)
+        if self.changes or any(each.used() for each in self.links.values()):
+            yield from lacking_rights(self.get_name())
         bundle = self.options.docker.build.ca_bundle
         if bundle and not Path(bundle).is_file():
             yield Problem(what=f"there is no file {bundle}", where="network_environment.docker.build.ca_bundle")
