@@ -13,18 +13,30 @@ from statistics import NormalDist
 
 import attrs
 
+from panther_hookspecs import Interval, median, median_interval, percentile, values_needed_for_interval
+
+__all__ = [
+    "EXACT_UP_TO",
+    "Interval",
+    "RankTest",
+    "cliffs_delta",
+    "finite",
+    "holm",
+    "mann_whitney",
+    "median",
+    "median_interval",
+    "percentile",
+    "repetitions_needed",
+    "repetitions_to_show_anything",
+    "shift",
+    "shift_interval",
+    "values_needed_for_interval",
+]
+
 EXACT_UP_TO = 60
 """Size of both samples together up to which the exact distribution is used."""
 _MOST_PAIRS = 250_000
 _NORMAL = NormalDist()
-
-
-@attrs.frozen
-class Interval:
-    """Where a value lies with the confidence that was asked for."""
-
-    low: float
-    high: float
 
 
 @attrs.frozen(kw_only=True)
@@ -39,55 +51,9 @@ class RankTest:
     """Whether ``p`` is exact, not approximated."""
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which ``share`` (0 to 1) of the values lie, interpolated between neighbours."""
-    ordered = sorted(values)
-    if not ordered:
-        raise ValueError("there is no percentile of nothing")
-    if not 0 <= share <= 1:
-        raise ValueError(f"a share lies between 0 and 1, got {share}")
-    place = share * (len(ordered) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    if ordered[below] == ordered[above]:
-        return ordered[below]
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
-
-
-def median(values: Sequence[float]) -> float:
-    """Return the middle value, or the mean of the two middle ones."""
-    return percentile(values, 0.5)
-
-
 def finite(values: Iterable[float]) -> tuple[float, ...]:
     """Return the values that are numbers: neither NaN nor infinite."""
     return tuple(each for each in values if math.isfinite(each))
-
-
-def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Return the confidence interval of the median from order statistics, or None where there are too few values.
-
-    It holds for every distribution; at 95 % it needs six values.
-    """
-    ordered = sorted(values)
-    below = _rank_below(len(ordered), (1 - confidence) / 2)
-    return None if below is None else Interval(ordered[below], ordered[-1 - below])
-
-
-def _rank_below(count: int, tail: float) -> int | None:
-    """Return the largest k for which at most k of ``count`` values lie below their median with chance <= ``tail``."""
-    chance, found = 0.0, None
-    for k in range(count // 2):
-        chance += math.comb(count, k) / 2**count
-        if chance > tail:
-            break
-        found = k
-    return found
-
-
-def values_needed_for_interval(confidence: float = 0.95) -> int:
-    """Return how many values the interval of a median takes at least."""
-    return 1 + math.ceil(-math.log2(1 - confidence))
 
 
 def mann_whitney(first: Sequence[float], second: Sequence[float]) -> RankTest:

@@ -137,6 +137,13 @@ if TYPE_CHECKING:
     from panther_hookspecs.local import (
         LocalNetworkEnvironment,
     )
+    from panther_hookspecs.medians import (
+        Interval,
+        median,
+        median_interval,
+        percentile,
+        values_needed_for_interval,
+    )
     from panther_hookspecs.networks import (
         BaseNetworkEnvironment,
         Endpoint,
@@ -281,6 +288,7 @@ _NAMES_OF_MODULE = {
     ),
     "local": "LocalNetworkEnvironment",
     "loads": ("LOAD_REPORT LOAD_REQUESTS LoadReport LoadRequest check_load load_measurements read_load read_requests"),
+    "medians": "Interval median median_interval percentile values_needed_for_interval",
     "networks": (
         "BaseNetworkEnvironment Endpoint Leftover NetworkEnvironmentDescriptor NetworkEnvironmentInterface "
         "NetworkEnvironmentOptions NetworkPlan Observations ResourceLimits ServiceLaunch ServiceNotReadyError "
@@ -377,6 +385,7 @@ __all__ = [
     "IServicePlugin",
     "ImageRecipe",
     "InstrumentTarget",
+    "Interval",
     "Job",
     "JobEnd",
     "Lapse",
@@ -489,7 +498,10 @@ __all__ = [
     "link_between",
     "load_measurements",
     "loopback_recordings",
+    "median",
+    "median_interval",
     "option",
+    "percentile",
     "plain_state",
     "read_load",
     "read_requests",
@@ -497,6 +509,7 @@ __all__ = [
     "streams_can",
     "summary_of",
     "tell_switch",
+    "values_needed_for_interval",
     "why_not",
 ]
 

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 from panther_report_plots import create_graphs_stage
-from panther_report_plots.data import interval, number, samples_of
+from panther_report_plots.data import number, samples_of
 from panther_report_plots.options import PlotOptions
 from panther_report_plots.report import figures_of, write
 
@@ -158,8 +158,5 @@ def test_numbers_of_the_matrix_may_have_units() -> None:
     assert [number(each) for each in ("10", "20ms", "1%", "1e3", "one")] == [10.0, 20.0, 1.0, 1000.0, None]
 
 
-def test_an_interval_takes_six_values(tmp_path: Path) -> None:
-    assert interval([1.0] * 5) is None
-    assert interval([1, 2, 3, 4, 5, 6]) == (1, 6)
-    assert interval(range(1, 21)) == (6, 15)
+def test_what_was_not_measured_has_no_samples(tmp_path: Path) -> None:
     assert samples_of(Run(tmp_path, [record(1, {}, 1.0)]), ["nothing.*"]) == []

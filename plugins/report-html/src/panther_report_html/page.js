@@ -157,12 +157,15 @@
   };
 
   // ---- numbers: every point, the median and where it may lie
-  const interval = values => { // order statistics: at least 95 % without any assumption about the distribution
+  const interval = values => { // of the median, from order statistics: 95 % without any assumption about the distribution
     const n = values.length;
     if (n < 6) return null;
-    let term = Math.pow(.5, n), below = term, k = 0;
-    while (2 * below <= .05) { k += 1; term *= (n - k + 1) / k; below += term; }
-    return k ? [values[k - 1], values[n - k]] : null;
+    let term = Math.pow(.5, n), wider = 1, narrower = 1 - 2 * term, k = 0;
+    while (n <= 1000 && narrower >= .95) { k += 1; term *= (n - k + 1) / k; wider = narrower; narrower -= 2 * term; }
+    const excess = (wider - .95) / (wider - narrower);
+    const depth = n > 1000 ? (n - 1 - 1.96 * Math.sqrt(n)) / 2 : k - 1 + (n - k) * excess / (k + (n - 2 * k) * excess);
+    const at = place => { const below = Math.floor(place); return values[below] + (values[below + 1] - values[below]) * (place - below); };
+    return [at(depth), at(n - 1 - depth)];
   };
   const numbers = () => {
     const box = $("chart");

@@ -108,24 +108,6 @@ def series_of(folder: Path) -> Mapping[str, list[tuple[float, float]]]:
     return found
 
 
-def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
-    """Return where the median lies, from order statistics; None where there are too few values."""
-    ordered, tail, chance, below = sorted(values), (1 - confidence) / 2, 0.0, None
-    for k in range(len(ordered) // 2):
-        chance += math.comb(len(ordered), k) / 2 ** len(ordered)
-        if chance > tail:
-            break
-        below = k
-    return None if below is None else (ordered[below], ordered[-1 - below])
-
-
-def middle(values: Sequence[float]) -> float:
-    """Return the median."""
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
 def number(text: str) -> float | None:
     """Return the number that a value of the matrix is, with its unit left out; None if it is none."""
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%")

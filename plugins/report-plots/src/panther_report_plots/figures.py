@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from panther_report_plots.data import Fault, Load, Samples, interval, middle, number
+from panther_hookspecs import median, median_interval
+from panther_report_plots.data import Fault, Load, Samples, number
 from panther_report_plots.style import COLOURS, COLUMN, FAULT, MARKERS, PAGE, PARAMETERS, label, scaled
 
 _MOST_POINTS = 5000
@@ -90,14 +91,14 @@ def lines(plt: Any, samples: Samples, axis: str) -> Any:
         colour, places = COLOURS[index % len(COLOURS)], [place for place, _ in points]
         axes.plot(
             places,
-            [middle(values) for _, values in points],
+            [median(values) for _, values in points],
             color=colour,
             marker=MARKERS[index % len(MARKERS)],
             label=name,
         )
-        bands = [(place, found) for place, values in points if (found := interval(values)) is not None]
+        bands = [(place, found) for place, values in points if (found := median_interval(values)) is not None]
         if bands:
-            low, high = [found[0] for _, found in bands], [found[1] for _, found in bands]
+            low, high = [found.low for _, found in bands], [found.high for _, found in bands]
             axes.fill_between([place for place, _ in bands], low, high, color=colour, alpha=0.2, linewidth=0)
     axes.set_xlabel(axis.replace("_", " "))
     axes.set_ylabel(label(samples.name, unit))
@@ -116,11 +117,11 @@ def sides(samples: Samples) -> Mapping[str, list[str]]:
 def heat_map(plt: Any, samples: Samples) -> Any:
     """Draw the medians of a matrix of two axes as colours with numbers."""
     names, (rows, columns) = list(sides(samples)), sides(samples).values()
-    factor, unit = scaled(samples.unit, max(map(middle, samples.cells.values())))
+    factor, unit = scaled(samples.unit, max(map(median, samples.cells.values())))
     table = [[float("nan")] * len(columns) for _ in rows]
     for cell, values in samples.cells.items():
         place = samples.axes[cell]
-        table[rows.index(place[names[0]])][columns.index(place[names[1]])] = middle(values) / factor
+        table[rows.index(place[names[0]])][columns.index(place[names[1]])] = median(values) / factor
     figure, axes = plt.subplots(figsize=(COLUMN, max(2.0, 0.3 * len(rows) + 0.9)))
     image = axes.imshow(table, cmap="viridis", aspect="auto")
     known = [value for row in table for value in row if value == value]  # noqa: PLR0124 - NaN differs from itself
