@@ -1,0 +1,301 @@
+"""The connection to an agent: made, broken, taken up again, without anybody above noticing more than a delay."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import itertools
+import json
+import os
+import secrets
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
+
+import attrs
+
+from panther_core.remote.far.wire import CHUNK, READY, frame, unframe
+from panther_hookspecs import EnvironmentUnavailableError, Reach, SystemLostError, TestExecutionError
+
+PARTS = ("wire", "processes", "files", "jobs", "agent", "bridge")
+"""What is sent, in the order in which the parts need each other."""
+FAR = "panther_core.remote.far"
+LOADER = "import sys;r=sys.stdin.buffer;exec(compile(r.read(int(r.readline())),'panther-agent','exec'))"
+ANSWER_WITHIN = 30.0
+LONGEST_PAUSE = 2.0
+
+Told = Callable[[Mapping[str, Any], bytes], None]
+
+
+def bootstrap(config: Mapping[str, object]) -> bytes:
+    """Return the program that becomes bridge and agent there, as the loader takes it."""
+    package = importlib.resources.files(FAR)
+    sources = {f"{FAR}.{name}": (package / f"{name}.py").read_text(encoding="utf-8") for name in PARTS}
+    program = (
+        "import json,sys,types\n"
+        f"for each in ('panther_core','panther_core.remote','{FAR}'):\n"
+        "    sys.modules[each]=types.ModuleType(each)\n"
+        f"for name,text in json.loads({json.dumps(sources)!r}).items():\n"
+        "    module=sys.modules[name]=types.ModuleType(name)\n"
+        "    exec(compile(text,name,'exec'),module.__dict__)\n"
+        f"sys.modules['{FAR}.bridge'].main(json.loads({json.dumps(config)!r}))\n"
+    ).encode()
+    return b"%d\n%s" % (len(program), program)
+
+
+@attrs.define(eq=False)
+class Request:
+    """A question without an answer yet; it is asked again after a break."""
+
+    number: int
+    data: bytes
+    parts: IO[bytes] | None = None
+    """Where the parts of a long answer go."""
+    answer: Mapping[str, Any] | None = None
+    done: threading.Event = attrs.field(factory=threading.Event)
+
+
+@attrs.define(eq=False)
+class Connection:
+    """Talks with the agent called ``agent`` through ``reach``."""
+
+    name: str
+    """The system's, for messages."""
+    reach: Reach
+    agent: str
+    lease: float
+    base: str = ""
+    python: str = "python3"
+    facts: Mapping[str, str] = attrs.field(factory=dict)
+    breaks: int = 0
+    """How often it broke and was taken up again."""
+    _told: Told = attrs.field(default=lambda _message, _blob: None)
+    _back: Callable[[bool], None] = attrs.field(default=lambda _reborn: None)
+    _gone: Callable[[str], None] = attrs.field(default=lambda _why: None)
+    _session: str = attrs.field(factory=lambda: secrets.token_hex(8))
+    _birth: str = ""
+    _heard: int = 0
+    _buffer: bytearray = attrs.field(factory=bytearray)
+    _process: subprocess.Popen[bytes] | None = None
+    _errors: IO[bytes] = attrs.field(factory=tempfile.TemporaryFile)
+    _requests: dict[int, Request] = attrs.field(factory=dict)
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
+    _lock: threading.RLock = attrs.field(factory=threading.RLock)
+    _closing: threading.Event = attrs.field(factory=threading.Event)
+    _lost: str = ""
+    _thread: threading.Thread | None = None
+
+    def open(self, told: Told, back: Callable[[bool], None], gone: Callable[[str], None]) -> None:
+        """Connect for the first time; EnvironmentUnavailableError says why that is not possible.
+
+        All are called in the thread that reads: ``told`` with everything the agent tells by itself, ``back`` when a
+        broken connection was taken up again (with whether the agent is a new one that knows nothing), and ``gone``
+        once, when the agent cannot be reached any more.
+        """
+        self._told, self._back, self._gone = told, back, gone
+        try:
+            self._connect()
+        except (OSError, SystemLostError) as error:
+            self._errors.close()
+            raise EnvironmentUnavailableError(f"{self.name} cannot be used: {error}") from error
+        self._thread = threading.Thread(target=self._serve, name=f"agent-{self.name}", daemon=True)
+        self._thread.start()
+
+    def ask(self, message: Mapping[str, Any], blob: bytes = b"", parts: IO[bytes] | None = None) -> Mapping[str, Any]:
+        """Send a request and wait for the answer, over as many connections as it takes."""
+        number = next(self._numbers)
+        request = Request(number, frame({**message, "id": number, "heard": self._heard}, blob), parts)
+        with self._lock:
+            self.refuse_if_lost()
+            self._requests[number] = request
+            self._write(request.data)
+        request.done.wait()
+        answer = request.answer
+        if answer is None:
+            raise SystemLostError(self._lost)
+        if "error" in answer:
+            raise (SystemLostError if answer.get("full") else TestExecutionError)(f"on {self.name}: {answer['error']}")
+        return answer
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send what needs no answer; after a break it is for the caller to say it again."""
+        with self._lock:
+            self._write(frame({**message, "heard": self._heard}))
+
+    def close(self) -> None:
+        """Say that nobody comes back, and wait until the agent has ended what runs there."""
+        if self._closing.is_set() or self._thread is None:
+            return
+        self._closing.set()
+        with contextlib.suppress(OSError):
+            self.send({"do": "bye"})
+        self._thread.join(ANSWER_WITHIN)
+        self._end_process()
+        self._errors.close()
+
+    def leave(self) -> None:
+        """Break the connection without a word: what runs there goes on until the lease is over."""
+        self._closing.set()
+        self._end_process()
+
+    def refuse_if_lost(self) -> None:
+        """Raise SystemLostError if there is nothing at the other end any more."""
+        if self._lost:
+            raise SystemLostError(self._lost)
+
+    def _write(self, data: bytes) -> None:
+        process = self._process
+        if process is not None and process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):  # whoever reads notices the break and takes it up again
+                write_all(process.stdin, data)
+
+    def _serve(self) -> None:
+        """Read until the end; connect again whenever the connection breaks."""
+        while True:
+            self._read()
+            if self._closing.is_set() or not self._again():
+                return
+
+    def _read(self) -> None:
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        data = b"some"
+        with contextlib.suppress(OSError, ValueError):
+            while data:
+                for message, blob in unframe(self._buffer):
+                    self._take(message, blob)
+                data = os.read(process.stdout.fileno(), CHUNK)
+                self._buffer += data
+
+    def _take(self, message: Mapping[str, Any], blob: bytes) -> None:
+        if "for" in message:
+            self._answer(message, blob)
+            return
+        if message["number"] <= self._heard:
+            return
+        self._heard = message["number"]
+        self._told(message, blob)
+
+    def _answer(self, message: Mapping[str, Any], blob: bytes) -> None:
+        request = self._requests.get(message["for"])
+        if request is None:
+            return
+        if message.get("more"):
+            if request.parts is not None:
+                request.parts.write(blob)
+            return
+        with self._lock:
+            self._requests.pop(message["for"], None)
+        request.answer = message
+        request.done.set()
+
+    def _again(self) -> bool:
+        """Take a broken connection up again; return whether that has worked before the lease was over."""
+        until, pause, why = time.monotonic() + self.lease, 0.05, "the connection broke"
+        while not self._closing.wait(pause):
+            try:
+                self._connect()
+            except (OSError, SystemLostError) as error:
+                why = str(error)
+            else:
+                self.breaks += 1
+                return True
+            if time.monotonic() >= until:
+                self._give_up(f"{self.name} was not reachable for {self.lease:g} s: {why}")
+                return False
+            pause = min(2 * pause, LONGEST_PAUSE)
+        self._give_up(f"the connection to {self.name} was closed")
+        return False
+
+    def _give_up(self, why: str) -> None:
+        with self._lock:
+            self._lost = why
+            requests, self._requests = list(self._requests.values()), {}
+        for each in requests:
+            each.done.set()
+        self._gone(why)
+
+    def _connect(self) -> None:
+        """Start the bridge, greet the agent, ask again what has no answer."""
+        self._end_process()
+        self._errors.seek(0)
+        self._errors.truncate()
+        argv = self.reach((self.python, "-I", "-S", "-c", LOADER))
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0, start_new_session=True
+        )
+        watch = threading.Timer(ANSWER_WITHIN, process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            hello = self._greet(process)
+        except (OSError, SystemLostError):
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            watch.cancel()
+        known, self._birth, self.facts = self._birth, hello["birth"], hello["facts"]
+        reborn = bool(known) and known != self._birth
+        if reborn:
+            self._heard = 0
+        with self._lock:
+            self._process = process
+            for request in self._requests.values():
+                if request.parts is not None:
+                    request.parts.seek(0)
+                    request.parts.truncate()
+                self._write(request.data)
+        if known:
+            self._back(reborn)
+
+    def _greet(self, process: subprocess.Popen[bytes]) -> Mapping[str, Any]:
+        """Send the program, wait until it is ready, exchange greetings; what the agent tells besides is taken."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            write_all(process.stdin, bootstrap({"agent": self.agent, "base": self.base, "lease": self.lease}))
+        buffer = self._buffer = bytearray()
+        while READY not in buffer:
+            self._more(process, buffer)
+        del buffer[: buffer.index(READY) + len(READY)]
+        hello = {"do": "hello", "id": 0, "session": self._session, "lease": self.lease, "heard": self._heard}
+        write_all(process.stdin, frame(hello))
+        while True:
+            for message, blob in unframe(buffer):
+                if message.get("for") == 0:
+                    return message
+                self._take(message, blob)
+            self._more(process, buffer)
+
+    def _more(self, process: subprocess.Popen[bytes], buffer: bytearray) -> None:
+        assert process.stdout is not None
+        data = os.read(process.stdout.fileno(), CHUNK)
+        if not data:
+            process.wait()
+            self._errors.seek(0)
+            said = self._errors.read()[-1000:].decode(errors="replace").strip().splitlines()
+            raise SystemLostError(said[-1] if said else f"the way there ended with exit code {process.returncode}")
+        buffer += data
+
+    def _end_process(self) -> None:
+        process = self._process
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+            self._process = None
+
+
+def write_all(stream: IO[bytes], data: bytes) -> None:
+    """Write everything to an unbuffered stream."""
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
