@@ -13,6 +13,7 @@ import attrs
 
 from panther_core import session
 from panther_core.config import ExperimentConfig, GlobalConfig
+from panther_core.elsewhere import Elsewhere
 from panther_core.events import EventManager
 from panther_core.hooks import listed
 from panther_core.metrics import MetricsCollector
@@ -104,6 +105,7 @@ class ExperimentManager:
         self._directory: RunDirectory | None = None
         self._engine: Engine | None = None
         self._orchestrator: Orchestrator | None = None
+        self._elsewhere: Elsewhere | None = None
         self._experiment: ExperimentConfig | None = None
         self._tally = Tally()
         self._history: Mapping[str, History] = {}
@@ -195,6 +197,8 @@ class ExperimentManager:
             self._orchestrator.stop()
         if self._engine is not None:
             self._engine.cancel()
+        if self._elsewhere is not None:
+            self._elsewhere.cancel()
 
     def cleanup(self) -> None:
         """End everything that this experiment has started and write what is still held. May be called twice."""
@@ -256,6 +260,8 @@ class ExperimentManager:
 
     def _execute(self, durations: Durations) -> None:
         self._stack.callback(durations.save)
+        here = session.folder_of(self._configured())
+        elsewhere = self._elsewhere = Elsewhere(directory, here, self._plugins.registry, self.settings.keep_capture)
         assert self._engine is not None  # made when the services were set up, which comes first
         runner = Runner(
             engine=self._engine,
@@ -265,13 +271,15 @@ class ExperimentManager:
             history=self._history,
             is_settled=self._is_settled,
             unexpected=self._on_unexpected,
+            elsewhere=elsewhere,
         )
-        orchestrator = self._orchestrator = Orchestrator(runner.run_test, self._plugins.hooks, durations.expected)
         supply = session.provisioners(
             self._configured(), self._plugins.registry, self.settings.jobs, ahead=not self.settings.fail_fast
         )
-        for provisioner, workers in supply:
-            orchestrator.add_provisioner(provisioner, max_workers=workers)
+        orchestrator = self._orchestrator = session.orchestrator(runner, self._plugins.hooks, supply)
+        for provisioner in orchestrator.provisioners:
+            self._stack.callback(provisioner.close)
+            provisioner.open(directory.run_id)
         try:
             orchestrator.run(runner.works(self.planned()))
         except KeyboardInterrupt:
@@ -279,7 +287,8 @@ class ExperimentManager:
             orchestrator.wait()
             raise
         for work in orchestrator.unplaced:
-            raise TestExecutionError(f"no system can run {work.case.described()}: it needs {work.needs()}")
+            trouble = "".join(f"\n  {each}" for each in orchestrator.failures[-2:])
+            raise TestExecutionError(f"no system can run {work.case.described()}: it needs {work.needs()}{trouble}")
 
     def _is_settled(self, history: History) -> bool:
         """Return whether a case of a run that is taken up again stays as it is."""
@@ -290,7 +299,8 @@ class ExperimentManager:
             self._orchestrator.stop()
 
     def _result(self, *, total: int, error: PantherExperimentError | None = None) -> ExperimentResult:
-        failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors))
+        systems = self._orchestrator.failures if self._orchestrator else ()
+        failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors), *systems)
         ending = Ending(
             tally=self._tally,
             total=total,

@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
-from panther_core.backlog import Work
+from panther_core.backlog import Loss, Work
 from panther_core.checks.judge import over_attempts
+from panther_core.elsewhere import Elsewhere, unfinished
 from panther_core.plan import PlannedCase
 from panther_core.results.directory import History
 from panther_core.results.durations import Durations
@@ -18,7 +19,7 @@ from panther_core.run.engine import Engine
 from panther_core.run.fastfail import FastFail, raise_if_exhausted
 from panther_core.run.record import is_retryable
 from panther_core.tally import Tally
-from panther_hookspecs import EnvironmentUnavailableError, System, TestEvent, Verdict
+from panther_hookspecs import EnvironmentUnavailableError, System, SystemLostError, TestEvent, Verdict
 
 _SHOWN = ("name", "cell", "repetition", "attempt", "final", "expected", "as_expected", "why", "seconds", "folder")
 
@@ -36,6 +37,8 @@ class Runner:
     is_settled: Callable[[History], bool]
     unexpected: Callable[[], None]
     """Called when a case has not come out as expected."""
+    elsewhere: Elsewhere
+    """What carries cases out on other systems."""
     begun: float = attrs.field(factory=time.monotonic)
     """When the run began, on the clock that deadlines count on."""
     _tries: dict[str, list[Verdict]] = attrs.field(factory=dict)
@@ -68,7 +71,15 @@ class Runner:
         case = work.case
         self.tally.began(case.name)
         self._tell_start(work, system)
-        record, error = carry_out(case, work.attempt, self.engine, self._too_late(case))
+        interrupted = self.engine.run.was_begun(case.case_id, work.attempt) and not work.losses
+        record, error = self._carry_out(work, system)
+        if interrupted:
+            record["losses"] = ["PANTHER itself ended while it ran"]
+        return self._keep(work, system.name, record, error)
+
+    def _keep(self, work: Work, system: str, record: dict[str, Any], error: BaseException | None) -> Work | None:
+        """Record an attempt; return the work of another one if it is due."""
+        case = work.case
         verdict = Verdict(record["verdict"])
         tries = self._tries.setdefault(case.case_id, [])
         tries.append(verdict)
@@ -76,19 +87,37 @@ class Runner:
         overall = over_attempts(tries)
         record |= {
             "final": not again and verdict is not Verdict.CANCELLED,
-            "system": system.name,
+            "system": system,
             "as_expected": overall in case.expect,
         }
+        record |= {"losses": [str(each) for each in work.losses]} if work.losses else {}
         self.engine.run.record(record)
         if verdict is not Verdict.CANCELLED:
             self.durations.saw(case, record["seconds"])
         self._tell_end(work, record, overall, again=again)
         self.fast_fail.look(record, error)
         if again:
-            return attrs.evolve(work, attempt=work.attempt + 1)
+            return attrs.evolve(work, attempt=work.attempt + 1, losses=())
         del self._tries[case.case_id]
         self._settle(case, overall, record, error)
         return None
+
+    def _carry_out(self, work: Work, system: System) -> tuple[dict[str, Any], BaseException | None]:
+        too_late = self._too_late(work.case)
+        if system.executor is None or too_late or work.case.unsupported:
+            return carry_out(work.case, work.attempt, self.engine, too_late)
+        return self.elsewhere.carry_out(work.case, work.attempt, self.engine, system.executor)
+
+    def lost(self, work: Work, loss: Loss) -> Work | None:
+        """Return the work to run once more elsewhere; what was lost a second time is recorded as an error."""
+        again = work.after(loss)
+        if not work.losses:
+            about = {"name": work.case.name, "attempt": work.attempt, "system": loss.system, "why": loss.why}
+            self.engine.emit(TestEvent(test_case_id=work.case.case_id, action="lost", metadata=about))
+            return again
+        error = SystemLostError("; ".join(map(str, again.losses)))
+        record = unfinished(work.case, work.attempt, self.engine, error)
+        return self._keep(again, loss.system, record, error)
 
     def _too_late(self, case: PlannedCase) -> str:
         """Return why a case is not started any more, or nothing."""

@@ -10,13 +10,14 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from panther_core.config import ExperimentConfig, GlobalConfig
+from panther_core.hooks import Hooks
 from panther_core.metrics import MetricsCollector
-from panther_core.orchestrator import LocalSlots
+from panther_core.orchestrator import LocalSlots, Orchestrator
 from panther_core.plan import chosen_observers, chosen_provisioners
 from panther_core.plugin_manager import PluginManager
 from panther_core.process import Supervisor
@@ -26,6 +27,7 @@ from panther_core.results.directory import AS_WRITTEN, LOCK, RESOLVED
 from panther_core.results.provenance import differences, lock_of, program_hash
 from panther_core.run.build import BuildCache
 from panther_core.run.engine import Engine
+from panther_core.runner import Runner
 from panther_hookspecs import (
     BaseEvent,
     EnvironmentUnavailableError,
@@ -132,6 +134,22 @@ def provisioners(
         yield LocalSlots(), 2 * jobs if ahead and jobs > 1 else max(1, jobs)
     for descriptor, options, workers in chosen:
         yield descriptor.factory(options), workers
+
+
+def orchestrator(runner: Runner, hooks: Hooks, supply: Iterable[tuple[Provisioner, int]]) -> Orchestrator:
+    """Make the pool of a run."""
+    elsewhere = runner.elsewhere
+    made = Orchestrator(
+        runner.run_test,
+        hooks,
+        runner.durations.expected,
+        prepare=elsewhere.prepare,
+        leave=elsewhere.leave,
+        lost=runner.lost,
+    )
+    for provisioner, workers in supply:
+        made.add_provisioner(provisioner, max_workers=workers)
+    return made
 
 
 @contextlib.contextmanager

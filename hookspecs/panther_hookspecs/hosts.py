@@ -117,6 +117,7 @@ class CaseExecutor(abc.ABC):
     def carry_out(self, task: CaseTask, folder: Path) -> Mapping[str, Any]:
         """Run the attempt, place its evidence in ``folder``, return its record; SystemLostError if its system is gone.
 
+        If an exception ended the attempt, the record has ``{"type": ..., "text": ...}`` under ``error``.
         It must never run an attempt twice by itself: whether it is tried again is decided, and recorded, by the engine.
         """
 

@@ -127,19 +127,24 @@ class Connection:
 
     def close(self) -> None:
         """Say that nobody comes back, and wait until the agent has ended what runs there."""
-        if self._closing.is_set() or self._thread is None:
-            return
-        self._closing.set()
-        with contextlib.suppress(OSError):
+        if not self._closing.is_set():
+            self._closing.set()
             self.send({"do": "bye"})
-        self._thread.join(ANSWER_WITHIN)
-        self._end_process()
-        self._errors.close()
+            self._finish()
 
     def leave(self) -> None:
         """Break the connection without a word: what runs there goes on until the lease is over."""
         self._closing.set()
+        process = self._process
+        if process is not None:
+            process.kill()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._thread is not None:
+            self._thread.join(ANSWER_WITHIN)
         self._end_process()
+        self._errors.close()
 
     def refuse_if_lost(self) -> None:
         """Raise SystemLostError if there is nothing at the other end any more."""
@@ -234,8 +239,7 @@ class Connection:
         try:
             hello = self._greet(process)
         except (OSError, SystemLostError):
-            process.kill()
-            process.wait()
+            end(process)
             raise
         finally:
             watch.cancel()
@@ -283,15 +287,19 @@ class Connection:
         buffer += data
 
     def _end_process(self) -> None:
-        process = self._process
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    with contextlib.suppress(OSError):
-                        stream.close()
+        if self._process is not None:
+            end(self._process)
             self._process = None
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End what carries a connection."""
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def write_all(stream: IO[bytes], data: bytes) -> None:

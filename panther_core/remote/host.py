@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import queue
 import tarfile
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import attrs
 
-from panther_core.remote.connection import Connection
+from panther_core.remote.connection import Connection, write_all
 from panther_core.remote.far.files import packed
 from panther_core.remote.far.wire import CHUNK
 from panther_hookspecs import Host, Job, JobEnd, PantherExperimentError, System, SystemLostError, TestExecutionError
@@ -24,6 +26,32 @@ LEASE = 60.0
 Heard = Callable[[Mapping[str, Any]], None]
 
 
+@attrs.frozen(eq=False)
+class Archive:
+    """A packed tree, and what tells its content from any other."""
+
+    descriptor: int
+    digest: str
+    size: int
+
+    @classmethod
+    def of(cls, tree: Path) -> Archive:
+        """Pack a file or folder."""
+        digest, size = hashlib.sha256(), 0
+        with tempfile.TemporaryFile(buffering=0) as file:
+            for part in packed(str(tree)):
+                digest.update(part)
+                write_all(file, part)
+                size += len(part)
+            made = cls(os.dup(file.fileno()), digest.hexdigest(), size)
+        weakref.finalize(made, os.close, made.descriptor)
+        return made
+
+    def part(self, offset: int) -> bytes:
+        """Return what is sent at once; several hosts may ask at the same time."""
+        return os.pread(self.descriptor, CHUNK, offset)
+
+
 @attrs.define(eq=False)
 class RemoteHost(Host):
     """A system behind a connection."""
@@ -31,8 +59,8 @@ class RemoteHost(Host):
     connection: Connection
     _jobs: dict[str, RemoteJob] = attrs.field(factory=dict)
     _names: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
-    _copied: dict[str, Path] = attrs.field(factory=dict)
-    """What was copied there, by its digest: the same path again, should the host have lost it."""
+    _copied: dict[str, Archive] = attrs.field(factory=dict)
+    """What was copied there, by its digest: it is copied again, should the host have lost it."""
 
     @classmethod
     def connect(cls, system: System, run_id: str, *, lease: float = LEASE) -> RemoteHost:
@@ -68,25 +96,19 @@ class RemoteHost(Host):
 
     def copy(self, tree: Path) -> str:
         """Place a file or folder there; return where it is. The same content travels only once."""
-        with tempfile.TemporaryFile() as archive:
-            digest = _pack(tree, archive)
-            answer = self.connection.ask({"do": "have", "tree": digest})
-            if not answer["have"]:
-                self._put(digest, archive)
-            self._copied[digest] = tree
-        path: str = answer["path"]
+        path = self.place(Archive.of(tree))
         return f"{path}/{tree.name}" if tree.is_file() else path
 
-    def _put(self, digest: str, archive: IO[bytes]) -> None:
-        size = archive.seek(0, 2)
-        archive.seek(0)
-        while True:
-            offset = archive.tell()
-            part = archive.read(CHUNK)
-            last = offset + len(part) >= size
-            self.connection.ask({"do": "put", "tree": digest, "offset": offset, "last": last}, part)
-            if last:
-                return
+    def place(self, archive: Archive) -> str:
+        """Unpack an archive there, unless one with that content is there; return the folder."""
+        answer = self.connection.ask({"do": "have", "tree": archive.digest})
+        for offset in range(0, 0 if answer["have"] else archive.size, CHUNK):
+            last = offset + CHUNK >= archive.size
+            put = {"do": "put", "tree": archive.digest, "offset": offset, "last": last}
+            self.connection.ask(put, archive.part(offset))
+        self._copied[archive.digest] = archive
+        path: str = answer["path"]
+        return path
 
     def start(
         self,
@@ -151,7 +173,7 @@ class RemoteHost(Host):
             job.told.put((message, blob))
 
     def _back(self, reborn: bool) -> None:
-        """Say again what runs and what should not; where the agent is a new one all is lost that did not announce it."""
+        """Say again what runs and what should not; with a new agent all is lost that did not announce it."""
         for job in list(self._jobs.values()):
             if not reborn:
                 self.connection.send(job.message)
@@ -164,8 +186,8 @@ class RemoteHost(Host):
 
     def _restart(self, job: RemoteJob) -> None:
         try:
-            for tree in list(self._copied.values()):
-                self.copy(tree)
+            for archive in list(self._copied.values()):
+                self.place(archive)
         except PantherExperimentError as error:
             job.told.put(({"lost": job.name, "why": f"it did not come back as it was: {error}"}, b""))
             return
@@ -265,12 +287,3 @@ class RemoteJob(Job):
             (folder / f"{self.name}.log").replace(folder / "output.txt")
         else:
             (folder / "output.txt").write_bytes(tail)
-
-
-def _pack(tree: Path, archive: IO[bytes]) -> str:
-    """Write a tree as an archive that is the same for the same content; return its digest."""
-    digest = hashlib.sha256()
-    for part in packed(str(tree)):
-        archive.write(part)
-        digest.update(part)
-    return digest.hexdigest()

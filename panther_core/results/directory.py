@@ -117,6 +117,10 @@ class RunDirectory:
             folder.mkdir()
         return folder
 
+    def was_begun(self, case_id: str, attempt: int) -> bool:
+        """Return whether there is a folder of that attempt, which then has no end: it is asked before it begins."""
+        return (self.folder / "cases" / case_id / str(attempt)).exists()
+
     def history(self) -> dict[str, History]:
         """Return what was recorded about every case since it was last taken up, by case id."""
         found: dict[str, History] = {}

@@ -19,6 +19,8 @@ from panther_core.remote.far.processes import PARENT_DEATH_SIGNAL, SUBREAPER, en
 from panther_core.remote.far.wire import CHUNK, READY
 
 MOST_HELD = 4 * CHUNK
+PATIENCE = 10
+"""Seconds that a bridge waits for the guard to finish: whoever says goodbye wants to know that nothing is left."""
 
 
 def discard(folder: str) -> None:
@@ -83,7 +85,6 @@ def begin(config: dict[str, Any], folder: str, base: str) -> None:
             break
     end_all(os.getpid(), folder)
     discard(folder)
-    os.close(lock)
     sweep(base)
     os._exit(0)
 
@@ -117,8 +118,8 @@ def connect(folder: str) -> socket.socket | None:
     return link
 
 
-def carry(link: socket.socket) -> None:
-    """Be the bridge: carry bytes both ways until one side ends.
+def carry(link: socket.socket) -> bool:
+    """Be the bridge: carry bytes both ways until one side ends; return whether it was the agent.
 
     The agent always reads, so what goes there never waits for what comes from there: two full pipes cannot lock up.
     """
@@ -131,10 +132,10 @@ def carry(link: socket.socket) -> None:
             if number in ways and events & (select.POLLIN | select.POLLHUP):
                 data = os.read(number, CHUNK)
                 if not data:
-                    return
+                    return number == inside
                 ways[number][1].extend(data)
             elif events & (select.POLLERR | select.POLLHUP):
-                return
+                return False
         for target, held in ways.values():
             with contextlib.suppress(BlockingIOError):
                 while held:
@@ -163,9 +164,11 @@ def main(config: dict[str, Any]) -> None:
             sys.exit(f"{base} belongs to somebody else")
         link = connect(folder)
         if link is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), open(os.path.join(folder, "lock"), "rb") as lock:
                 os.write(1, READY)
-                carry(link)
+                if carry(link):
+                    signal.alarm(PATIENCE)
+                    fcntl.flock(lock, fcntl.LOCK_SH)
             return
         with contextlib.suppress(FileNotFoundError):
             begin(config, folder, base)

@@ -1,0 +1,172 @@
+"""Cases that this process does not run itself: the systems they run on are connected, supplied and left here."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from panther_core.plan import PlannedCase
+from panther_core.registry import Registry
+from panther_core.remote.cases import RemoteCases
+from panther_core.remote.code import gather, used_plugins
+from panther_core.remote.host import LEASE, Archive, RemoteHost
+from panther_core.results import RunDirectory
+from panther_core.results.directory import RESOLVED
+from panther_core.run.engine import Engine
+from panther_core.run.evidence import explain
+from panther_core.run.record import Attempt, info_of, record_of
+from panther_hookspecs import (
+    CaseExecutor,
+    CaseTask,
+    EnvironmentUnavailableError,
+    Host,
+    PantherExperimentError,
+    System,
+    SystemLostError,
+    TestExecutionError,
+    Verdict,
+)
+
+LARGEST_FOLDER = 64 << 20
+"""Bytes of an experiment's folder that are copied without asking."""
+
+
+@attrs.define
+class Elsewhere:
+    """Everything about other systems that one run needs."""
+
+    run: RunDirectory
+    here: Path
+    """The folder of the experiment file."""
+    registry: Registry
+    keep_capture: str = "always"
+    _executors: dict[str, CaseExecutor] = attrs.field(factory=dict)
+    _hosts: dict[str, RemoteHost] = attrs.field(factory=dict)
+    _code: dict[str, Archive] = attrs.field(factory=dict)
+    """PANTHER for each kind of host."""
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+
+    @functools.cached_property
+    def experiment(self) -> str:
+        """The experiment as understood, without what concerns the run as a whole."""
+        return without((self.run.folder / RESOLVED).read_text(encoding="utf-8"), "provisioners", "observers")
+
+    def prepare(self, system: System) -> System:
+        """Connect to a system that has just been reserved, and get PANTHER ready there."""
+        executor = system.executor
+        if executor is None and system.reach is not None:
+            host = RemoteHost.connect(system, self.run.run_id, lease=float(system.facts.get("lease", LEASE)))
+            try:
+                system = connected(system, host)
+                executor = self._supply(host)
+            except BaseException:
+                host.close()
+                raise
+            system = attrs.evolve(system, executor=executor)
+        if executor is not None:
+            with self._lock:
+                self._executors[system.name] = executor
+                if isinstance(system.connection, RemoteHost):
+                    self._hosts[system.name] = system.connection
+        return system
+
+    def leave(self, system: System) -> None:
+        """Leave nothing of ours on a system that is given back."""
+        with self._lock:
+            self._executors.pop(system.name, None)
+            host = self._hosts.pop(system.name, None)
+        if host is not None:
+            host.close()
+
+    def cancel(self) -> None:
+        """End what runs elsewhere."""
+        with self._lock:
+            executors = list(self._executors.values())
+        for each in executors:
+            each.cancel()
+
+    def carry_out(
+        self, case: PlannedCase, number: int, engine: Engine, executor: CaseExecutor
+    ) -> tuple[dict[str, Any], BaseException | None]:
+        """Have an attempt carried out; return its record and the error that ended it, if one did."""
+        task = CaseTask(
+            run_id=self.run.run_id,
+            case_id=case.case_id,
+            attempt=number,
+            experiment=self.experiment,
+            here=str(self.here),
+            keep_capture=self.keep_capture,
+        )
+        folder = engine.run.case_folder(case.case_id, number)
+        try:
+            record = dict(executor.carry_out(task, folder))
+        except SystemLostError:
+            raise
+        except PantherExperimentError as error:
+            return _broken(case, number, engine, folder, error), error
+        told = record.pop("error", None)
+        return record, _as_error(told) if told else None
+
+    def _supply(self, host: RemoteHost) -> RemoteCases:
+        """Copy PANTHER, and the experiment's folder if it is used, to a host, and start it there."""
+        binary = host.facts["binary"]
+        with self._lock:
+            if binary not in self._code:
+                with tempfile.TemporaryDirectory(prefix="panther-code-") as folder:
+                    gather(used_plugins(self.experiment, self.registry), Path(folder), binary)
+                    self._code[binary] = Archive.of(Path(folder))
+        here = ""
+        if "{here}" in self.experiment:
+            size = sum(each.stat().st_size for each in self.here.rglob("*") if each.is_file())
+            if size > LARGEST_FOLDER:
+                raise EnvironmentUnavailableError(
+                    f"the folder of the experiment, {self.here}, has {size >> 20} MiB: too much to copy to "
+                    f"{host.connection.name}\n  try: keep what the experiment needs in a folder of its own"
+                )
+            here = host.copy(self.here)
+        cases = RemoteCases(host, host.place(self._code[binary]), here)
+        cases.begin()
+        return cases
+
+
+def without(text: str, *keys: str) -> str:
+    """Return YAML in block style without these keys of its top level."""
+    return re.sub(rf"^(?:{'|'.join(keys)}):.*\n(?:[ -].*\n)*", "", text, flags=re.MULTILINE)
+
+
+def connected(system: System, host: RemoteHost) -> System:
+    """Return the system with what was found there."""
+    facts = host.facts
+    capacity = system.capacity or {"cpus": float(facts["cpus"]), "memory": float(facts["memory"])}
+    there: Host = host
+    return attrs.evolve(
+        system,
+        labels=system.labels | host.labels(),
+        facts={**facts, **system.facts},
+        connection=there,
+        capacity=capacity,
+    )
+
+
+def unfinished(case: PlannedCase, number: int, engine: Engine, error: BaseException) -> dict[str, Any]:
+    """Return the record of an attempt that came to no end."""
+    return _broken(case, number, engine, engine.run.case_folder(case.case_id, number), error)
+
+
+def _broken(case: PlannedCase, number: int, engine: Engine, folder: Path, error: BaseException) -> dict[str, Any]:
+    attempt = Attempt(case=case, number=number, engine=engine, folder=folder, info=info_of(case, number, folder))
+    attempt.verdict, attempt.why, attempt.error = Verdict.ERROR, explain(error, folder), error
+    return record_of(attempt)
+
+
+def _as_error(told: Mapping[str, str]) -> PantherExperimentError:
+    """Return an error of another process: as unavailable if it was that, else as any."""
+    unavailable = told["type"] == EnvironmentUnavailableError.__name__
+    return (EnvironmentUnavailableError if unavailable else TestExecutionError)(told["text"])
