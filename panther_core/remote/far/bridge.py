@@ -58,11 +58,11 @@ def begin(config: dict[str, Any], folder: str, base: str) -> None:
         return
     end_all(0, folder)
     sweep(base)
-    where = os.path.join(folder, "socket")
+    os.chdir(folder)  # the name of a socket may be no longer than 107 bytes
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(where)
+        os.unlink("socket")
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(where)
+    listener.bind("socket")
     listener.listen(4)
     if os.fork():
         listener.close()
@@ -111,7 +111,8 @@ def connect(folder: str) -> socket.socket | None:
     """Return a connection to the agent of ``folder``, if there is one."""
     link = socket.socket(socket.AF_UNIX)
     try:
-        link.connect(os.path.join(folder, "socket"))
+        os.chdir(folder)
+        link.connect("socket")
     except OSError:
         link.close()
         return None
