@@ -259,6 +259,7 @@ class ExperimentManager:
         return history is not None and self._is_settled(history)
 
     def _execute(self, durations: Durations) -> None:
+        directory = self._run_directory()
         self._stack.callback(durations.save)
         here = session.folder_of(self._configured())
         elsewhere = self._elsewhere = Elsewhere(directory, here, self._plugins.registry, self.settings.keep_capture)
