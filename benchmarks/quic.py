@@ -2,10 +2,11 @@
 
     python benchmarks/quic.py [--clients aioquic] [--servers aioquic] [--scenarios handshake,transfer] [--jobs 2]
 
-The matrix is run first. Then every case is repeated from the ``command.txt`` of its services, as many at a time, with
-nothing around: that is the floor. Its files must arrive again, or the benchmark ends. The cases are those on localhost,
-because the programs of a case in a network of its own cannot be repeated once that network is gone; ``--network`` shows
-the time of another network beside it.
+The matrix is run first. Its programs' own time is, for every case, that from the start of the first program to the end
+of the last one; with two jobs nothing can be faster than half of the sum of it. Then every case is repeated from the
+``command.txt`` of its services, as many at a time, with nothing around: that is the floor. Its files must arrive again,
+or the benchmark ends. The cases are those on localhost, because the programs of a case in a network of its own cannot
+be repeated once that network is gone; ``--network`` shows another network beside it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ test_cases:
     expect: [pass, fail, unsupported]
 """
 PATIENCE = 60.0
+RUNNING = ("start", "stage.", "stop")
 
 
 def run(folder: Path, options: argparse.Namespace, network: str) -> tuple[float, list[dict[str, Any]]]:
@@ -48,6 +50,20 @@ def run(folder: Path, options: argparse.Namespace, network: str) -> tuple[float,
     if done.returncode:
         sys.exit(f"panther ended with {done.returncode}")
     return seconds, [json.loads(line) for line in (folder / network / "results.jsonl").read_text().splitlines()]
+
+
+def own_time(records: list[dict[str, Any]]) -> float:
+    """Return for how long the programs of these cases ran, from the start of the first to the end of the last."""
+    ran = [each["timings"] for each in records]
+    return sum(sum(seconds for name, seconds in each.items() if name.startswith(RUNNING)) for each in ran)
+
+
+def tell(network: str, seconds: float, records: list[dict[str, Any]], jobs: int) -> None:
+    """Print how much longer a run has taken than its programs."""
+    bound = own_time(records) / jobs
+    count = sum(each["verdict"] == "pass" for each in records)
+    print(f"{network}: {len(records)} cases, {count} pass, in {seconds:.2f} s, {bound:.2f} s of programs for each job")
+    print(f"{network}: panther takes {seconds / bound:.2f} times the programs' own time divided by {jobs}")
 
 
 def listens(port: int, address: str) -> bool:
@@ -104,14 +120,10 @@ def main() -> None:
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             own = list(pool.map(repeat, passed))
         floor = time.perf_counter() - began
-        bound = sum(own) / options.jobs
-        work = f"the programs alone {floor:.2f} s, {bound:.2f} s of work for each job"
-        print(f"{len(passed)} cases: panther {seconds:.2f} s, {work}")
-        print(f"panther takes {seconds / bound:.2f} times the programs' own time divided by {options.jobs}")
+        tell("localhost", seconds, records, options.jobs)
+        print(f"localhost: by hand {floor:.2f} s, {sum(own) / options.jobs:.2f} s of programs for each job")
         if options.network:
-            other, found = run(folder, options, options.network)
-            count = sum(each["verdict"] == "pass" for each in found)
-            print(f"in {options.network}: {count} cases in {other:.2f} s, {other / bound:.2f} times")
+            tell(options.network, *run(folder, options, options.network), options.jobs)
 
 
 if __name__ == "__main__":
