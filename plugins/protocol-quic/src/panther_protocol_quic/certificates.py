@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_FROM = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+_FROM = dt.datetime(1999, 1, 1, tzinfo=dt.UTC)
+"""Before the year 2000, in which the clocks of simulators begin."""
 _UNTIL = dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
 _CURVE = ec.SECP256R1()
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -112,8 +112,9 @@ async def main(args: argparse.Namespace, protocol: type[FileServer] = FileServer
         session_ticket_fetcher=lambda label: tickets.pop(label, None),
         session_ticket_handler=keep,
     )
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    # Not the loop's own way, which asks a socket for its state: simulators of networks cannot tell it.
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(ended.set))
     await ended.wait()
     server.close()
     await asyncio.sleep(0)

@@ -372,8 +372,9 @@ static struct peer open_socket(const char *number)
 static int wait_until(double until, int listen)
 {
     double left = until - now();
-    if (left < 0) left = 0;
-    struct timeval wait = {(time_t)left, (suseconds_t)((left - (double)(time_t)left) * 1e6)};
+    /* Rounded up: a wait that is cut to nothing is no wait, and where time only passes in waits it never passes. */
+    long long micro = left > 0 ? (long long)(left * 1e6) + 1 : 0;
+    struct timeval wait = {(time_t)(micro / 1000000), (suseconds_t)(micro % 1000000)};
     fd_set watched;
     FD_ZERO(&watched);
     FD_SET(wake[0], &watched);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import signal
 import socket
@@ -71,10 +72,9 @@ class Port:
         self._socket.setblocking(False)
         self._transcript = transcript
         self._trusting = trusting
-        self._wake, wake = socket.socketpair()
-        wake.setblocking(False)
-        self._write_end = wake
-        signal.set_wakeup_fd(wake.fileno())
+        self._wake, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         self._peer: Address | None = None
@@ -100,7 +100,7 @@ class Port:
 
     def pause(self, until: float | None, *, listen: bool = False) -> bool:
         """Wait until a time, or with ``listen`` for a datagram; return whether one is there."""
-        watched = [self._wake, self._socket] if listen else [self._wake]
+        watched: list[Any] = [self._wake, self._socket] if listen else [self._wake]
         left = None if until is None else max(0.0, until - time.monotonic())
         ready, _, _ = select.select(watched, [], [], left)
         if self._wake in ready:
