@@ -80,7 +80,9 @@ class ShadowSettings:
         True, help="List for every process what it asked for in vain; the simulator logs all calls for that."
     )
     model_unblocked_syscall_latency: bool = option(
-        False, help="Let every system call take some time, against programs that ask for the time in a loop."
+        True,
+        help="Let system calls take a microsecond or so. Without it a program that asks for the time until it has passed "
+        "hangs for ever.",
     )
     experimental: Mapping[str, Any] = option(
         factory=dict, help="Further keys of Shadow's section experimental, passed on as they are.", validator=_not_ours

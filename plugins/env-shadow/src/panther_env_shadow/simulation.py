@@ -13,7 +13,7 @@ from panther_env_shadow.options import Host, ShadowOptions, ShadowSettings
 from panther_hookspecs import LayerRole, Problem, ServiceLaunch
 
 SYSCALLS = "shadow_syscalls"
-SERVICE = "PANTHER_SERVICE"
+SERVICE = "PANTHER_SIMULATED"
 """The variable by which a simulated process is known among those of the machine."""
 DATA, GRAPH, CONFIGURATION = "data", "graph.gml", "shadow.yaml"
 _HOSTS = "network_environment.shadow.hosts"

@@ -83,8 +83,8 @@ class Watch:
         raise self._ended(
             f"simulated time has stood at about {self.reached:.0f} s for {self.hang_timeout:g} s: {services[busy]} "
             f"(process {busy}) was busy for {used[busy]:.0f} s and never waited, as in a loop that asks for the time\n"
-            "  try: shadow.model_unblocked_syscall_latency: true; then, giving up that two runs are the same, "
-            "shadow.experimental: {native_preemption_enabled: true}\n"
+            "  try: shadow.model_unblocked_syscall_latency: true, if it is not; then, giving up that two runs are the "
+            "same, shadow.experimental: {native_preemption_enabled: true}\n"
             "  or a longer shadow.hang_timeout, if it really computes for so long"
         )
 

@@ -99,7 +99,7 @@ def _certificate(
     if not is_authority:
         purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         builder = builder.add_extension(purposes, critical=False)
-    return builder.sign(issuer.key, hashes.SHA256())
+    return builder.sign(issuer.key, hashes.SHA256(), ecdsa_deterministic=True)
 
 
 def _general(name: str) -> x509.GeneralName:

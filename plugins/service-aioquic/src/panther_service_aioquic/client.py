@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import socket
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from aioquic.asyncio.client import connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import (
     ConnectionTerminated,
     HandshakeCompleted,
@@ -110,8 +111,7 @@ class Fetcher(QuicConnectionProtocol):
         former = self._transport
         assert former is not None  # it is connected
         address = former.get_extra_info("sockname")
-        ours = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        ours.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        ours = socket.socket(former.get_extra_info("socket").family, socket.SOCK_DGRAM)
         ours.bind((address[0], 0, *address[2:]))
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=ours)
         self.change_connection_id()
@@ -170,19 +170,29 @@ class Client:
         self.ticket = ticket
         self.has_ticket.set()
 
+    @contextlib.asynccontextmanager
+    async def connected(self, configuration: QuicConfiguration) -> AsyncIterator[Fetcher]:
+        """Give a connection that has not sent anything, from a socket of the family of the server's address."""
+        loop = asyncio.get_running_loop()
+        (family, *_, address), *_ = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)
+        configuration.server_name = self.host
+        connection = QuicConnection(configuration=configuration, session_ticket_handler=self.keep)
+        ours = socket.socket(family, socket.SOCK_DGRAM)
+        ours.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104 - the system chooses the interface
+        transport, protocol = await loop.create_datagram_endpoint(lambda: Fetcher(connection), sock=ours)
+        try:
+            protocol.connect(address, transmit=False)
+            yield protocol
+        finally:
+            protocol.close()
+            await protocol.wait_closed()
+            transport.close()
+
     async def fetch(self, urls: Sequence[str], *, early: bool = False, last: bool = True) -> None:
         """Fetch some files over one connection."""
         configuration = self.configuration()
         configuration.session_ticket = self.ticket
-        async with connect(
-            self.host,
-            self.port,
-            configuration=configuration,
-            create_protocol=Fetcher,
-            session_ticket_handler=self.keep,
-            wait_connected=False,
-        ) as protocol:
-            assert isinstance(protocol, Fetcher)  # it was just asked for
+        async with self.connected(configuration) as protocol:
             if early and self.args.alpn == "h3":
                 protocol.speak_early()
             futures = [protocol.request(url) for url in urls] if early else []
