@@ -16,8 +16,8 @@ _TIME = re.compile(r"(\d+):(\d\d):(\d\d)\.(\d{9})\Z")
 _HEARTBEAT = re.compile(rb"simtime (\d+)(?: ns)? reported by getrusage")
 _ENDED = re.compile(r"process '[^']*' exited with status .*; expected end state was running but was (\w+): (\w+)")
 _SYSCALL = re.compile(r"Detected unsupported syscall (\S+) \(\d+\) called from thread \d+ in process (\S+)")
-_REASON = re.compile(r"(?:Error:\s+)?\d+: (.+)")
-_PREFIXES = ("** ", "Error: ")
+_PREFIX = re.compile(r"(\*\* ?|Error:)*\s*(\d+: )?")
+_NO_REASON = ("Starting Shadow", "Caused by", "See the log")
 
 
 @attrs.frozen(kw_only=True)
@@ -97,12 +97,8 @@ def newest_heartbeat(text: bytes) -> float | None:
 def complaints(stderr: str) -> Iterator[str]:
     """Yield the reasons that the simulator gives for having failed, the outermost first."""
     for raw in stderr.partition("Stack backtrace")[0].splitlines():
-        line = raw.strip()
-        for prefix in _PREFIXES:
-            line = line.removeprefix(prefix).strip()
-        match = _REASON.match(line)
-        line = match[1] if match else line
-        if line and not line.startswith(("Starting Shadow", "Caused by", "See the log", "0:")):
+        line = _PREFIX.sub("", raw)
+        if line and not line.startswith(_NO_REASON):
             yield line
 
 
