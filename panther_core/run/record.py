@@ -135,16 +135,7 @@ def record_of(attempt: Attempt) -> dict[str, Any]:
             }
             for each in attempt.checks
         ],
-        "measurements": [
-            {
-                "name": each.name,
-                "value": each.value,
-                "unit": each.unit,
-                "service": each.service,
-                **({"labels": labels} if (labels := _labels(each, case.network)) else {}),
-            }
-            for each in attempt.measurements
-        ],
+        "measurements": [_measured(each, case.network) for each in attempt.measurements],
         "findings": [attrs.asdict(each) for each in attempt.findings],
         "artifacts": [attrs.asdict(each) for each in attempt.artifacts],
         "problems": attempt.problems,
@@ -158,10 +149,12 @@ def _clock(network: NetworkEnvironmentDescriptor) -> str:
     return _SIMULATED if "deterministic_time" in network.capabilities else "real"
 
 
-def _labels(measurement: Measurement, network: NetworkEnvironmentDescriptor) -> dict[str, str]:
-    """Return the labels of a number; one by a simulated clock says so, unless it says itself which clock it is by."""
+def _measured(measurement: Measurement, network: NetworkEnvironmentDescriptor) -> dict[str, Any]:
+    """Return a number as it is recorded; one by a simulated clock has a label that says so, unless it has its own."""
     own = {"clock": _SIMULATED} if _clock(network) == _SIMULATED else {}
-    return {**own, **measurement.labels}
+    found = {key: getattr(measurement, key) for key in ("name", "value", "unit", "service")}
+    labels = {**own, **measurement.labels}
+    return {**found, "labels": labels} if labels else found
 
 
 def _machine(attempt: Attempt) -> dict[str, float]:

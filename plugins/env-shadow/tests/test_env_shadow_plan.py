@@ -229,13 +229,18 @@ def test_a_static_program_is_named(tmp_path: Path) -> None:
     assert "s is linked statically" in str(next(preflight.service_problems([spec])))
 
 
+def test_a_service_that_wants_ipv6_is_refused() -> None:
+    spec = ServiceSpec(name="s", role="", plan=ServicePlan(run=ShellCommand("x", ("--address", "{self.ip6}"))))
+    assert "s wants an IPv6 address, and there are none" in str(next(preflight.service_problems([spec])))
+
+
 def test_recordings_become_pcapng(tmp_path: Path) -> None:
     packet = b"E" + bytes(29)
     head = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
     (tmp_path / "a.pcap").write_bytes(head + struct.pack("=IIII", 946684802, 10000, 30, 90) + packet)
     convert(tmp_path / "a.pcap", tmp_path / "a.pcapng")
     data = (tmp_path / "a.pcapng").read_bytes()
-    at = data.index(struct.pack("=I", 6), 28 + 20)
+    at = 28 + 32  # after the section and the interface
     _, length, _, high, low, kept, whole = struct.unpack_from("=IIIIIII", data, at)
     assert (high << 32 | low, kept, whole) == (946684802_010000, 30, 90)
     assert data[at + 28 : at + 58] == packet
@@ -279,22 +284,23 @@ test_cases:
 """
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ("links: {client-server: {jitter: 5ms, delay: 10ms}}", "shadow_ns cannot do jitter"),
-        ("services: {client: {ipv6: true}, server: {ipv6: true}}", "shadow_ns cannot do ipv6 (environments that can:"),
-        ("execution_environments: [strace]", "strace cannot watch a service in shadow_ns; there shadow_syscalls can"),
-        ("type: performance", "shadow_ns carries a case out as a whole"),
-        (
-            "network_environment: {type: shadow_ns, shadow: {experimental: {strace_logging_mode: off}}}",
-            "shadow_syscalls",
-        ),
-        ("network_environment: {type: shadow_ns, shadow: {latency: 0}}", "latency must be more than 0"),
-    ],
-)
-def test_what_cannot_be_simulated_is_refused_before_the_run(panther_project: MakeProject, more: str, said: str) -> None:
-    panther_project({"e.yaml": f"{EXPERIMENT}    {more}\n"}).run("validate e.yaml").assert_exit(2, said)
+REFUSED = {
+    "links: {client-server: {jitter: 5ms, delay: 10ms}}": "shadow_ns cannot do jitter",
+    "execution_environments: [strace]": "strace cannot watch a service in shadow_ns; there shadow_syscalls can",
+    "type: performance": "shadow_ns carries a case out as a whole",
+    "network_environment: {type: shadow_ns, shadow: {experimental: {strace_logging_mode: off}}}": "is set by PANTHER",
+    "network_environment: {type: shadow_ns, shadow: {latency: 0}}": "latency must be more than 0",
+    "{network_environment: localhost, execution_environments: [shadow_syscalls]}": "works in shadow_ns only",
+}
+
+
+def test_what_cannot_be_simulated_is_refused_before_the_run(panther_project: MakeProject) -> None:
+    cases = "".join(
+        f"  - {{name: case{number}, implementation: ping-pong-py, {more.strip('{}') if more[0] == '{' else more}}}\n"
+        for number, more in enumerate(REFUSED)
+    )
+    text = EXPERIMENT.partition("  - name")[0] + cases
+    panther_project({"e.yaml": text}).run("validate e.yaml").assert_exit(2, *REFUSED.values())
 
 
 def test_without_shadow_it_is_said_where_to_get_it(panther_project: MakeProject) -> None:
@@ -302,12 +308,6 @@ def test_without_shadow_it_is_said_where_to_get_it(panther_project: MakeProject)
     outcome = panther_project({"e.yaml": EXPERIMENT}).run("run e.yaml", environ={"PATH": path})
     outcome.assert_verdicts({"ping": "error"})
     assert "tool shadow, for shadow_ns: it has no package: build Shadow 3 or later" in outcome.cases()[0]["why"]
-
-
-def test_instruments_of_shadow_work_nowhere_else(panther_project: MakeProject) -> None:
-    text = EXPERIMENT.replace("shadow_ns", "localhost") + "    execution_environments: [shadow_syscalls]\n"
-    outcome = panther_project({"e.yaml": text}).run("validate e.yaml")
-    outcome.assert_exit(2, "shadow_syscalls works in shadow_ns only, not localhost")
 
 
 def test_the_configuration_is_json_which_is_yaml() -> None:

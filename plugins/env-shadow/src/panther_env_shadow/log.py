@@ -16,7 +16,7 @@ _TIME = re.compile(r"(\d+):(\d\d):(\d\d)\.(\d{9})\Z")
 _HEARTBEAT = re.compile(rb"simtime (\d+)(?: ns)? reported by getrusage")
 _ENDED = re.compile(r"process '[^']*' exited with status .*; expected end state was running but was (\w+): (\w+)")
 _SYSCALL = re.compile(r"Detected unsupported syscall (\S+) \(\d+\) called from thread \d+ in process (\S+)")
-_PREFIX = re.compile(r"(\*\* ?|Error:)*\s*(\d+: )?")
+_PREFIX = re.compile(r"\A(\*\* ?|Error:)*\s*(\d+: )?")
 _NO_REASON = ("Starting Shadow", "Caused by", "See the log")
 
 

@@ -109,6 +109,12 @@ def service_problems(services: Sequence[ServiceSpec]) -> Iterator[Problem]:
                 where=f"services.{spec.name}",
                 fix="link it dynamically",
             )
+        if any(".ip6" in each for each in (*spec.plan.run.argv, *spec.plan.run.env.values())):
+            yield Problem(
+                what=f"{spec.name} wants an IPv6 address, and there are none: Shadow has IPv4 only",
+                where=f"services.{spec.name}",
+                fix="its options without IPv6, or another network environment",
+            )
 
 
 def why_unfit(program: str, path: str) -> str:
