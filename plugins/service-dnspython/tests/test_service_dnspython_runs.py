@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 
 import dns.message
@@ -33,10 +34,17 @@ def test_it_serves_and_asks_over_everything_with_another_client_beside_its_own(p
     text = (
         "name: all\nprotocol: dns\nimplementation: dnspython\nnetwork_environment: localhost\ntest_cases:\n"
         "  - {name: own, matrix: {scenario: [answers, denial, truncation, edns, transfer]}}\n"
+        "  - {name: told, scenario: answers}\n"
         "  - {name: secret, matrix: {client: [dnspython, knot], scenario: [tls, quic]}}\n"
     )
     outcome = panther_project({"all.yaml": text}).run("run all.yaml")
-    outcome.assert_verdicts({"own": ["pass"] * 5, "secret": ["pass"] * 4})
+    outcome.assert_verdicts({"own": ["pass"] * 5, "told": "pass", "secret": ["pass"] * 4})
+    told = list(map(json.loads, outcome.text("messages.jsonl", "told").splitlines()))
+    questions, replies = ([each for each in told if each["source"] == side] for side in ("client", "server"))
+    assert len(questions) == len(replies) > 5
+    assert (questions[0]["label"], questions[0]["detail"]) == ("A?", "www.panther.test. over udp")
+    assert (replies[0]["label"], replies[0]["detail"]) == ("NOERROR", "qr, aa, 2 records, over udp")
+    assert [each["time"] for each in told] == sorted(each["time"] for each in told)
 
 
 def test_what_is_no_query_gets_no_answer_and_what_it_cannot_do_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -31,3 +32,13 @@ def test_it_talks_to_another_broker_in_both_versions(panther_project: MakeProjec
     )
     outcome = panther_project({"paho.yaml": text}).run("run paho.yaml")
     outcome.assert_verdicts({"all": ["pass"] * 6, "exactly once": "pass", "no broker": "unsupported"})
+    told = list(map(json.loads, outcome.text("messages.jsonl", "exactly once").splitlines()))
+    first = [(each["source"], each["target"], each["label"]) for each in told[:3]]
+    assert first[:2] == [("subscriber", "broker", "CONNECT"), ("subscriber", "broker", "SUBSCRIBE")]
+    assert first[2][::2] == ("publisher", "CONNECT")
+    up, down = (
+        ["panther/line" in each["detail"] for each in told if each["source"] == side]
+        for side in ("publisher", "broker")
+    )
+    assert sum(up) == sum(down) > 0
+    assert [each["time"] for each in told] == sorted(each["time"] for each in told)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from panther_hookspecs import ProtocolDescriptor, Role, hookimpl
 from panther_protocol_dns.scenarios import SCENARIOS
+from panther_protocol_dns.telling import tell
 
 PORT, SECURE_PORT = 53, 853
 
@@ -21,4 +22,5 @@ def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
             Role(name="client", target="server"),
         ),
         scenarios=SCENARIOS,
+        messages=tell,
     )

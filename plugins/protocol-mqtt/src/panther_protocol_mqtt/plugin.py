@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from panther_hookspecs import ProtocolDescriptor, Role, hookimpl
 from panther_protocol_mqtt.scenarios import SCENARIOS, VERSIONS
+from panther_protocol_mqtt.telling import tell
 
 PORT = 1883
 
@@ -22,5 +23,6 @@ def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
             Role(name="publisher", target="subscriber", transport="tcp"),
         ),
         scenarios=SCENARIOS,
+        messages=tell,
         versions=VERSIONS,
     )
