@@ -145,8 +145,9 @@ class Sampler:
                 self._new.clear()
             watches = [watch for watch in watches if self._look(watch, time.monotonic())]
             due = min((min(watch.sample_at, watch.check_at) for watch in watches), default=0.0)
-            if watches:
-                self._closed.wait(min(max(due - time.monotonic(), _SHORTEST), _FIRST_CHECK))
+            pause = max(due - time.monotonic(), _SHORTEST)
+            if watches and self._wake.wait(pause):
+                self._closed.wait(min(pause, _FIRST_CHECK))  # Others may follow at once: one look for all of them.
 
     def _look(self, watch: _Watch, now: float) -> bool:
         """Do what is due for one process; False when it need not be watched any more."""
