@@ -110,6 +110,14 @@ class CaseControl(abc.ABC):
         """
         raise TestExecutionError(f"the link {link} cannot be changed here")
 
+    def watch_machine(self) -> Callable[[], Mapping[str, float]]:
+        """Begin to look at the machine; return what tells, when it is called, how busy the machine was since then.
+
+        The numbers are those of ``machine`` in a result: ``steal``, ``cpu_pressure``, ... as shares of that time. What
+        the kernel does not count is missing.
+        """
+        return dict
+
     @abc.abstractmethod
     def remaining(self) -> float:
         """Return the seconds that are left of the case's time."""

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from panther_core.run.engine import Engine
+from panther_core.run.machine import MachineState, load_between
 from panther_hookspecs import (
     BaseEvent,
     CaseControl,
@@ -124,6 +125,11 @@ class Control(CaseControl):
             )
         )
         return moment
+
+    def watch_machine(self) -> Callable[[], Mapping[str, float]]:
+        """Begin to look at the machine; return what tells how busy it was since then."""
+        before = MachineState.now()
+        return lambda: load_between(before, MachineState.now())
 
     def remaining(self) -> float:
         """Return the seconds that are left of the case's time."""

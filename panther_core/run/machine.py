@@ -17,7 +17,9 @@ import attrs
 
 _PROC = Path("/proc")
 _CPUS = Path("/sys/devices/system/cpu")
+_GROUPS = Path("/sys/fs/cgroup")
 _PRESSURES = ("cpu", "io", "memory")
+_HELD_BACK = {"throttled_usec": 1e6, "throttled_time": 1e9}
 _TICKS = os.sysconf("SC_CLK_TCK")
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7
 _YARDSTICK = 4000
@@ -40,11 +42,13 @@ class MachineState:
     """Seconds in which somebody waited for a processor, for input and output, for memory."""
     throttled: int = 0
     """How often processors were slowed down because they were too hot."""
+    held_back: float | None = None
+    """Seconds for which the limit of our control group kept processes from running, where it has one."""
     yardstick: float = 0.0
     """Milliseconds of processor time that the yardstick takes."""
 
     @classmethod
-    def now(cls, proc: Path = _PROC, cpus: Path = _CPUS) -> MachineState:
+    def now(cls, proc: Path = _PROC, cpus: Path = _CPUS, groups: Path = _GROUPS) -> MachineState:
         """Look at the machine."""
         ticks = _ticks(proc)
         return cls(
@@ -54,6 +58,7 @@ class MachineState:
             steal=ticks[_STEAL] / _TICKS if ticks else 0.0,
             stalled=dict(_stalled(proc)),
             throttled=sum(_numbers(cpus, "thermal_throttle/core_throttle_count")),
+            held_back=_held_back(groups),
             yardstick=yardstick(),
         )
 
@@ -70,23 +75,26 @@ def yardstick() -> float:
 
 
 def load_between(
-    before: MachineState, after: MachineState, own: float, *, proc: Path = _PROC, cpus: Path = _CPUS
+    before: MachineState, after: MachineState, own: float | None = None, *, proc: Path = _PROC, cpus: Path = _CPUS
 ) -> dict[str, float]:
     """Return how busy the machine was between two moments, as shares of the time unless the name says something else.
 
-    ``own`` is the processor time of what is being judged: the rest of it belongs to ``others``, which are everything
-    else on the machine, other cases of the same run included.
+    ``own`` is the processor time of what is being judged, where that is known: the rest of it belongs to ``others``,
+    which are everything else on the machine, other cases of the same run included.
     """
     found = {"yardstick_ms": round((before.yardstick + after.yardstick) / 2, 4)}
     seconds, total = after.at - before.at, after.total - before.total
     if total > 0:
         busy = after.busy - before.busy
         found["busy"] = _share(busy, total)
-        found["others"] = _share(busy - own, total)
+        if own is not None:
+            found["others"] = _share(busy - own, total)
         found["steal"] = _share(after.steal - before.steal, total)
     for name in _PRESSURES:
         if seconds > 0 and name in before.stalled and name in after.stalled:
             found[f"{name}_pressure"] = _share(after.stalled[name] - before.stalled[name], seconds)
+    if seconds > 0 and before.held_back is not None and after.held_back is not None:
+        found["held_back"] = _share(after.held_back - before.held_back, seconds)
     load = _text(proc / "loadavg").split()
     if load:
         found["load"] = float(load[0])
@@ -113,6 +121,16 @@ def _stalled(proc: Path) -> Iterable[tuple[str, float]]:
         _, told, microseconds = first.partition("total=")
         if told:
             yield name, int(microseconds) / 1e6
+
+
+def _held_back(groups: Path) -> float | None:
+    """Return what either version of control groups has counted, None where there is no limit that could hold back."""
+    for place in (".", "cpu,cpuacct", "cpu"):
+        for line in _text(groups / place / "cpu.stat").splitlines():
+            name, _, count = line.partition(" ")
+            if name in _HELD_BACK:
+                return int(count) / _HELD_BACK[name]
+    return None
 
 
 def _numbers(cpus: Path, name: str) -> Iterable[int]:

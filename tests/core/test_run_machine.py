@@ -35,25 +35,32 @@ def machine(folder: Path, *, stat: str, stalled: str = "", throttled: int = 0) -
 def test_what_was_counted_between_two_moments_becomes_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     proc, cpus = machine(tmp_path, stat="100 0 0 900 0 0 0 0", stalled="1000000")
-    before = MachineState.now(proc, cpus)
+    groups = tmp_path / "groups"
+    (groups / "cpu").mkdir(parents=True)
+    (groups / "cpu.stat").write_text("usage_usec 5\n")
+    (groups / "cpu" / "cpu.stat").write_text("nr_periods 9\nthrottled_time 1000000000\n")
+    before = MachineState.now(proc, cpus, groups)
+    (groups / "cpu.stat").write_text("usage_usec 5\nnr_throttled 7\nthrottled_usec 1250000\n")
     machine(tmp_path, stat="220 10 10 940 10 0 0 10", stalled="1500000", throttled=3)
     before = attrs.evolve(before, yardstick=0.2)
-    after = attrs.evolve(MachineState.now(proc, cpus), at=before.at + 1.0, yardstick=0.3)
+    after = attrs.evolve(MachineState.now(proc, cpus, groups), at=before.at + 1.0, yardstick=0.3)
     assert load_between(before, after, 0.5, proc=proc, cpus=cpus) == {
         "yardstick_ms": 0.25,
         "busy": 0.75,
         "others": 0.5,
         "steal": 0.05,
         "cpu_pressure": 0.5,
+        "held_back": 0.25,
         "load": 3.25,
         "mhz": 2400,
         "throttled": 3,
     }
+    assert "others" not in load_between(before, after, proc=proc, cpus=cpus)
 
 
 def test_where_the_kernel_tells_nothing_there_is_the_yardstick_alone(tmp_path: Path) -> None:
-    before = MachineState.now(tmp_path, tmp_path)
-    told = load_between(before, MachineState.now(tmp_path, tmp_path), 1.0, proc=tmp_path, cpus=tmp_path)
+    before = MachineState.now(tmp_path, tmp_path, tmp_path)
+    told = load_between(before, MachineState.now(tmp_path, tmp_path, tmp_path), 1.0, proc=tmp_path, cpus=tmp_path)
     assert list(told) == ["yardstick_ms"]
     assert told["yardstick_ms"] > 0
 

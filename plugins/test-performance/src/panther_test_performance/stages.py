@@ -20,7 +20,7 @@ from panther_hookspecs import (
     load_measurements,
     read_load,
 )
-from panther_test_performance.machine import Noise, Reading
+from panther_test_performance.noise import Noise
 from panther_test_performance.options import AUTO, PerformanceOptions
 from panther_test_performance.sampling import SERIES, Sampler, used_between
 
@@ -121,14 +121,14 @@ def _set_aside(folder: Path, name: str, since: float) -> None:
 
 def _run(case: CaseControl, clients: Sequence[str], *, start: bool) -> Run:
     """Run the clients to their end and look at everybody meanwhile."""
-    before, began = Reading.now(), time.time()
+    machine, began = case.watch_machine(), time.time()
     looks = {name: functools.partial(_pids, case, name) for name in case.services}
     with Sampler(looks, float(case.options.interval)) as sampler:
         if start:
             for name in clients:
                 case.restart(name)
         case.wait(clients)
-    return Run(began=began, ended=time.time(), sampler=sampler, noise=before.until(Reading.now()))
+    return Run(began=began, ended=time.time(), sampler=sampler, noise=Noise.of(machine()))
 
 
 def _pids(case: CaseControl, service: str) -> tuple[int, ...]:
