@@ -221,7 +221,7 @@ def once(tool: str, folder: Path, lengths: Sequence[int]) -> None:
 def fresh(tool: str, folder: Path, *lengths: int) -> list[Pairs]:
     """Do that in a fresh process, as each run of an experiment is one."""
     argv = [sys.executable, __file__, tool, "--folder", str(folder), "--turns", *map(str, lengths)]
-    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True)
     return [Pairs(each["bare"], Spent(**each["watched"]), each["pace"]) for each in json.loads(done.stdout)]
 
 

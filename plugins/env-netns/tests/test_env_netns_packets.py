@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 import struct
@@ -42,7 +41,6 @@ TOOLS = [tool for tool in ("ip", "tc", "unshare", "nsenter") if shutil.which(too
 pytestmark = pytest.mark.skipif(bool(TOOLS), reason=f"needs {', '.join(TOOLS)}")
 
 SOON = 60.0
-MILLISECOND = 1_000_000
 ECHO = """
 import socket, sys
 own = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -276,12 +274,19 @@ def packets(path: Path) -> tuple[list[Packet], dict[int, int]]:
 
 
 def echoed(found: list[Packet], *, outgoing: bool) -> list[int]:
-    """Return the numbers of the test's own packets, IPv4 without options.
+    """Return the numbers of the test's own packets, in order."""
+    return [number for number, _ in sorted(own_of(found, outgoing=outgoing))]
 
-    In order, which packets that two processors carry do not keep.
-    """
-    own = [each.frame for each in found if each.outgoing is outgoing and each.frame[12:14] == b"\x08\x00"]
-    return sorted(int.from_bytes(frame[42:46], "big") for frame in own)
+
+def moments_of(found: list[Packet], *, outgoing: bool) -> list[int]:
+    """Return when they were stamped, in the order of their numbers."""
+    return [moment for _, moment in sorted(own_of(found, outgoing=outgoing))]
+
+
+def own_of(found: list[Packet], *, outgoing: bool) -> list[tuple[int, int]]:
+    """Return number and moment of the test's own packets, IPv4 without options."""
+    own = [each for each in found if each.outgoing is outgoing and each.frame[12:14] == b"\x08\x00"]
+    return [(int.from_bytes(each.frame[42:46], "big"), each.moment) for each in own]
 
 
 def test_a_recording_has_every_packet_from_the_first_to_the_last(make: Callable[..., World]) -> None:
@@ -295,8 +300,12 @@ def test_a_recording_has_every_packet_from_the_first_to_the_last(make: Callable[
         assert echoed(found, outgoing=not sent) == list(range(2000))
         assert counters[5] == counters[7] == 0
         assert counters[4] == len(found)
-        moments = [each.moment for each in found]  # processors stamp packets, each by its own view of the clock
-        assert all(later - earlier > -MILLISECOND for earlier, later in itertools.pairwise(moments))
+        # A packet is stamped when it reaches the interface, in the order in which it was sent. It is recorded when the
+        # kernel gets round to it, which on another processor may be later: so its place in the file says less.
+        out, back = (moments_of(found, outgoing=outgoing) for outgoing in (sent, not sent))
+        assert out == sorted(out)
+        assert back == sorted(back)
+        assert all(there < here for there, here in zip(out, back, strict=True))
         assert all(each.length == len(each.frame) for each in found)
         assert checksum_is_right(next(each.frame for each in found if each.frame[12:14] == b"\x08\x00"))
 
