@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 import attrs
@@ -13,6 +14,12 @@ from panther_hookspecs.environments import Context, EnvironmentInterface, Enviro
 from panther_hookspecs.plugins import Descriptor, option
 from panther_hookspecs.units import Seconds
 from panther_hookspecs.values import Artifact, Finding, Measurement, Problem
+
+
+def _below_the_attempt(_instance: object, _attribute: attrs.Attribute[str], value: str) -> None:
+    place = PurePosixPath(value)
+    if place.is_absolute() or ".." in place.parts:
+        raise ValueError(f"expected a folder below the attempt's folder, a relative path without .., got {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -25,7 +32,9 @@ class ExecutionEnvironmentOptions(EnvironmentOptions):
     )
     monitoring_duration: Seconds = option(Seconds(0), help="How long to watch; 0 means until the service ends.")
     output_directory: str = option(
-        "", help="Folder for the results, relative to the attempt's folder; its own one if left out."
+        "",
+        validator=_below_the_attempt,
+        help="Folder for the results, relative to the attempt's folder; its own one if left out.",
     )
     sampling_rate: float = option(0.0, help="Samples a second where the instrument samples; 0 means its own default.")
 

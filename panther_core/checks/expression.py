@@ -33,6 +33,8 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.NotEq: operator.ne,
 }
 _MOST_NODES = 200
+_MOST_NAMED = 20
+"""Measurements that a message names."""
 
 
 class ExpressionError(ValueError):
@@ -83,6 +85,18 @@ def names(tree: ast.expr) -> tuple[str, ...]:
     return tuple(name for child in ast.iter_child_nodes(tree) if isinstance(child, ast.expr) for name in names(child))
 
 
+def _nearby(name: str, values: Mapping[str, float]) -> str:
+    """Return the measurements that there are; of very many, some of those whose names begin in the same way."""
+    shown = sorted(values)
+    if len(shown) > _MOST_NAMED:
+        parts = name.split(".")
+        begins = ("".join(f"{part}." for part in parts[:length]) for length in reversed(range(len(parts))))
+        kin = next(found for begin in begins if (found := [each for each in shown if each.startswith(begin)]))
+        shown = kin[:_MOST_NAMED]
+    more = len(values) - len(shown)
+    return (", ".join(shown) or "none") + (f" and {more} more" if more else "")
+
+
 def evaluate(tree: ast.expr, values: Mapping[str, float]) -> Any:
     """Return the value of the expression with measurements looked up in ``values``."""
     match tree:
@@ -93,9 +107,7 @@ def evaluate(tree: ast.expr, values: Mapping[str, float]) -> Any:
             if name not in values:
                 near = difflib.get_close_matches(name, values, n=1)
                 hint = f" - did you mean {near[0]!r}?" if near else ""
-                raise ExpressionError(
-                    f"no measurement {name!r}{hint}; there are: {', '.join(sorted(values)) or 'none'}"
-                )
+                raise ExpressionError(f"no measurement {name!r}{hint}; there are: {_nearby(name, values)}")
             return values[name]
         case ast.BoolOp(op=op, values=parts):
             results = (bool(evaluate(part, values)) for part in parts)

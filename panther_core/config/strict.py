@@ -166,4 +166,4 @@ def wrong_choice(value: Any, choices: Iterable[Any]) -> StructureError:
     """Return the error for a value that is none of the choices."""
     names = [str(choice) for choice in choices]
     hint = suggestion(value, names) if isinstance(value, str) else ""
-    return wrong(f"one of {', '.join(names)}", value, hint)
+    return wrong(f"one of {', '.join(filter(None, names))}", value, hint)

@@ -160,3 +160,14 @@ def test_a_cancelled_attempt_makes_nothing_flaky() -> None:
     assert over_attempts([Verdict.CANCELLED, PASS]) is PASS
     assert over_attempts([FAIL, Verdict.CANCELLED]) is FAIL
     assert over_attempts([Verdict.CANCELLED]) is Verdict.CANCELLED
+
+
+def test_a_measurement_that_is_not_there_names_those_that_could_be_meant_and_not_hundreds() -> None:
+    values = {f"server.strace.{call}.count": 1.0 for call in ("sendto", *map("call{}".format, range(300)))}
+    with pytest.raises(expression.ExpressionError) as few:
+        expression.evaluate(expression.parse("server.strace.sendto.seconds < 1"), values)
+    assert str(few.value).endswith("there are: server.strace.sendto.count and 300 more")
+    with pytest.raises(expression.ExpressionError, match=r"there are: (\S+, ){19}\S+ and 281 more$"):
+        expression.evaluate(expression.parse("client.rtt < 1"), values)
+    with pytest.raises(expression.ExpressionError, match="there are: none"):
+        expression.evaluate(expression.parse("client.rtt < 1"), {})

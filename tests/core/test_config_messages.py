@@ -182,6 +182,11 @@ def errors(folder: Path, registry: Registry, text: str, sets: tuple[str, ...] = 
             "no service 'serer' - did you mean 'server'? (there are: server, client)",
         ),
         (
+            "  execution_environments: [{type: strace, output_directory: ../../else}]",
+            "../../else",
+            "expected a folder below the attempt's folder, a relative path without .., got '../../else'",
+        ),
+        (
             "  execution_environment: gdb",
             "gdb",
             (

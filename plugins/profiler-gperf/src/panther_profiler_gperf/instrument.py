@@ -22,7 +22,7 @@ from panther_hookspecs import (
     ServiceCommand,
 )
 from panther_profiler_gperf.options import GperfOptions, number_of
-from panther_profiler_gperf.preflight import Program, option_problems, program_of, program_problems
+from panther_profiler_gperf.preflight import Program, program_of, program_problems
 from panther_profiler_gperf.stacks import RawProfile
 from panther_profiler_gperf.switching import OWN, Sender
 from panther_profiler_gperf.symbols import Known, Symbols
@@ -91,7 +91,6 @@ class GperfEnvironment(ExecutionEnvironmentInterface):
     def check(self, target: InstrumentTarget) -> Iterable[Problem]:
         """Yield why nothing would be seen of this service, or too much would go wrong."""
         self._runtime, self._others = target.runtime, target.others
-        yield from option_problems(self.options)
         if self.options.target_process in ("", Path(target.command.program.command).name):
             program = program_of(target.command.program)
             yield from program_problems(target, program)

@@ -13,7 +13,6 @@ import attrs
 
 from panther_hookspecs import InstrumentTarget, Problem, ShellCommand
 from panther_profiler_gperf.elf import Elf, read_elf
-from panther_profiler_gperf.options import GperfOptions
 
 _PROFILING = frozenset({"mcount", "_mcount", "__fentry__"})
 """What a program calls that was built with -pg."""
@@ -60,17 +59,6 @@ def _interpreter(script: Path, command: ShellCommand) -> Path | None:
     if named and PurePosixPath(named[0]).name == "env":
         named = [word for word in named[1:] if not word.startswith("-") and "=" not in word]
     return _found(named[0], command) if named else None
-
-
-def option_problems(options: GperfOptions) -> Iterator[Problem]:
-    """Yield what is wrong with options that both instruments have."""
-    place = PurePosixPath(options.output_directory)
-    if place.is_absolute() or ".." in place.parts:
-        yield Problem(
-            what=f"{options.output_directory!r} is not below the attempt's folder",
-            where="output_directory",
-            fix="a relative path without ..",
-        )
 
 
 def program_problems(target: InstrumentTarget, program: Program | None) -> Iterator[Problem]:

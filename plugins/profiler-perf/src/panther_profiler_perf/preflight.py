@@ -7,7 +7,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import attrs
 
@@ -99,13 +99,6 @@ def option_problems(options: PerfOptions) -> Iterator[Problem]:
             where="target_process",
             why="it follows everything from the first process on",
             fix="attach: true",
-        )
-    place = PurePosixPath(options.output_directory)
-    if place.is_absolute() or ".." in place.parts:
-        yield Problem(
-            what=f"{options.output_directory!r} is not below the attempt's folder",
-            where="output_directory",
-            fix="a relative path without ..",
         )
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import sysconfig
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from panther_hookspecs import InstrumentTarget, Problem
 from panther_profiler_pyspy.options import PySpyOptions
@@ -45,13 +45,6 @@ def _option_problems(options: PySpyOptions) -> Iterator[Problem]:
             what=f"py-spy cannot look {rate:g} times a second",
             where="sampling_rate",
             fix=f"a whole number from 1 to {FASTEST}",
-        )
-    place = PurePosixPath(options.output_directory)
-    if place.is_absolute() or ".." in place.parts:
-        yield Problem(
-            what=f"{options.output_directory!r} is not below the attempt's folder",
-            where="output_directory",
-            fix="a relative path without ..",
         )
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import attrs
 
@@ -64,13 +64,6 @@ def _option_problems(options: StraceOptions) -> Iterator[Problem]:
             where="target_process",
             why="it follows everything from the first process on",
             fix="attach: true",
-        )
-    place = PurePosixPath(options.output_directory)
-    if place.is_absolute() or ".." in place.parts:
-        yield Problem(
-            what=f"{options.output_directory!r} is not below the attempt's folder",
-            where="output_directory",
-            fix="a relative path without ..",
         )
 
 
