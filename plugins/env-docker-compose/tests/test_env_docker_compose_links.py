@@ -28,10 +28,10 @@ test_cases:
     checks: [{that: "client.minip.rtt.median >= 0.04"}]
   - name: outage
     scenario: ping
-    parameters: {count: 5}
+    parameters: {count: 300}
     implementation: ping-pong-py
     links:
-      client->server: {steps: [{at: 0s, do: partition}, {at: 200ms, do: heal}]}
+      client->server: {steps: [{at: 0s, do: partition}, {at: 1ms, do: heal}, {at: 2ms, do: lose, packets: 3}]}
 """
 
 
@@ -57,11 +57,11 @@ def test_links_are_impaired_changed_and_recorded(panther_project: MakeProject) -
         recorded = outcome.folder("far away, over IPv6") / "network" / "capture" / f"{name}.pcapng"
         assert recorded.read_bytes().count(b"\x86\xdd`") > 10, "IPv6 packets"
     changes = [each["content"]["change"] for each in outcome.events() if each["name"] == "link.changed"]
-    assert changes == ["partition", "heal"]
-    swallowed = [
-        each["seen"]["swallowed"] for each in json.loads(outcome.text("network/links.json", "outage"))["flows"]
-    ]
-    assert sum(swallowed) > 0
+    assert changes == ["partition", "heal", "lose 3 packets"]
+    flows = json.loads(outcome.text("network/links.json", "outage"))["flows"]
+    swallowed = {each["direction"]: each["seen"]["swallowed"] for each in flows}
+    assert swallowed["client->server"] >= 3, "whoever sends next is hit, however late it begins"
+    assert swallowed["server->client"] == 0
 
 
 def test_a_case_with_links_leaves_the_bridge_and_the_holders_to_nobody(panther_project: MakeProject) -> None:
