@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,9 @@ class Context:
     """Every link mechanism there is; :func:`chosen_link` takes one of them."""
     recorder: Callable[[Recording], tuple[str, ...]] = _no_recorder
     """Returns the program that records packets, for the environment to start where the interfaces are."""
+    failed: MutableMapping[str, str] = attrs.field(factory=dict)
+    """What cannot succeed in this run any more, and why, by a name that says what it is: all cases share it, so that
+    what fails slowly fails once."""
     cancelled: Callable[[], bool] = lambda: False
     """Whether the user has asked to stop; long waits look at it."""
 

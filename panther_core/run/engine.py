@@ -59,6 +59,7 @@ class Engine:
     """Told the program of every started service, for the record of what the run depends on."""
     _cancelled: threading.Event = attrs.field(factory=threading.Event)
     _satisfied: set[frozenset[tuple[str, str]]] = attrs.field(factory=set)
+    _failed: dict[str, str] = attrs.field(factory=dict)
     _live: dict[int, Process] = attrs.field(factory=dict)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
     _turn_ended: threading.Condition = attrs.field(factory=threading.Condition)
@@ -92,6 +93,7 @@ class Engine:
             emit=self.emit,
             note=note,
             cancelled=self.cancelled,
+            failed=self._failed,
             port_range=self.port_range,
             links=self.links,
             recorder=recorder,

@@ -47,6 +47,7 @@ network_environment:
   docker: {base_image: "BASE", build: {ca_bundle: FOLDER/ours.pem, pull: never}}
 test_cases:
   - {name: bad, services: {one: {implementation: broken}}}
+  - {name: bad too, services: {one: {implementation: broken}}}
   - name: good
     services: {one: {implementation: command, argv: [sh, -c, "cat $SSL_CERT_FILE"]}}
     checks: [{log: {service: one, matches: ours}}]
@@ -141,8 +142,9 @@ def test_a_build_that_fails_shows_what_its_program_said_and_others_go_on(
 
     text = BROKEN.replace("BASE", base).replace("FOLDER", str(tmp_path))
     outcome = panther_project({"broken.yaml": text}, plugins=[Plugin()]).run("run broken.yaml")
-    outcome.assert_verdicts({"bad": "error", "good": "pass"})
-    why = next(each["why"] for each in outcome.cases() if each["name"] == "bad")
+    outcome.assert_verdicts({"bad": "error", "bad too": "error", "good": "pass"})
+    why, again = (each["why"] for each in outcome.cases() if each["name"] != "good")
+    assert why == again, "it was built once, and both cases name the log of that"
     assert "main.c:1: no such header" in why
     assert len(why.splitlines()) <= 4
     log = Path(why.splitlines()[-1].partition("log: ")[2])

@@ -167,6 +167,7 @@ class ContainerEnvironment(LocalNetworkEnvironment):
                 self.options.docker.build,
                 {"panther.run": self.context.run_id, "panther.environment": self._environment},
                 self.context.cancelled,
+                self.context.failed,
             )
         return self._builder
 

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 
 import attrs
@@ -106,6 +106,8 @@ class ImageBuilder:
     options: BuildOptions
     labels: Mapping[str, str]
     cancelled: Callable[[], bool]
+    failed: MutableMapping[str, str]
+    """Why images could not be built for earlier cases of the run."""
     made: list[Built] = attrs.field(factory=list)
 
     def on(self, base: str, step: Step) -> str:
@@ -114,6 +116,8 @@ class ImageBuilder:
         tag = f"panther-{step.title}:{self._digest(identity, step)}"
         with self._alone(tag):
             log = ""
+            if tag in self.failed:
+                raise EnvironmentUnavailableError(self.failed[tag])
             if self.options.force or self.engine.image(tag) is None:
                 log = self._build(base, step, tag)
         found = Built(tag, step.kind, step.title, base, self.identity(tag), log)
@@ -168,9 +172,8 @@ class ImageBuilder:
         if result.exit_code != 0:
             said = f"{result.stderr}\n{result.stdout}"  # without BuildKit programs speak on the second one
             tail = "".join(f"\n  {line}" for line in last_lines(said) or (str(result.exit),))
-            raise EnvironmentUnavailableError(
-                f"building the image of {step.title} failed:{tail}\n  the whole log: {log.parent}"
-            )
+            self.failed[tag] = f"building the image of {step.title} failed:{tail}\n  the whole log: {log.parent}"
+            raise EnvironmentUnavailableError(self.failed[tag])
         return str(log.parent.relative_to(self.folder))
 
     def _words(self, base: str, step: Step, tag: str) -> Iterator[str]:
