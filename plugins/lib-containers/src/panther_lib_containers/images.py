@@ -38,7 +38,7 @@ FROM ${{BASE}}
 USER root
 RUN missing=""; for each in {packages}; do dpkg -s "$each" >/dev/null 2>&1 || missing="$missing $each"; done; \\
     [ -z "$missing" ] || {{ apt-get update -q && apt-get install -qy --no-install-recommends $missing \\
-    && rm -rf /var/lib/apt/lists/*; }}
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*; }}
 """
 
 
