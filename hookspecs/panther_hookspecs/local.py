@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -38,6 +38,8 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
     moved somewhere: everything that runs for a service goes through it.
     """
 
+    can_keep: ClassVar[bool] = False
+    """Whether something of the case can outlive it where ``cleanup_on_exit: false`` asks for that."""
     _services: dict[str, _Running] = attrs.field(factory=dict, init=False)
     _former: list[Process] = attrs.field(factory=list, init=False)
     _groups: list[ControlGroup] = attrs.field(factory=list, init=False)
@@ -91,6 +93,13 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         """Yield what no machine can do for these services."""
         yield from _strangers(self.options, {spec.name for spec in services})
         yield from self._unfit_images(services)
+        if not (self.options.cleanup_on_exit or self.can_keep):
+            yield Problem(
+                what=f"{self.get_name()} cannot keep what it has made for a look",
+                where="network_environment.cleanup_on_exit",
+                why="it lives as long as the processes of the case; their files are kept anyway",
+                fix="leave it out, or docker_compose",
+            )
         if self.options.deployment_target != "local":
             yield Problem(
                 what=f"{self.get_name()} cannot deploy to {self.options.deployment_target!r}",

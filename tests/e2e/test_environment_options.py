@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
-from panther_core.testing import MakeProject, Outcome, PantherProject
+from panther_core.testing import Outcome, PantherProject
 
 CASES = """
 name: options
@@ -33,7 +34,7 @@ test_cases:
     network_environment: {type: ENVIRONMENT, logging_level: error}
     services: {one: {implementation: command, argv: ["true"]}}
   - name: network_topology
-    network_environment: {type: ENVIRONMENT, network_topology: {connections: [one-middle, middle-two], routers: [middle]}}
+    network_environment: {type: ENVIRONMENT, network_topology: {connections: [one-r, r-two], routers: [r]}}
     services: {one: {implementation: command, argv: ["true"]}, two: {implementation: command, argv: ["true"]}}
   - name: deployment_target
     network_environment: {type: ENVIRONMENT, deployment_target: cloud}
@@ -47,20 +48,119 @@ test_cases:
 """
 ENVIRONMENTS = ("localhost", "netns", "docker_compose", "localhost_single_container")
 CONTAINERS = ("docker_compose", "localhost_single_container")
-Ran = tuple[PantherProject, Outcome]
+HONOURED = {
+    "network_topology": ("netns",),
+    "cleanup_on_exit": CONTAINERS,
+}
+"""Options that only some can honour."""
+REFUSED = {
+    "cleanup_on_exit": "cannot keep what it has made",
+    "network_topology": "has no topology",
+    "deployment_target": "cannot deploy to 'cloud'",
+}
+
+
+def _name(_project: PantherProject, outcome: Outcome, case: Mapping[str, Any]) -> None:
+    assert case["verdict"] == "pass", case["why"]
+    named = {each["content"].get("environment_name") for each in outcome.events() if each["entity_id"] == case["case"]}
+    assert "mine" in named
+
+
+def _kept(_project: PantherProject, _outcome: Outcome, case: Mapping[str, Any]) -> None:
+    from panther_lib_containers.engine import Engine, names_of  # noqa: PLC0415 - only for containers
+
+    (note,) = [each for each in case["notes"] if "kept for a look" in each]
+    label, engine = note.rpartition("label=")[2], Engine()
+    kept = names_of(engine.containers(label))
+    assert kept
+    engine.run("rm", "--force", *kept)
+    for each in names_of(engine.networks(label)):
+        engine.run("network", "rm", each)
+
+
+def _late(_project: PantherProject, _outcome: Outcome, case: Mapping[str, Any]) -> None:
+    assert case["verdict"] == "error", case
+    assert "a longer timeout" in case["why"], case["why"]
+
+
+def _talkative(_project: PantherProject, outcome: Outcome, case: Mapping[str, Any]) -> None:
+    quiet = next(each for each in outcome.cases() if each["name"] == "logging_level error")
+    assert len(case["notes"]) > len(quiet["notes"]) == 0
+
+
+def _routed(_project: PantherProject, outcome: Outcome, case: Mapping[str, Any]) -> None:
+    assert case["verdict"] == "pass", case["why"]
+    assert '"r"' in outcome.text("network/plan.json", case["name"])
+
+
+def _elsewhere(_project: PantherProject, _outcome: Outcome, case: Mapping[str, Any]) -> None:
+    raise AssertionError(f"nobody can deploy anything elsewhere: {case}")
+
+
+def _limited(_project: PantherProject, outcome: Outcome, case: Mapping[str, Any]) -> None:
+    assert case["verdict"] == "pass", case["why"]
+    assert outcome.text("services/one/stdout", case["name"]) == "77\n"
+
+
+def _ordered(_project: PantherProject, outcome: Outcome, case: Mapping[str, Any]) -> None:
+    assert case["verdict"] == "pass", case["why"]
+    told = [
+        each["content"]["service_name"]
+        for each in outcome.events()
+        if each["name"] == "service.ready" and each["entity_id"] == case["case"]
+    ]
+    assert told == ["two", "one"], "as written, one would be the first"
+
+
+OPTIONS: Mapping[str, Callable[[PantherProject, Outcome, Mapping[str, Any]], None]] = {
+    "environment_name": _name,
+    "cleanup_on_exit": _kept,
+    "timeout": _late,
+    "logging_level": _talkative,
+    "network_topology": _routed,
+    "deployment_target": _elsewhere,
+    "resource_limits": _limited,
+    "service_dependencies": _ordered,
+}
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[PantherProject, Outcome]]:
     """Give the one run of an environment, with all cases."""
-    known: dict[str, Ran] = {}
+    known: dict[str, tuple[PantherProject, Outcome]] = {}
 
-    def run(environment: str) -> Ran:
-        _require(environment)
+    def run(environment: str) -> tuple[PantherProject, Outcome]:
         if environment not in known:
-            project = PantherProject.at(tmp_path_factory.mktemp(environment))
-            (project.folder / "options.yaml").write_text(CASES.replace("ENVIRONMENT", environment))
-            known[environment] = project, project.run("run options.yaml")
+            text = CASES.replace("ENVIRONMENT", environment)
+            project = PantherProject.create(tmp_path_factory.mktemp("options") / environment, {"options.yaml": text})
+            known[environment] = project, project.run("run options.yaml", timeout=280)
         return known[environment]
 
     return run
+
+
+def _require(environment: str) -> None:
+    tools = ("ip", "unshare") if environment == "netns" else ("docker",) if environment in CONTAINERS else ()
+    if any(shutil.which(each) is None for each in tools):
+        pytest.skip(f"needs {', '.join(tools)}")
+    if environment != "netns" and os.geteuid() != 0:
+        pytest.skip("needs root")
+    if environment in CONTAINERS and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        pytest.skip("needs docker: an engine that answers (bash .ci/dockerd start FOLDER)")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_is_honoured_or_refused_with_a_reason(
+    ran: Callable[[str], tuple[PantherProject, Outcome]], environment: str, option: str
+) -> None:
+    _require(environment)
+    project, outcome = ran(environment)
+    case = next(each for each in outcome.cases() if each["name"] == option)
+    if option in REFUSED and environment not in HONOURED.get(option, ()):
+        assert case["verdict"] == "error", case
+        assert REFUSED[option] in case["why"]
+        assert f"network_environment.{option}" in case["why"]
+        return
+    OPTIONS[option](project, outcome, case)

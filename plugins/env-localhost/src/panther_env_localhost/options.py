@@ -9,11 +9,7 @@ from panther_hookspecs import NetworkEnvironmentOptions, option
 
 @attrs.frozen(kw_only=True)
 class LocalhostOptions(NetworkEnvironmentOptions):
-    """Options of the network environment ``localhost``.
-
-    ``cleanup_on_exit: false`` changes nothing here: processes never outlive their case, and their files are evidence
-    that is kept anyway.
-    """
+    """Options of the network environment ``localhost``."""
 
     addresses: str = option(
         "loopback",

@@ -10,11 +10,7 @@ from panther_hookspecs import NetworkEnvironmentOptions, option
 
 @attrs.frozen(kw_only=True)
 class NetnsOptions(NetworkEnvironmentOptions):
-    """Options of the network environment ``netns``.
-
-    ``cleanup_on_exit: false`` changes nothing here: namespaces never outlive their case, and what was in them is
-    evidence that is kept anyway.
-    """
+    """Options of the network environment ``netns``."""
 
     network_topology: Topology = option(  # type: ignore[assignment]
         factory=Topology,

@@ -11,7 +11,7 @@ import signal
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -46,6 +46,7 @@ IMAGES = "images.json"
 class ContainerEnvironment(LocalNetworkEnvironment):
     """Base of network environments whose services run in containers of an engine on this machine."""
 
+    can_keep: ClassVar[bool] = True
     options: Any = attrs.field(factory=ContainerOptions)
     images: dict[str, str] = attrs.field(factory=dict, init=False)
     """The image of each service's container; HOST for one that shows this machine's programs."""
