@@ -25,6 +25,7 @@ from panther_protocol_quic import certificates, facts, facts_network
 from panther_protocol_quic.cases import Case, Side
 from panther_protocol_quic.evidence.captures import Address, read_capture
 from panther_protocol_quic.evidence.packets import Kind
+from panther_protocol_quic.evidence.protection import initial_openers
 from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
 from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
 from panther_protocol_quic.seeing import Sight, handshakes
@@ -33,7 +34,6 @@ from panther_hookspecs import CheckResult, Evidence, ScenarioEvidence, Verdict
 
 V2 = 0x6B3343CF
 TSHARK = shutil.which("tshark")
-MOST_UNOPENED = 2
 CLIENT, SERVER = ("10.0.0.1", 5000), ("10.0.0.2", 4433)
 SEED = 3
 _NAME = "server"
@@ -300,6 +300,7 @@ def test_tshark_sees_the_same_packets_numbers_and_frames(tmp_path: Path, pair: P
         "quic.short",
         "quic.packet_number",
         "quic.frame_type",
+        "quic.decryption_failed",
     ]
     argv = [str(TSHARK), "-r", str(tmp_path / "a.pcap"), "-o", f"tls.keylog_file:{tmp_path / 'keys.log'}"]
     argv += ["-d", f"udp.port=={SERVER[1]},quic", "-T", "fields", "-E", "separator=|"]
@@ -311,21 +312,34 @@ def test_tshark_sees_the_same_packets_numbers_and_frames(tmp_path: Path, pair: P
         timeout=60,
     ).stdout
     rows = [dict(zip(fields, line.split("|"), strict=True)) for line in told.splitlines()]
-    numbers = (number for row in rows for number in row["quic.packet_number"].split(",") if number)
-    theirs = Counter(each for each in numbers if int(each) < 1000)  # of what it cannot open it tells any number
+    numbers = Counter(number for row in rows for number in row["quic.packet_number"].split(",") if number)
     connection = only(traffic)
-    ours = Counter(str(found.number) for each in connection.packets if (found := connection.opened(each)))
+    opened = [connection.opened(each) for each in connection.packets]
+    ours = Counter(str(each.number) for each in opened if each)
+    failed = sum(row["quic.decryption_failed"].count("1") for row in rows)
     if pair.retries:  # it cannot open what follows a new ClientHello after a Retry; we can
-        assert theirs < ours
+        assert None not in opened[2:]
+        assert failed > 0
         return
-    # It does not open every packet that was in one datagram with others, and tells any number of such a one.
-    assert sum((ours - theirs).values()) <= MOST_UNOPENED
-    assert sum((theirs - ours).values()) <= MOST_UNOPENED
+    # Neither opens what aioquic protects with the keys of the other version. tshark tells any number of such a packet.
+    assert failed == opened.count(None) == (V2 in (each.version for each in connection.packets))
+    assert ours <= numbers
+    assert numbers.total() - ours.total() == failed
     long = sum(len(list(filter(None, row[each].split(",")))) for row in rows for each in fields[:2])
     assert long == sum(each.kind is not Kind.SHORT for each in connection.packets)
     crypto = sum(row["quic.frame_type"].split(",").count("6") for row in rows)
     mine = [frame for each in connection.packets for frame in connection.frames(each) if frame.name == "crypto"]
-    assert 0 <= len(mine) - crypto <= MOST_UNOPENED
+    assert crypto == len(mine)
+
+
+def test_an_initial_packet_with_the_keys_of_another_version_is_not_opened(tmp_path: Path) -> None:
+    pair = done(Pair({"original_version": 1, "supported_versions": [V2, 1]}))
+    connection = only(seen(tmp_path, pair))
+    (odd,) = [each for each in connection.packets if connection.opened(each) is None]
+    assert (odd.kind, odd.from_client, odd.version) == (Kind.INITIAL, True, V2)
+    openers = initial_openers(connection.initial_dcids[0], 1)
+    assert openers is not None
+    assert openers[1].open(odd) is not None
 
 
 EVENTS = [
