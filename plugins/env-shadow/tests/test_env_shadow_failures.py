@@ -1,0 +1,63 @@
+"""What is said when the simulator itself goes wrong; a program that only behaves like it does that when it should."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from panther_core.testing import MakeProject, Outcome
+
+EXPERIMENT = """
+name: e
+network_environment: {type: shadow_ns, shadow: {hang_timeout: 1s}}
+test_cases:
+  - {name: one, services: {loop: {implementation: command, argv: ["true"]}}}
+"""
+BEGIN = (
+    """#!%s
+import json, os, subprocess, sys, time
+if "--version" in sys.argv:
+    raise SystemExit(print("Shadow 3.3.0"))
+"""
+    % sys.executable
+)
+BEAT = "print('00:00:00.1 [1:shadow] n/a [INFO] [n/a] [m.rs:1] [x] P at simtime 5000000000 reported by getrusage():', flush=True)\n"
+CRASH = "os.mkdir('data')\nsys.stderr.write('thread worker panicked at relay.rs:7\\n')\nos.abort()\n"
+REFUSE = """
+assert not os.path.exists("data"), "Shadow refuses a folder that exists"
+sys.stderr.write("Failed to load configuration file shadow.yaml\\n\\nCaused by:\\n    0: Could not parse\\n    1: unknown field `x`\\n")
+raise SystemExit(1)
+"""
+HANG = """
+process = json.load(open("shadow.yaml"))["hosts"]["loop"]["processes"][0]
+subprocess.run([sys.executable, "-c", "while True: pass"], env=process["environment"])
+"""
+
+
+def run(make: MakeProject, tmp_path: Path, behaviour: str) -> Outcome:
+    fake = tmp_path / "bin" / "shadow"
+    fake.parent.mkdir()
+    fake.write_text(BEGIN + behaviour)
+    fake.chmod(0o755)
+    return make({"e.yaml": EXPERIMENT}).run("run e.yaml", environ={"PATH": f"{fake.parent}:/usr/bin:/bin:/usr/sbin"})
+
+
+def test_a_simulator_that_dies_is_an_error_with_its_last_words(panther_project: MakeProject, tmp_path: Path) -> None:
+    (case,) = run(panther_project, tmp_path, CRASH).cases()
+    assert case["verdict"] == "error"
+    assert "Shadow could not carry the case out: thread worker panicked at relay.rs:7" in case["why"]
+    assert "network/simulator/stdout" in case["why"]
+
+
+def test_a_configuration_that_shadow_refuses_is_told_with_its_reason(
+    panther_project: MakeProject, tmp_path: Path
+) -> None:
+    (case,) = run(panther_project, tmp_path, REFUSE).cases()
+    assert "Failed to load configuration file shadow.yaml: Could not parse: unknown field `x`" in case["why"]
+
+
+def test_a_process_that_hangs_is_named_with_what_helps(panther_project: MakeProject, tmp_path: Path) -> None:
+    (case,) = run(panther_project, tmp_path, BEAT + HANG).cases()
+    assert "simulated time has stood at about 5 s for 1 s: loop (process" in case["why"], case["why"]
+    assert "model_unblocked_syscall_latency: true" in case["why"]
+    assert not case["problems"], "nothing is left of it"
