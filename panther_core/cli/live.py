@@ -113,7 +113,7 @@ class LiveScreen(Screen):
         """Return the attempts that run now, the longest first, as many as there is room for."""
         progress = self.progress
         rows = max(min(_ROWS, self.rich.height - _FRAME_ROOM), 1)
-        shown = list(progress.running.values())
+        shown = progress.shown()
         more = len(shown) - rows
         table = Table.grid(padding=(0, _GAP, 0, 0))
         table.add_column(justify="right", min_width=SECONDS_CELLS + _GAP, no_wrap=True)

@@ -12,7 +12,7 @@ import attrs
 
 from panther_core.cli.attempts import Finished, case_label
 from panther_core.cli.text import counted, whole
-from panther_hookspecs import BaseEvent, ExperimentEvent, TestEvent, Verdict
+from panther_hookspecs import BaseEvent, EnvironmentProgressEvent, ExperimentEvent, TestEvent, Verdict
 
 _CERTAIN = 3
 _PRIOR = 0.1
@@ -37,6 +37,8 @@ class Progress:
     """Name and start of every attempt that runs now, by case id, the longest first."""
     foreseen: float = 0.0
     """Seconds that the cases of this session take one after the other, as earlier runs tell; 0 if they tell nothing."""
+    simulated: dict[str, str] = attrs.field(factory=dict)
+    """How far a simulation is that runs now, by case id."""
     _awaited: dict[str, float] = attrs.field(factory=dict)
     """The part of that for each case that runs now."""
     _over: float = 0.0
@@ -57,7 +59,16 @@ class Progress:
                 self._awaited[event.test_case_id] = float(event.metadata.get("foreseen") or 0.0)
             elif event.action in ("completed", "retried"):
                 return self._finish(event.test_case_id, event.metadata, again=event.action == "retried")
+        elif isinstance(event, EnvironmentProgressEvent):
+            self.simulated[event.entity_id] = f"simulated {event.done:.0f} of {event.total:.0f} s"
         return None
+
+    def shown(self) -> list[tuple[str, float]]:
+        """Return name and start of every attempt that runs now, with how far it is where that is known."""
+        return [
+            (f"{name}  {self.simulated[case]}" if case in self.simulated else name, since)
+            for case, (name, since) in self.running.items()
+        ]
 
     def _learn(self, facts: Mapping[str, Any], *, begins: bool) -> None:
         if begins:
@@ -69,6 +80,7 @@ class Progress:
 
     def _finish(self, case_id: str, record: Mapping[str, Any], *, again: bool) -> Finished:
         self.running.pop(case_id, None)
+        self.simulated.pop(case_id, None)
         if not again:
             self._over += self._awaited.pop(case_id, 0.0)
             self.done += 1

@@ -150,7 +150,7 @@ class LineScreen(Screen):
     def tick(self) -> None:
         """Print where the run stands, unless something was printed since the last time."""
         if self._silent:
-            longest = next(iter(self.progress.running.values()), None)
+            longest = next(iter(self.progress.shown()), None)
             what = f"  longest: {longest[0]}" if longest else ""
             self.write(self._writer.render(f"... {self.progress.status()}{what}"))
         self._silent = True

@@ -18,7 +18,13 @@ from panther_core.cli.paper import Paper
 from panther_core.cli.progress import Progress
 from panther_core.cli.screen import JsonScreen, LineScreen, QuietScreen, Screen
 from panther_core.cli.text import width
-from panther_hookspecs import BaseEvent, CommandExecutionEvent, ExperimentEvent, TestEvent
+from panther_hookspecs import (
+    BaseEvent,
+    CommandExecutionEvent,
+    EnvironmentProgressEvent,
+    ExperimentEvent,
+    TestEvent,
+)
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\\\")
 CONTROL = re.compile(r"(\x1b\[1A|\x1b\[2K|\x1b\[\?25[lh]|\r|\n)")
@@ -339,3 +345,16 @@ def test_a_reader_who_goes_away_does_not_disturb_the_run(kind: type[Screen], err
         feed(screen, ended("a", "fail"), ended("b"))
     assert screen.lost
     assert screen.progress.done == 2
+
+
+def test_how_far_a_simulation_is_stands_beside_its_case() -> None:
+    progress = Progress(clock=lambda: 5.0)
+    progress.take(TestEvent(test_case_id="c1", action="started", metadata={"name": "ping"}))
+    assert [name for name, _ in progress.shown()] == ["ping"]
+    moment = EnvironmentProgressEvent(
+        environment_name="sim", done=12.0, total=60.0, real_seconds=1.0, entity_id="c1", entity_type="environment"
+    )
+    progress.take(moment)
+    assert [name for name, _ in progress.shown()] == ["ping  simulated 12 of 60 s"]
+    progress.take(TestEvent(test_case_id="c1", action="completed", metadata={"verdict": "pass", "as_expected": True}))
+    assert not progress.simulated

@@ -13,20 +13,16 @@ network_environment: {type: shadow_ns, shadow: {hang_timeout: 1s}}
 test_cases:
   - {name: one, services: {loop: {implementation: command, argv: ["true"]}}}
 """
-BEGIN = (
-    """#!%s
-import json, os, subprocess, sys, time
-if "--version" in sys.argv:
-    raise SystemExit(print("Shadow 3.3.0"))
-"""
-    % sys.executable
-)
-BEAT = "print('00:00:00.1 [1:shadow] n/a [INFO] [n/a] [m.rs:1] [x] P at simtime 5000000000 reported by getrusage():', flush=True)\n"
+BEGIN = f"#!{sys.executable}\nimport json, os, subprocess, sys, time\n"
+VERSION = "if '--version' in sys.argv:\n    raise SystemExit(print('Shadow 3.3.0'))\n"
+BEAT = "print('0 [1:w] n/a [INFO] [n/a] [m.rs:1] [x] P at simtime 5000000000 reported by getrusage():', flush=True)\n"
 CRASH = "os.mkdir('data')\nsys.stderr.write('thread worker panicked at relay.rs:7\\n')\nos.abort()\n"
-REFUSE = """
+SAID = (
+    "Failed to load configuration file shadow.yaml\\n\\nCaused by:\\n    0: Could not parse\\n    1: unknown field `x`"
+)
+REFUSE = f"""
 assert not os.path.exists("data"), "Shadow refuses a folder that exists"
-sys.stderr.write("Failed to load configuration file shadow.yaml\\n\\nCaused by:\\n    0: Could not parse\\n    1: unknown field `x`\\n")
-raise SystemExit(1)
+raise SystemExit("{SAID}")
 """
 HANG = """
 process = json.load(open("shadow.yaml"))["hosts"]["loop"]["processes"][0]
@@ -37,7 +33,7 @@ subprocess.run([sys.executable, "-c", "while True: pass"], env=process["environm
 def run(make: MakeProject, tmp_path: Path, behaviour: str) -> Outcome:
     fake = tmp_path / "bin" / "shadow"
     fake.parent.mkdir()
-    fake.write_text(BEGIN + behaviour)
+    fake.write_text(BEGIN + VERSION + behaviour)
     fake.chmod(0o755)
     return make({"e.yaml": EXPERIMENT}).run("run e.yaml", environ={"PATH": f"{fake.parent}:/usr/bin:/bin:/usr/sbin"})
 

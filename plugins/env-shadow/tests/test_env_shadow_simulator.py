@@ -77,10 +77,11 @@ def test_an_experiment_is_the_same_to_the_last_bit_and_another_one_with_another_
 def test_a_program_that_does_not_repeat_itself_is_found(panther_project: MakeProject, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     mark.touch()
-    lines = (f"import os; size = os.path.getsize({str(mark)!r})", f"open({str(mark)!r}, 'a').write('x')", "print(size)")
+    seen = str(mark)
+    lines = (f"import os; size = os.path.getsize({seen!r})", f"open({seen!r}, 'a').write('x')", "print(size)")
     text = "name: e\nnetwork_environment: {type: shadow_ns, deterministic: true}\ntest_cases:\n"
-    text += f"  - {{name: one, services: {{s: {{implementation: command, ends_by_itself: true, argv: {program(*lines)}}}}}}}\n"
-    outcome = panther_project({"e.yaml": text}).run("run e.yaml")
+    text += "  - {name: one, services: {s: {implementation: command, ends_by_itself: true, argv: %s}}}\n"
+    outcome = panther_project({"e.yaml": text % program(*lines)}).run("run e.yaml")
     (case,) = outcome.cases()
     assert case["verdict"] == "fail", outcome
     assert "differ, first in services/s/stdout (sha256" in case["why"]
