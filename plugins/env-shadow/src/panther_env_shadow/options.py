@@ -81,8 +81,8 @@ class ShadowSettings:
     )
     model_unblocked_syscall_latency: bool = option(
         True,
-        help="Let system calls take a microsecond or so. Without it a program that asks for the time until that has "
-        "passed hangs for ever.",
+        help="Let time pass for a program that makes thousands of system calls and never waits. Without it one that "
+        "asks for the time until that has passed hangs for ever.",
     )
     experimental: Mapping[str, Any] = option(
         factory=dict, help="Further keys of Shadow's section experimental, passed on as they are.", validator=_not_ours

@@ -18,6 +18,9 @@ SERVICE = "PANTHER_SIMULATED"
 DATA, GRAPH, CONFIGURATION = "data", "graph.gml", "shadow.yaml"
 _HOSTS = "network_environment.shadow.hosts"
 _FIRST_ADDRESS = 10 << 24
+_PATIENCE = "20 ms"
+"""Simulated time that system calls may take in a row before the clock moves: more than those of a start, whose number
+depends on where files are, and little enough for a program that waits by asking for the time."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -142,6 +145,7 @@ def configuration(simulation: Simulation, launches: Sequence[ServiceLaunch], nod
         "experimental": {
             "strace_logging_mode": "deterministic" if simulation.traced else "off",
             "use_cpu_pinning": False,
+            "max_unapplied_cpu_latency": _PATIENCE,
             **settings.experimental,
         },
         "host_option_defaults": {
