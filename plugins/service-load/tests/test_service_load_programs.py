@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import textwrap
@@ -119,6 +120,29 @@ def test_every_request_is_accounted_for(tmp_path: Path, dialect: Path, server: t
         assert report.planned == 100
         gaps = {round(b.due - a.due, 4) for a, b in itertools.pairwise(requests)}
         assert gaps == {0.005}
+
+
+@KINDS
+def test_a_closed_loop_asks_again_as_soon_as_it_was_answered(
+    tmp_path: Path, dialect: Path, server: tuple[str, str]
+) -> None:
+    assert load(tmp_path, dialect, server, "--mode", "closed", "--rate", "0", "--duration", "0.5") == 0
+    gaps = [b.sent - a.answered for a, b in itertools.pairwise(read_requests(tmp_path)) if a.answered and b.sent]
+    assert 0 <= min(gaps) < 0.002
+
+
+@pytest.mark.parametrize("server", [("udp", "right")], indirect=True)
+def test_an_open_loop_says_whether_it_ran_before_others(tmp_path: Path, dialect: Path, server: tuple[str, str]) -> None:
+    told = {}
+    for more in ((), ("--precedence",), ("--precedence", "--mode", "closed")):
+        assert load(tmp_path, dialect, server, "--rate", "100", "--duration", "0.1", *more) == 0
+        told[more] = json.loads((tmp_path / "load.json").read_text())["precedence"]
+    assert list(told.values()) == [False, may_run_before_others(), False]
+
+
+def may_run_before_others() -> bool:
+    code = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))"
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("server", [("udp", "silent-now-and-then")], indirect=True)

@@ -63,6 +63,9 @@ class LoadOptions:
     retry: Seconds = option(
         Seconds(0), validator=attrs.validators.ge(0), help="When a request without an answer is sent again; 0 is never."
     )
+    precedence: bool = option(
+        True, help="Open loop: run before all other programs of the machine, where that is allowed (root)."
+    )
     ipv6: bool = option(False, help="Talk over IPv6.")
 
 
@@ -123,7 +126,8 @@ class LoadManager(ServiceManager):
         words = {"mode": options.mode, "arrivals": options.arrivals, "warmup": warmup}
         words |= {name: f"{float(value):.15g}" for name, value in numbers.items()}
         words |= {"users": str(options.users), "connections": str(options.connections)}
-        return tuple(text for name, value in words.items() for text in (f"--{name}", value))
+        shape = tuple(text for name, value in words.items() for text in (f"--{name}", value))
+        return (*shape, "--precedence") if options.precedence else shape
 
     def _parameters(self, context: ServiceContext) -> tuple[str, ...]:
         version = {"version": context.version} if context.version else {}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # runs from its folder alone, installed or not
 
-from panther_service_load.load import driver, wires
+from panther_service_load.load import driver, punctual, wires
 from panther_service_load.load.report import write_report
 
 UNUSABLE, SILENT, WRONG = 3, 5, 6
@@ -40,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=1.0, help="seconds until a request counts as lost")
     parser.add_argument("--retry", type=float, default=0.0, help="seconds until a request is sent again; 0 is never")
+    parser.add_argument("--precedence", action="store_true", help="open loop: run before other programs, if allowed")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="parameter of the dialect")
     return parser.parse_args()
 
@@ -56,6 +57,7 @@ def main() -> int:
         return UNUSABLE
     gc.disable()
     run = driver.Driver(options, lines)
+    run.precedence = options.mode == "open" and options.precedence and punctual.be_punctual()
     opened = run.open_all()
     if opened:
         run.warm_up()

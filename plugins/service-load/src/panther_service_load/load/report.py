@@ -54,6 +54,7 @@ def _summary(run: Driver, numbers: range, right: dict[int, bool]) -> dict[str, A
         "seconds": seconds,
         "throughput": len(good) / seconds if seconds > 0 else 0.0,
         "busy": 1 - run.idle / seconds if seconds > 0 else 0.0,
+        "precedence": run.precedence,
         "warmup": {"requests": run.first, "steady": run.steady},
         "start_error": percentiles([run.sent[n] - run.due[n] for n in sent]),
         "latency": percentiles(latency),
