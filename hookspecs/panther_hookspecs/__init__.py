@@ -224,12 +224,14 @@ if TYPE_CHECKING:
         StateManager,
     )
     from panther_hookspecs.testtypes import (
+        EARLIER_RUN,
         MOMENTS,
         CaseControl,
         CaseOutline,
         Stage,
         StageResult,
         TestTypeDescriptor,
+        last_run_began,
     )
     from panther_hookspecs.units import (
         BitRate,
@@ -311,7 +313,7 @@ _NAMES_OF_MODULE = {
         "CaseInfo CaseSpecs ChooseSpecs EnvironmentSpecs EventSpecs PhaseSpecs RegisterSpecs RunInfo SPECIFICATIONS"
     ),
     "states": "StateManager",
-    "testtypes": "MOMENTS CaseControl CaseOutline Stage StageResult TestTypeDescriptor",
+    "testtypes": "EARLIER_RUN last_run_began MOMENTS CaseControl CaseOutline Stage StageResult TestTypeDescriptor",
     "units": "BitRate Bytes Lapse Quantity Seconds Share",
     "values": (
         "Artifact CheckResult Evidence ExitStatus ExperimentPhase Finding Measurement Message Need Problem "
@@ -323,6 +325,7 @@ _HOME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in 
 __all__ = [
     "API_VERSION",
     "AUTO",
+    "EARLIER_RUN",
     "EVERY_LINK",
     "IMPAIRMENTS",
     "LINK_ACTIONS",
@@ -495,6 +498,7 @@ __all__ = [
     "emitting_to",
     "hookimpl",
     "hookspec",
+    "last_run_began",
     "link_between",
     "load_measurements",
     "loopback_recordings",

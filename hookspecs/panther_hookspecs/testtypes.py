@@ -203,3 +203,16 @@ class TestTypeDescriptor(Descriptor):
     """Whether its cases need the machine for themselves."""
     refuse: Callable[[CaseOutline], Iterable[Problem]] | None = None
     """Yields what keeps it from doing what its options ask for, before anything starts."""
+
+
+EARLIER_RUN = "run-{number}"
+"""Folder in that of a service into which a stage moves what an earlier run has written, before it starts it again."""
+
+
+def last_run_began(folder: Path) -> float | None:
+    """Return when the run began whose files lie in a service's folder itself; None if there was only one run.
+
+    Who judges by what was recorded meanwhile, packets for example, leaves out what is older. Seconds since the epoch.
+    """
+    moments = [each.stat().st_mtime for each in folder.glob(EARLIER_RUN.format(number="*")) if each.is_dir()]
+    return max(moments, default=None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from panther_hookspecs import ScenarioEvidence
+from panther_hookspecs import ScenarioEvidence, last_run_began
 from panther_protocol_quic.cases import Case, Side, cases
 from panther_protocol_quic.evidence.captures import read_capture
 from panther_protocol_quic.evidence.errors import close_name, is_friendly
@@ -41,7 +41,9 @@ class Sight:
         """Return what a side wrote about its packets, or None."""
         if role not in self._logged:
             folder = self._side(role).folder / PATHS["qlog"]
-            files = {path.name: path for path in sorted(folder.glob("*")) if path.is_file()} if folder.is_dir() else {}
+            began = last_run_began(self.case.client.folder) or 0.0
+            own = (each for each in sorted(folder.glob("*")) if each.is_file() and each.stat().st_mtime >= began)
+            files = {each.name: each for each in own} if folder.is_dir() else {}
             self._logged[role] = traffic_of_qlog({name: read_qlog(path) for name, path in files.items()}, role)
         return self._logged[role]
 
@@ -61,7 +63,9 @@ class Sight:
         sheet = side.sheet  # something may stand between the two, and then they see different places
         server = (str(sheet.get("address", "")), int(sheet.get("port", 0)))
         capture = read_capture(evidence.folder / names[0], server[1])
-        return traffic_of(capture, server, self._keys(), f"packets at the {side.sheet.get('role', side.name)}")
+        seen = traffic_of(capture, server, self._keys(), f"packets at the {side.sheet.get('role', side.name)}")
+        began = last_run_began(self.case.client.folder)
+        return seen if began is None else seen.since(began)
 
     def _keys(self) -> str:
         files = (side.folder / PATHS["keys"] for side in (self.case.client, self.case.server))

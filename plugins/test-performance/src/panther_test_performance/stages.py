@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import attrs
 
 from panther_hookspecs import (
+    EARLIER_RUN,
     CaseControl,
     Finding,
     LoadReport,
@@ -106,17 +108,30 @@ def _again(case: CaseControl, clients: Sequence[str], number: int) -> Run:
     """Put what the last run wrote aside and run the clients again."""
     since: float = case.values["mark"]["moment"]
     for name in clients:
-        _set_aside(case.folder_of(name), f"run-{number}", since)
+        _set_aside(case.folder_of(name), EARLIER_RUN.format(number=number), since)
     return _run(case, clients, start=True)
 
 
 def _set_aside(folder: Path, name: str, since: float) -> None:
-    """Move the files of a run into a folder, so that the next one begins as the first did."""
+    """Move what a run has written into a folder, so that the next one begins as the first did."""
     target = folder / name
     target.mkdir()
-    for path in [each for each in folder.iterdir() if each.is_file() and each.name != _COMMAND]:
-        if path.stat().st_mtime >= since:
-            path.rename(target / path.name)
+    for path in _written(folder, since):
+        place = target / path.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+    os.utime(target)  # the moment tells which packets belong to the next run
+
+
+def _written(folder: Path, since: float) -> list[Path]:
+    """Return the files that a run has written, those in folders too, without what earlier ones have left."""
+    earlier = EARLIER_RUN.format(number="")
+    inside = (each for each in folder.rglob("*") if not each.relative_to(folder).parts[0].startswith(earlier))
+    return [
+        each
+        for each in inside
+        if each.is_file() and not each.is_symlink() and each.name != _COMMAND and each.stat().st_mtime >= since
+    ]
 
 
 def _run(case: CaseControl, clients: Sequence[str], *, start: bool) -> Run:

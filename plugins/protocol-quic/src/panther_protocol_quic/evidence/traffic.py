@@ -187,6 +187,14 @@ class Traffic:
         for each in self.connections:
             yield from each.packets
 
+    def since(self, moment: float) -> Traffic:
+        """Return what began at a moment or later, in seconds since the epoch."""
+        return attrs.evolve(
+            self,
+            connections=tuple(each for each in self.connections if each.packets[0].time >= moment),
+            strays=tuple(each for each in self.strays if each.time >= moment),
+        )
+
 
 def traffic_of(capture: Capture, server: Address, keys: str, source: str) -> Traffic:
     """Return the connections with a server that a capture shows; keys may come from logs and from the capture."""
