@@ -1,0 +1,20 @@
+"""What PANTHER loads: the provisioner ``container``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from panther_hookspecs import Need, ProvisionerDescriptor, hookimpl
+from panther_provisioner_container.containers import ContainerOptions, Containers
+
+
+@hookimpl
+def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
+    """Announce ``container``."""
+    yield ProvisionerDescriptor(
+        name="container",
+        summary="Containers of one image; it needs Python and nothing of PANTHER",
+        options=ContainerOptions,
+        factory=Containers,
+        needs=(Need("tool", "docker", package="docker.io", why="it makes the containers"),),
+    )

@@ -1,0 +1,52 @@
+"""Cases run in containers that need nothing but Python, and no container stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import Any, ClassVar
+
+import pytest
+from panther_lib_containers.engine import Engine
+
+from panther_core.testing import MakeProject
+from panther_core.testing.conformance import ProvisionerConformance
+
+BASE = os.environ.get("PANTHER_TEST_BASE", "panther-test-base")
+
+EXPERIMENT = f"""
+name: boxes
+network_environment: localhost
+provisioners: [{{type: container, max_workers: 2, image: {BASE}, network: none}}]
+test_cases:
+  - name: inside
+    labels: [container, root]
+    repeat: 4
+    services: {{one: {{implementation: command, argv: [hostname]}}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _engine() -> None:
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("needs docker: an engine that answers (bash .ci/dockerd start FOLDER)")
+    if Engine().image(BASE) is None:
+        pytest.skip(f"needs docker: the image {BASE} (bash .ci/base-image {BASE})")
+
+
+class TestContainer(ProvisionerConformance):
+    plugin = "panther_provisioner_container.plugin"
+    options: ClassVar[dict[str, Any]] = {"image": BASE, "network": "none"}
+    systems = 2
+
+
+def test_cases_run_inside_and_no_container_stays(panther_project: MakeProject) -> None:
+    outcome = panther_project({"e.yaml": EXPERIMENT}).run("run e.yaml", subprocess=True)
+    outcome.assert_verdicts({"inside": ["pass"] * 4})
+    assert all(record["system"].startswith("container-") for record in outcome.attempts())
+    run = (outcome.run / ".panther").read_text()
+    assert Engine().containers(f"panther.run={run}") == []

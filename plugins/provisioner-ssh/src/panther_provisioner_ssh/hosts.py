@@ -1,0 +1,134 @@
+"""Hosts behind OpenSSH: one connection to each, shared by all that runs there."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+import attrs
+
+from panther_hookspecs import EnvironmentUnavailableError, Provisioner, System, option
+
+_SETTINGS = (
+    "BatchMode=yes",
+    "ControlMaster=auto",
+    "ControlPersist=60",
+    "ConnectTimeout=10",
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=3",
+)
+"""Nobody is there to type a password; a dead connection is noticed after a quarter of a minute."""
+_PROBE = 30.0
+
+
+@attrs.frozen(kw_only=True)
+class SshOptions:
+    """Which hosts, and how they are used."""
+
+    hosts: tuple[str, ...] = option(
+        converter=tuple, validator=attrs.validators.min_len(1), help="Names as `ssh` takes them: host or user@host."
+    )
+    workers: int = option(1, validator=attrs.validators.ge(1), help="How many cases run on each host at a time.")
+    labels: Mapping[str, tuple[str, ...]] = option(factory=dict, help="Labels of hosts besides those found there.")
+    config: str = option("", help="The file of settings for `ssh`, as its option -F takes it.")
+    interpreter: str = option("python3", help="The Python there; 3.11 or later for cases of PANTHER.")
+    folder: str = option("", help="Where things are kept there while it is used; a folder of its own in /tmp if empty.")
+    lease: float = option(
+        60.0,
+        validator=attrs.validators.gt(0),
+        help="Seconds after which, without a connection, work there is ended and counts as lost.",
+    )
+
+
+_Slot = tuple[str, int]
+
+
+@attrs.define(eq=False)
+class SshHosts(Provisioner):
+    """Gives out the workers of the hosts in turn; a host that does not answer comes last."""
+
+    options: SshOptions
+    _free: deque[_Slot] = attrs.field()
+    _notes: dict[_Slot, MutableMapping[str, Any]] = attrs.field(factory=dict)
+    _sockets: str = attrs.field(factory=lambda: tempfile.mkdtemp(prefix="panther-ssh-"))
+    _changed: threading.Condition = attrs.field(factory=threading.Condition)
+
+    @_free.default
+    def _all_slots(self) -> deque[_Slot]:
+        return deque((host, number) for number in range(self.options.workers) for host in self.options.hosts)
+
+    def reserve(self) -> System:
+        """Return a worker of a host that answers, waiting until one is free."""
+        why: dict[str, str] = {}
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._free)
+                slot = next((each for each in self._free if each[0] not in why), None)
+                if slot is None:
+                    raise EnvironmentUnavailableError("; ".join(f"{host}: {each}" for host, each in why.items()))
+                self._free.remove(slot)
+            problem = self._problem(slot[0])
+            if not problem:
+                return self._system(slot)
+            why[slot[0]] = problem
+            self._give_back(slot)
+
+    def release(self, system: System) -> None:
+        """Let the next one have the worker; others that wait are served first."""
+        self._give_back((system.host, int(system.name.rpartition("/")[2])))
+
+    def close(self) -> None:
+        """Close the connections."""
+        for host in self.options.hosts:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(self._ssh("-O", "exit", host), capture_output=True, timeout=_PROBE, check=False)
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def _give_back(self, slot: _Slot) -> None:
+        with self._changed:
+            self._free.append(slot)
+            self._changed.notify_all()
+
+    def _system(self, slot: _Slot) -> System:
+        host, number = slot
+        options = self.options
+
+        def reach(argv: Sequence[str]) -> Sequence[str]:
+            return self._ssh(host, "--", shlex.join(argv))
+
+        return System(
+            name=f"{host}/{number}",
+            labels=frozenset({"ssh", host, *options.labels.get(host, ())}),
+            facts={"interpreter": options.interpreter, "folder": options.folder, "lease": str(options.lease)},
+            notes=self._notes.setdefault(slot, {}),
+            reach=reach,
+            host=host,
+        )
+
+    def _problem(self, host: str) -> str:
+        """Return why a host cannot be used, or nothing; the connection that this makes stays for the others."""
+        try:
+            done = subprocess.run(
+                self._ssh(host, "--", "true"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=_PROBE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"no answer within {_PROBE:g} s"
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        return "" if done.returncode == 0 else (said[-1] if said else f"ssh ended with {done.returncode}")
+
+    def _ssh(self, *words: str) -> Sequence[str]:
+        settings = [word for each in (*_SETTINGS, f"ControlPath={self._sockets}/%C") for word in ("-o", each)]
+        config = ("-F", self.options.config) if self.options.config else ()
+        return ("ssh", *config, *settings, "-T", *words)

@@ -1,0 +1,20 @@
+"""What PANTHER loads: the provisioner ``ssh``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from panther_hookspecs import Need, ProvisionerDescriptor, hookimpl
+from panther_provisioner_ssh.hosts import SshHosts, SshOptions
+
+
+@hookimpl
+def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
+    """Announce ``ssh``."""
+    yield ProvisionerDescriptor(
+        name="ssh",
+        summary="Hosts that the OpenSSH client reaches; they need Python and nothing of PANTHER",
+        options=SshOptions,
+        factory=SshHosts,
+        needs=(Need("tool", "ssh", package="openssh-client", why="it is the way to the hosts"),),
+    )
