@@ -6,7 +6,7 @@ Each hook imports what it announces when it is asked: to list its commands, the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from panther_hookspecs import hookimpl
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:  # this module holds no attrs class
     from panther_hookspecs import (
         CommandDescriptor,
         ObserverDescriptor,
-        Provisioner,
         ProvisionerDescriptor,
         ReportDescriptor,
         TestTypeDescriptor,
@@ -40,9 +39,11 @@ def panther_register_observers() -> Iterable[ObserverDescriptor]:
 @hookimpl
 def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
     """Bring the slots of this machine."""
+    from panther_core.slots import LocalOptions, local  # noqa: PLC0415 - the same
     from panther_hookspecs import ProvisionerDescriptor  # noqa: PLC0415 - not needed for help
 
-    return (ProvisionerDescriptor(name="local", summary="Slots of this machine", factory=_local_slots),)
+    summary = "Slots of this machine, on request each with processors of its own"
+    return (ProvisionerDescriptor(name="local", summary=summary, options=LocalOptions, factory=local),)
 
 
 @hookimpl
@@ -59,9 +60,3 @@ def panther_register_test_types() -> Iterable[TestTypeDescriptor]:
     from panther_core.run.functional import FUNCTIONAL  # noqa: PLC0415 - not needed for help
 
     return (FUNCTIONAL,)
-
-
-def _local_slots(_options: Any) -> Provisioner:
-    from panther_core.orchestrator import LocalSlots  # noqa: PLC0415 - imports the planning, which few commands need
-
-    return LocalSlots()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import platform
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -22,28 +19,6 @@ RunTest = Callable[[Work, System], Work | None]
 
 RunLost = Callable[[Work, Loss], Work | None]
 """Told that the system of a work is gone; returns the work that follows from it, if any."""
-
-
-def capacity_of_this_machine() -> dict[str, float]:
-    """Return what cases may use of this machine together: processors that this process may use, bytes of memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cpus": float(len(os.sched_getaffinity(0))), "memory": float(memory)}
-
-
-@attrs.define
-class LocalSlots(Provisioner):
-    """Slots of this machine: as many cases at a time as there are workers."""
-
-    capacity: Mapping[str, float] = attrs.field(factory=capacity_of_this_machine)
-    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
-
-    def reserve(self) -> System:
-        """Return a fresh slot; there is always one."""
-        labels = {"local", platform.machine(), platform.system().lower()} | ({"root"} if os.geteuid() == 0 else set())
-        return System(name=f"local-{next(self._numbers)}", labels=frozenset(labels), capacity=self.capacity)
-
-    def release(self, system: System) -> None:
-        """Take the slot back; nothing is held for it."""
 
 
 @attrs.define

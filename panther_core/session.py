@@ -17,7 +17,7 @@ from typing import Any
 from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.hooks import Hooks
 from panther_core.metrics import MetricsCollector
-from panther_core.orchestrator import LocalSlots, Orchestrator
+from panther_core.orchestrator import Orchestrator
 from panther_core.plan import chosen_observers, chosen_provisioners
 from panther_core.plugin_manager import PluginManager
 from panther_core.process import Supervisor
@@ -28,6 +28,7 @@ from panther_core.results.provenance import differences, lock_of, program_hash
 from panther_core.run.build import BuildCache
 from panther_core.run.engine import Engine
 from panther_core.runner import Runner
+from panther_core.slots import LocalSlots
 from panther_hookspecs import (
     BaseEvent,
     EnvironmentUnavailableError,
@@ -133,7 +134,8 @@ def provisioners(
     if not chosen:
         yield LocalSlots(), 2 * jobs if ahead and jobs > 1 else max(1, jobs)
     for descriptor, options, workers in chosen:
-        yield descriptor.factory(options), workers
+        made = descriptor.factory(options)
+        yield made, workers or made.most() or max(1, jobs)
 
 
 def orchestrator(runner: Runner, hooks: Hooks, supply: Iterable[tuple[Provisioner, int]]) -> Orchestrator:

@@ -62,6 +62,10 @@ class Provisioner(abc.ABC):
     def open(self, run_id: str) -> None:
         """Be told the run, before anything is reserved; what is made for it outside of this process carries its id."""
 
+    def most(self) -> int:
+        """Return how many systems there can be at a time; 0 if it knows no limit."""
+        return 0
+
     @abc.abstractmethod
     def reserve(self) -> System | None:
         """Return a system for exclusive use, waiting for it if need be; None when there will be no more.

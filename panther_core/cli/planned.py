@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,28 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change one key of the experiment, e.g. repeat=10; may be repeated",
     )
+    parser.add_argument(
+        "--provisioner",
+        dest="provisioners",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="where to run, instead of what the experiment says, e.g. 'ssh hosts=[a,b] workers=2'; may be repeated",
+    )
+
+
+def overrides(args: argparse.Namespace) -> list[str]:
+    """Return what the command line changes in the experiment, each as KEY=VALUE."""
+    if not args.provisioners:
+        return list(args.sets)
+    return [*args.sets, f"provisioners=[{', '.join(map(_provisioner, args.provisioners))}]"]
+
+
+def _provisioner(spec: str) -> str:
+    """Return a provisioner as YAML: its name, then its keys."""
+    name, *keys = shlex.split(spec)
+    pairs = [each.partition("=") for each in keys]
+    return f"{{{', '.join((f'type: {name}', *(f'{key}: {value}' for key, _, value in pairs)))}}}"
 
 
 def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_json: bool = False) -> int:
@@ -48,7 +71,7 @@ def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_
     from panther_core.plan import left_out, plan_cases  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
-    experiment = load_experiment(Path(args.file), registry, sets=args.sets, environ=console.environ)
+    experiment = load_experiment(Path(args.file), registry, sets=overrides(args), environ=console.environ)
     cases = plan_cases(experiment, registry, select=args.select)
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(_engine(console, experiment)) if commands else None

@@ -13,6 +13,7 @@ import attrs
 
 from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
+from panther_core.cli.planned import overrides
 from panther_core.cli.text import duration, plural
 
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
@@ -35,7 +36,7 @@ def show_timetable(args: argparse.Namespace, console: Console) -> int:
     from panther_core.timetable import Summary, predict  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
-    experiment = load_experiment(Path(args.file), registry, sets=args.sets, environ=console.environ)
+    experiment = load_experiment(Path(args.file), registry, sets=overrides(args), environ=console.environ)
     durations = Durations.load(console.runs)
     systems = _systems(experiment, console, args)
     guessed = _Guesses(durations)
@@ -79,8 +80,8 @@ class _Guesses:
 
 def _systems(experiment: ExperimentConfig, console: Console, args: argparse.Namespace) -> Sequence[System]:
     """Return the systems that a run would have; those that are not reserved yet are taken to have all that is asked."""
-    from panther_core.orchestrator import LocalSlots  # noqa: PLC0415 - the engine is imported by whoever needs it
     from panther_core.plan import chosen_provisioners, plan_cases  # noqa: PLC0415 - the same
+    from panther_core.slots import LocalSlots  # noqa: PLC0415 - the engine is imported by whoever needs it
     from panther_hookspecs import System  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
@@ -100,8 +101,8 @@ def _systems(experiment: ExperimentConfig, console: Console, args: argparse.Name
             labels=frozenset(labels),
             capacity=dict.fromkeys(uses & {"cpus", "memory"}, float("inf")),
         )
-        for descriptor, _, workers in chosen
-        for number in range(1, workers + 1)
+        for descriptor, options, workers in chosen
+        for number in range(1, (workers or descriptor.factory(options).most() or args.jobs) + 1)
     ]
 
 

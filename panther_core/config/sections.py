@@ -76,7 +76,11 @@ class ProvisionerConfig:
     """Which provisioner supplies systems, how many, with its own options."""
 
     type: str = attrs.field(metadata={"help": "Name of the provisioner.", SHORT: True})
-    max_workers: int = option(1, validator=attrs.validators.ge(1), help="Most of its systems that are used at a time.")
+    max_workers: int = option(
+        0,
+        validator=attrs.validators.ge(0),
+        help="Most of its systems that are used at a time; 0 is all that it has, or --jobs where it knows no limit.",
+    )
     options: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "Keys of that provisioner.", REST: True})
 
     def to_dict(self) -> dict[str, Any]:

@@ -74,8 +74,8 @@ class RunDirectory:
         if not (folder / RESOLVED).is_file():
             raise RunDirectoryError(f"{folder} is no run directory: it has no {RESOLVED}")
         run = cls._hold_it(folder.absolute())
-        _cut_torn_line(folder / RESULTS)
-        _cut_torn_line(folder / "events.jsonl")
+        cut_torn_line(folder / RESULTS)
+        cut_torn_line(folder / "events.jsonl")
         return run
 
     @classmethod
@@ -177,7 +177,7 @@ def _set_aside(folder: Path) -> None:
             return
 
 
-def _cut_torn_line(path: Path) -> None:
+def cut_torn_line(path: Path) -> None:
     """Cut off what follows the last newline: a write that a crash interrupted."""
     if not path.is_file():
         return

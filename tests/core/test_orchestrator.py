@@ -10,10 +10,11 @@ import attrs
 import pytest
 
 from panther_core.backlog import Work
-from panther_core.orchestrator import LocalSlots, Orchestrator
+from panther_core.orchestrator import Orchestrator
 from panther_core.plan.cases import PlannedCase
 from panther_core.plugin_manager import PluginManager
 from panther_core.run.functional import FUNCTIONAL
+from panther_core.slots import LocalSlots
 from panther_hookspecs import (
     NetworkEnvironmentDescriptor,
     NetworkEnvironmentInterface,

@@ -57,12 +57,16 @@ class SshHosts(Provisioner):
     options: SshOptions
     _free: deque[_Slot] = attrs.field()
     _notes: dict[_Slot, MutableMapping[str, Any]] = attrs.field(factory=dict)
-    _sockets: str = attrs.field(factory=lambda: tempfile.mkdtemp(prefix="panther-ssh-"))
+    _sockets: str = ""
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
 
     @_free.default
     def _all_slots(self) -> deque[_Slot]:
         return deque((host, number) for number in range(self.options.workers) for host in self.options.hosts)
+
+    def most(self) -> int:
+        """Return how many workers all hosts have together."""
+        return self.options.workers * len(self.options.hosts)
 
     def reserve(self) -> System:
         """Return a worker of a host that answers, waiting until one is free."""
@@ -70,6 +74,7 @@ class SshHosts(Provisioner):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._free)
+                self._sockets = self._sockets or tempfile.mkdtemp(prefix="panther-ssh-")
                 slot = next((each for each in self._free if each[0] not in why), None)
                 if slot is None:
                     raise EnvironmentUnavailableError("; ".join(f"{host}: {each}" for host, each in why.items()))
@@ -86,6 +91,8 @@ class SshHosts(Provisioner):
 
     def close(self) -> None:
         """Close the connections."""
+        if not self._sockets:
+            return
         for host in self.options.hosts:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(self._ssh("-O", "exit", host), capture_output=True, timeout=_PROBE, check=False)
