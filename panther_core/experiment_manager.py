@@ -274,13 +274,14 @@ class ExperimentManager:
             unexpected=self._on_unexpected,
             elsewhere=elsewhere,
         )
-        supply = session.provisioners(
-            self._configured(), self._plugins.registry, self.settings.jobs, ahead=not self.settings.fail_fast
+        orchestrator = self._orchestrator = session.orchestrator(
+            runner,
+            self._configured(),
+            self._plugins,
+            self.settings.jobs,
+            self._stack,
+            ahead=not self.settings.fail_fast,
         )
-        orchestrator = self._orchestrator = session.orchestrator(runner, self._plugins.hooks, supply)
-        for provisioner in orchestrator.provisioners:
-            self._stack.callback(provisioner.close)
-            provisioner.open(directory.run_id)
         try:
             orchestrator.run(runner.works(self.planned()))
         except KeyboardInterrupt:

@@ -54,11 +54,6 @@ class Orchestrator:
         made = provisioner if isinstance(provisioner, Provisioner) else provisioner()
         self._provisioners.append((made, max_workers))
 
-    @property
-    def provisioners(self) -> tuple[Provisioner, ...]:
-        """Who supplies systems."""
-        return tuple(provisioner for provisioner, _ in self._provisioners)
-
     def run(self, works: Iterable[Work]) -> None:
         """Run all works; return when the last is done, or raise what ended the run early."""
         slots = sum(workers for _, workers in self._provisioners)

@@ -10,12 +10,11 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from panther_core.config import ExperimentConfig, GlobalConfig
-from panther_core.hooks import Hooks
 from panther_core.metrics import MetricsCollector
 from panther_core.orchestrator import Orchestrator
 from panther_core.plan import chosen_observers, chosen_provisioners
@@ -138,18 +137,28 @@ def provisioners(
         yield made, workers or made.most() or max(1, jobs)
 
 
-def orchestrator(runner: Runner, hooks: Hooks, supply: Iterable[tuple[Provisioner, int]]) -> Orchestrator:
-    """Make the pool of a run."""
+def orchestrator(
+    runner: Runner,
+    experiment: ExperimentConfig,
+    plugins: PluginManager,
+    jobs: int,
+    stack: contextlib.ExitStack,
+    *,
+    ahead: bool,
+) -> Orchestrator:
+    """Make the pool of a run; its provisioners are closed with ``stack``."""
     elsewhere = runner.elsewhere
     made = Orchestrator(
         runner.run_test,
-        hooks,
+        plugins.hooks,
         runner.durations.expected,
         prepare=elsewhere.prepare,
         leave=elsewhere.leave,
         lost=runner.lost,
     )
-    for provisioner, workers in supply:
+    for provisioner, workers in provisioners(experiment, plugins.registry, jobs, ahead=ahead):
+        stack.callback(provisioner.close)
+        provisioner.open(elsewhere.run.run_id)
         made.add_provisioner(provisioner, max_workers=workers)
     return made
 

@@ -43,7 +43,7 @@ class RemoteCases(CaseExecutor):
         facts = self.host.facts
         if tuple(map(int, facts["python"].split("."))) < OLDEST:
             raise EnvironmentUnavailableError(f"{self.host.connection.name} has Python {facts['python']}, not 3.11")
-        self._folder = f"{facts['folder']}/work/panther"
+        self._folder = f"{facts['folder']}/scratch/panther"
         self._job = self.host.start(
             (self.host.connection.python, "-m", "panther_core.away", self._folder),
             env={"PYTHONPATH": self.code},

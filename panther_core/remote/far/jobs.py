@@ -145,7 +145,7 @@ class Jobs:
 
     def work(self) -> str:
         """Return the folder for what commands write."""
-        path = os.path.join(self.folder, "work")
+        path = os.path.join(self.folder, "scratch")
         os.makedirs(path, exist_ok=True)
         return path
 
@@ -267,4 +267,4 @@ class Jobs:
         self.reap()
         self.live.clear()
         self.ended.clear()
-        shutil.rmtree(os.path.join(self.folder, "work"), ignore_errors=True)
+        shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)
