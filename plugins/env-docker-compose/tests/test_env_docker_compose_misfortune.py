@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,24 +144,3 @@ def test_compose_that_is_missing_is_named(
     outcome = panther_project({"twice.yaml": TWICE}).run("run twice.yaml")
     assert {each["verdict"] for each in outcome.cases()} == {"error"}
     assert all("Docker has no Compose plugin" in each["why"] for each in outcome.cases())
-
-
-def test_two_panthers_and_strangers_with_provoking_names_do_not_touch_each_other(panther_project: MakeProject) -> None:
-    image = Engine().run("image", "ls", "--quiet", "panther-host-root").split()[0]
-    name = f"panther-{uuid.uuid4().hex[:12]}"
-    labels = ("--label", "panther.run=twice", "--label", f"com.docker.compose.project={name}")
-    stranger = Engine().run("create", "--name", f"{name}-server-1", *labels, image, "true").strip()
-    network = Engine().run("network", "create", *labels, f"{name}_between").strip()
-    project = panther_project({"twice.yaml": TWICE})
-    command = [sys.executable, "-m", "panther_core", "run", "twice.yaml"]
-    try:
-        runs = [subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE) for _ in range(2)]
-        said = [each.communicate(timeout=4 * SOON)[0].decode() for each in runs]
-        assert [each.returncode for each in runs] == [0, 0], said
-        assert all("2 pass" in each for each in said), said
-        project.run("clean").assert_ok()
-        assert Engine().inspect(stranger)["State"]["Status"] == "created"
-        assert any(each["Id"] == network for each in Engine().networks())
-    finally:
-        Engine().run("rm", stranger)
-        Engine().run("network", "rm", network)

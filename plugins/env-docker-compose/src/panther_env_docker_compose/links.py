@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,13 +25,13 @@ from panther_hookspecs import (
     ShellCommand,
     TestExecutionError,
     chosen_link,
-    described_state,
+    described_flows,
     link_between,
-    plain_state,
+    report_links,
     tell_switch,
 )
 
-LINKS, CAPTURE = "links.json", "capture"
+CAPTURE = "capture"
 INTERFACE = "eth0"
 """What the engine calls the only interface of a container."""
 
@@ -119,9 +118,7 @@ class Wiring:
 
     def told(self) -> str:
         """Return the links as one line for the log of the case."""
-        specs = {flow.link: flow.spec for flow in self.flows if flow.spec.used()}
-        asked = "; ".join(f"{name} {described_state(spec)}" for name, spec in specs.items()) or "nothing yet"
-        return f"links by {self.mechanism}: {asked}"
+        return f"links by {self.mechanism}: {described_flows(self.flows)}"
 
     def change(self, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
         """Let the mechanism do something else in these directions from now on."""
@@ -141,20 +138,10 @@ class Wiring:
         if problems:
             raise TestExecutionError(problems[0])
         if self.flows:
-            content = {"mechanism": self.mechanism, "flows": list(self._seen()), "read_back": said}
-            (self.context.folder / LINKS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            yield Artifact(path=LINKS, kind="links", title=f"What the links did, by {self.mechanism}")
+            yield report_links(self.context.folder, self.mechanism, self.flows, [self.setup], said)
         for launch in self.plan.services if self.plan.capture else ():
             path = self._recorded(launch.name)
             yield Artifact(path=path, kind="capture", service=launch.name, title=f"Packets of {launch.name}")
-
-    def _seen(self) -> Iterator[dict[str, Any]]:
-        report = self.setup.report
-        reports = json.loads(report.read_text(encoding="utf-8")) if report else []
-        for flow in self.flows:
-            asked = {name: value for name, value in plain_state(flow.spec).items() if value}
-            seen: dict[str, Any] = next((each for each in reports if each["direction"] == flow.name), {})
-            yield {"link": flow.link, "direction": flow.name, "asked": asked, "seen": seen}
 
     def end(self) -> None:
         """End what still runs; of a case that went wrong the packets are worth most, so they are written first."""
