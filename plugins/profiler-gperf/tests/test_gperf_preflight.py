@@ -129,10 +129,11 @@ def test_a_program_that_will_be_killed_is_refused(context: RecordingContext) -> 
 
 
 def test_options_that_cannot_work_are_refused(context: RecordingContext) -> None:
-    assert "gperf_heap has no sampling_rate" in problems(context, "true", heap=True, sampling_rate=5.0)
     assert "with strace" in problems(context, "true", heap=True, leak_check="normal", others=("strace",))
     with pytest.raises(ValueError, match="give one of them"):
         CpuOptions(frequency=100, sampling_rate=200.0)
+    with pytest.raises(ValueError, match="gperf_heap has no sampling_rate"):
+        HeapOptions(sampling_rate=5.0)
     with pytest.raises(ValueError, match="4000"):
         CpuOptions(sampling_rate=5000.0)
     with pytest.raises(ValueError, match="name of a signal"):

@@ -403,8 +403,6 @@ def test_results_go_where_the_user_wants_them(programs: Path, sampling: Sampling
         (RecordOptions(event="nonsense-event"), r"knows no event 'nonsense-event'"),
         (RecordOptions(sampling_rate=1e9), r"does not allow 1e\+09 samples a second(.|\n)*max_sample_rate"),
         (RecordOptions(sampling_rate=0.5), "whole number"),
-        (RecordOptions(target_process="x"), "attach: true"),
-        (StatOptions(sampling_rate=10), "perf_record samples"),
         (StatOptions(events=("cycles", "no-such-thing")), "knows no event 'no-such-thing'"),
     ],
 )
@@ -412,6 +410,15 @@ def test_what_cannot_be_done_is_refused_before_the_start(tmp_path: Path, options
     with bench(tmp_path / "attempt", options) as one:
         problems = one.problems(ServiceCommand(program=ShellCommand("true")))
         assert re.search(said, "\n".join(problems)), problems
+
+
+def test_options_that_cannot_be_honoured_are_no_options() -> None:
+    with pytest.raises(ValueError, match="attach: true"):
+        RecordOptions(target_process="x")
+    with pytest.raises(ValueError, match="attach: true"):
+        StatOptions(target_process="x")
+    with pytest.raises(ValueError, match="perf_record samples"):
+        StatOptions(sampling_rate=10)
 
 
 @pytest.mark.parametrize(

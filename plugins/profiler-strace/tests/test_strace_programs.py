@@ -409,8 +409,6 @@ def fake(folder: Path, script: str) -> Mapping[str, str]:
         ({"calls": ("sendtoo",)}, "no system call or class 'sendtoo'"),
         ({"exclude": ("%nosuch",)}, "no system call or class '%nosuch'"),
         ({"inject": (Fault(calls=("read",), error="EFOO"),)}, "refuses its options"),
-        ({"sampling_rate": 10.0}, "no sampling_rate"),
-        ({"target_process": "worker"}, "attach: true"),
     ],
 )
 def test_options_that_cannot_be_kept_are_refused(
@@ -418,6 +416,13 @@ def test_options_that_cannot_be_kept_are_refused(
 ) -> None:
     (told,) = refusals(tmp_path / "attempt", {}, monkeypatch, **options)
     assert text in told
+
+
+def test_options_that_cannot_be_honoured_are_no_options() -> None:
+    with pytest.raises(ValueError, match="no sampling_rate"):
+        StraceOptions(sampling_rate=10.0)
+    with pytest.raises(ValueError, match="attach: true"):
+        StraceOptions(target_process="worker")
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,6 @@ class HeapEnvironment(GperfEnvironment):
     def setting_problems(self, target: InstrumentTarget) -> Iterable[Problem]:
         """Yield what gperftools cannot do, and why nothing would be written."""
         told = self.options
-        if told.sampling_rate:
-            yield Problem(what="gperf_heap has no sampling_rate", where="sampling_rate", why="it sees every allocation")
         if told.leak_check and "strace" in target.others:
             why = (
                 "to find all pointers the leak check stops the program's threads with ptrace, which strace uses already"

@@ -123,7 +123,9 @@ class HeapOptions(GperfOptions):
     )
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an interval that gperftools would take for none."""
+        """Refuse an interval that gperftools would take for none, and what it cannot do."""
+        if self.sampling_rate:
+            raise ValueError("gperf_heap has no sampling_rate: it sees every allocation; leave it out")
         if 0 < self.time_interval < 1 or self.time_interval % 1:
             raise ValueError(f"time_interval takes whole seconds, got {self.time_interval:g}")
 

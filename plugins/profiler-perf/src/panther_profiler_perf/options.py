@@ -47,6 +47,13 @@ class PerfOptions(ExecutionEnvironmentOptions):
         help="Attach to the service when it runs already; otherwise it is watched from its first instruction on.",
     )
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse what perf cannot do."""
+        if self.target_process and not self.attach:
+            raise ValueError(
+                "perf cannot watch only a target_process of a service from its start on: attach: true can, later"
+            )
+
 
 @attrs.frozen(kw_only=True)
 class StatOptions(PerfOptions):
@@ -57,6 +64,12 @@ class StatOptions(PerfOptions):
         validator=_events,
         help="Events to count, as `perf list` names them; if left out, what the processor and the kernel can count.",
     )
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what counting cannot do."""
+        super().__attrs_post_init__()
+        if self.sampling_rate:
+            raise ValueError("perf_stat has no sampling_rate: it counts; perf_record samples")
 
 
 @attrs.frozen(kw_only=True)

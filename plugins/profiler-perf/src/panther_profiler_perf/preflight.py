@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
 from panther_hookspecs import CommandProcessor, CommandResult, Context, InstrumentTarget, Problem, ShellCommand
 from panther_profiler_perf.counters import read_counters
-from panther_profiler_perf.options import PerfOptions
 from panther_profiler_perf.tracer import ENVIRONMENT, complaint
 
 OLDEST = (5, 10)
@@ -89,17 +88,6 @@ def _refusal(tried: CommandResult, events: Sequence[str], commands: CommandProce
             "in a container the capability PERFMON or SYS_ADMIN, or seccomp=unconfined"
         ),
     )
-
-
-def option_problems(options: PerfOptions) -> Iterator[Problem]:
-    """Yield what is wrong with options that both instruments have."""
-    if options.target_process and not options.attach:
-        yield Problem(
-            what=f"perf cannot watch only {options.target_process!r} of a service from its start on",
-            where="target_process",
-            why="it follows everything from the first process on",
-            fix="attach: true",
-        )
 
 
 def program_problems(target: InstrumentTarget) -> Iterable[Problem]:

@@ -12,7 +12,7 @@ from panther_hookspecs import Artifact, InstrumentTarget, Measurement, Monitorin
 from panther_profiler_perf.environment import PerfEnvironment
 from panther_profiler_perf.figures import by_function, table_of
 from panther_profiler_perf.options import RecordOptions
-from panther_profiler_perf.preflight import option_problems, program_problems
+from panther_profiler_perf.preflight import program_problems
 from panther_profiler_perf.profile import REPORT, Function, Profile, defect_of
 from panther_profiler_perf.tracer import ENVIRONMENT, complaint
 
@@ -39,7 +39,6 @@ class RecordEnvironment(PerfEnvironment):
 
     def problems(self, target: InstrumentTarget) -> Iterator[Problem]:
         """Yield what makes sampling impossible on the service."""
-        yield from option_problems(self.options)
         yield from program_problems(target)
         yield from _rate_problems(self.options.sampling_rate)
         machine = self.inspector.machine(self._candidates(), self.context)

@@ -12,7 +12,7 @@ from panther_hookspecs import InstrumentTarget, Measurement, MonitoringData, Pro
 from panther_profiler_perf.counters import Counter, add, read_counters
 from panther_profiler_perf.environment import PerfEnvironment
 from panther_profiler_perf.options import StatOptions
-from panther_profiler_perf.preflight import option_problems, program_problems
+from panther_profiler_perf.preflight import program_problems
 
 HARDWARE = ("cycles", "instructions", "branches", "branch-misses", "cache-references", "cache-misses")
 SOFTWARE = ("task-clock", "context-switches", "cpu-migrations", "page-faults", "major-faults")
@@ -35,10 +35,6 @@ class StatEnvironment(PerfEnvironment):
 
     def problems(self, target: InstrumentTarget) -> Iterator[Problem]:
         """Yield what makes counting impossible on the service."""
-        if self.options.sampling_rate:
-            yield Problem(
-                what="perf_stat has no sampling_rate", where="sampling_rate", why="it counts", fix="perf_record samples"
-            )
         if self.options.target_process and "perf_record" in target.others:
             yield Problem(
                 what="perf_stat cannot wait for one process beside perf_record",
@@ -46,7 +42,6 @@ class StatEnvironment(PerfEnvironment):
                 why="perf_record starts the service after perf_stat is attached",
                 fix="one of them in a test case of its own",
             )
-        yield from option_problems(self.options)
         yield from program_problems(target)
         machine = self.inspector.machine(self._events(), self.context)
         yield from machine.problems

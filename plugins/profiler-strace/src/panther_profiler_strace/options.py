@@ -101,7 +101,13 @@ class StraceOptions(ExecutionEnvironmentOptions):
     )
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what strace cannot do at once."""
+        """Refuse what strace cannot do, or not at once."""
+        if self.sampling_rate:
+            raise ValueError("strace has no sampling_rate: it records every call; calls or exclude make it record less")
+        if self.target_process and not self.attach:
+            raise ValueError(
+                "strace cannot follow only a target_process of a service that it starts: attach: true can, later"
+            )
         if self.calls and self.exclude:
             raise ValueError("strace takes either `calls` or `exclude`, not both: name the calls that are wanted")
         hidden = {name for fault in self.inject for name in fault.calls} & set(self.exclude)

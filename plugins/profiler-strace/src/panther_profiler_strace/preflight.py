@@ -32,7 +32,6 @@ class Inspector:
 
     def problems(self, target: InstrumentTarget, options: StraceOptions, context: Context) -> Iterator[Problem]:
         """Yield everything that makes strace impossible or useless on this service."""
-        yield from _option_problems(options)
         yield from _program_problems(target)
         if shutil.which("strace") is None:
             yield Problem(what="strace is not installed", fix="apt-get install strace")
@@ -48,23 +47,6 @@ def _machine_problems(options: StraceOptions, commands: CommandProcessor) -> Ite
     yield from unfit
     if not unfit:
         yield from _attach_problems() if options.attach else _trace_problems(commands)
-
-
-def _option_problems(options: StraceOptions) -> Iterator[Problem]:
-    if options.sampling_rate:
-        yield Problem(
-            what="strace has no sampling_rate",
-            where="sampling_rate",
-            why="it records every call",
-            fix="calls or exclude, to record less",
-        )
-    if options.target_process and not options.attach:
-        yield Problem(
-            what=f"strace cannot follow only {options.target_process!r} of a service that it starts",
-            where="target_process",
-            why="it follows everything from the first process on",
-            fix="attach: true",
-        )
 
 
 def _program_problems(target: InstrumentTarget) -> Iterator[Problem]:
