@@ -13,7 +13,7 @@ import attrs
 from panther_env_shadow.log import Ending, Told
 from panther_env_shadow.pcapng import convert
 from panther_env_shadow.simulation import Times, host_name
-from panther_env_shadow.syscalls import UNSUPPORTED, counted
+from panther_env_shadow.syscalls import in_vain
 from panther_hookspecs import Artifact, Finding, Measurement, ServiceLaunch
 
 TABLE, STATISTICS = "unsupported.json", "sim-stats.json"
@@ -74,8 +74,7 @@ def table_of(told: Told, logs: Mapping[str, Sequence[Path]], traced: bool) -> li
             process = path.name.removesuffix(".strace")
             rows += [
                 Row(service=service, process=process, what=name, error=error, count=count)
-                for (name, error), count in sorted(counted([path]).items())
-                if error in UNSUPPORTED
+                for (name, error), count in sorted(in_vain(path).items())
             ]
     hosts = {host_name(each): each for each in logs}
     for lack, count in told.lacks.items():
