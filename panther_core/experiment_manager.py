@@ -40,11 +40,8 @@ from panther_hookspecs import (
     PluginValidationError,
     RunInfo,
     TestCaseInitializationError,
-    TestExecutionError,
 )
 
-_MOST_FORESEEN = 5000
-"""Cases up to which it is worth planning all of them at the beginning to tell how long they will take."""
 _NO_EXPERIMENT = "no experiment was given: call initialize_experiments first"
 
 ExperimentResult = dict[str, Any]
@@ -180,7 +177,7 @@ class ExperimentManager:
                 done=sum(map(self._is_settled, self._history.values())),
                 jobs=self.settings.jobs,
                 run=str(self.experiment_dir),
-                foreseen=self._foreseen(durations, total),
+                foreseen=session.foreseen(self.planned(), self._is_over, durations, total),
             ):
                 self._execute(durations)
         except KeyboardInterrupt:
@@ -247,13 +244,6 @@ class ExperimentManager:
             )
         )
 
-    def _foreseen(self, durations: Durations, total: int) -> float | None:
-        """Return the seconds that the cases to run are likely to take one after the other, by earlier runs."""
-        if durations.typical() is None or total > _MOST_FORESEEN:
-            return None
-        waiting = (each for each in self.planned() if not self._is_over(each.case_id))
-        return round(sum(durations.foreseen(each) for each in waiting), 3)
-
     def _is_over(self, case_id: str) -> bool:
         history = self._history.get(case_id)
         return history is not None and self._is_settled(history)
@@ -288,9 +278,7 @@ class ExperimentManager:
             self.cancel()
             orchestrator.wait()
             raise
-        for work in orchestrator.unplaced:
-            trouble = "".join(f"\n  {each}" for each in orchestrator.failures[-2:])
-            raise TestExecutionError(f"no system can run {work.case.described()}: it needs {work.needs()}{trouble}")
+        session.refuse_unplaced(orchestrator)
 
     def _is_settled(self, history: History) -> bool:
         """Return whether a case of a run that is taken up again stays as it is."""

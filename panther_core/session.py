@@ -10,19 +10,20 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.metrics import MetricsCollector
 from panther_core.orchestrator import Orchestrator
-from panther_core.plan import chosen_observers, chosen_provisioners
+from panther_core.plan import PlannedCase, chosen_observers, chosen_provisioners
 from panther_core.plugin_manager import PluginManager
 from panther_core.process import Supervisor
 from panther_core.registry import Registry
 from panther_core.results import RunDirectory
 from panther_core.results.directory import AS_WRITTEN, LOCK, RESOLVED
+from panther_core.results.durations import Durations
 from panther_core.results.provenance import differences, lock_of, program_hash
 from panther_core.run.build import BuildCache
 from panther_core.run.engine import Engine
@@ -37,10 +38,13 @@ from panther_hookspecs import (
     PluginValidationError,
     Provisioner,
     RunInfo,
+    TestExecutionError,
 )
 
 DEFAULT_PORTS = (20000, 29999)
 """Below the range from which the kernel gives out ports by itself."""
+MOST_FORESEEN = 5000
+"""Cases up to which it is worth planning all of them at the beginning to tell how long they will take."""
 
 
 def modules_of(folder: Path | None) -> Sequence[object]:
@@ -161,6 +165,22 @@ def orchestrator(
         provisioner.open(elsewhere.run.run_id)
         made.add_provisioner(provisioner, max_workers=workers)
     return made
+
+
+def refuse_unplaced(pool: Orchestrator) -> None:
+    """Raise for the first case that no system has taken, with what was the matter with the systems."""
+    for work in pool.unplaced:
+        trouble = "".join(f"\n  {each}" for each in pool.failures[-2:])
+        raise TestExecutionError(f"no system can run {work.case.described()}: it needs {work.needs()}{trouble}")
+
+
+def foreseen(
+    cases: Iterable[PlannedCase], is_over: Callable[[str], bool], durations: Durations, total: int
+) -> float | None:
+    """Return the seconds that the cases to run are likely to take one after the other, by earlier runs."""
+    if durations.typical() is None or total > MOST_FORESEEN:
+        return None
+    return round(sum(durations.foreseen(each) for each in cases if not is_over(each.case_id)), 3)
 
 
 @contextlib.contextmanager
