@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         ServiceCommand,
         ShellCommand,
     )
+    from panther_hookspecs.discovery import (
+        DiscoveryDescriptor,
+    )
     from panther_hookspecs.doors import (
         Doors,
         door_problems,
@@ -296,6 +299,7 @@ _NAMES_OF_MODULE = {
         "NetworkEnvironmentOptions NetworkPlan Observations ResourceLimits ServiceLaunch ServiceNotReadyError "
         "ServiceSpec"
     ),
+    "discovery": "DiscoveryDescriptor",
     "outputs": (
         "CommandContext CommandDescriptor Figure IObserver Observer ObserverContext ObserverDescriptor "
         "ReportDescriptor RunView"
@@ -358,6 +362,7 @@ __all__ = [
     "Context",
     "ControlGroup",
     "Descriptor",
+    "DiscoveryDescriptor",
     "DockerComposeException",
     "Doors",
     "Endpoint",

@@ -16,6 +16,7 @@ from panther_hookspecs._markers import hookspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from panther_hookspecs.discovery import DiscoveryDescriptor
     from panther_hookspecs.events import BaseEvent
     from panther_hookspecs.instruments import ExecutionEnvironmentDescriptor
     from panther_hookspecs.links import LinkDescriptor
@@ -187,6 +188,26 @@ class RegisterSpecs:
                     def release(self, system): ...
 
                 yield ProvisionerDescriptor(name="desk", summary="One system", factory=lambda options: OneDesk())
+        """
+
+    @hookspec
+    def panther_register_discoveries(self) -> Iterable[DiscoveryDescriptor]:
+        """Yield the sources of test cases that this plugin brings.
+
+        When: once, after all plugins were imported.
+        Who: packages `panther-discover-*`.
+        Returns: descriptors with the function that finds test cases where an experiment says `discover`.
+        On exception: the plugin is listed as broken with the reason; the others work.
+        Example::
+
+            @hookimpl
+            def panther_register_discoveries():
+                def find(options, folder):
+                    for path in sorted(folder.glob("checks/*.sh")):
+                        run = {"implementation": "command", "argv": ["sh", str(path)]}
+                        yield {"name": path.stem, "services": {"script": run}}
+
+                yield DiscoveryDescriptor(name="scripts", summary="Scripts in a folder", find=find)
         """
 
     @hookspec

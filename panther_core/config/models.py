@@ -12,6 +12,7 @@ import attrs
 from panther_core.config.diagnostics import Findings
 from panther_core.config.document import load_document
 from panther_core.config.sections import (
+    DiscoveryConfig,
     ExecutionEnvironmentConfig,
     NetworkEnvironmentConfig,
     ObserverConfig,
@@ -71,6 +72,10 @@ def _test_cases(value: Iterable[object]) -> Any:
 
 def _observers(value: Iterable[object]) -> Any:
     return tuple(_section(each, ObserverConfig) for each in value)
+
+
+def _discoveries(value: Iterable[object]) -> Any:
+    return tuple(_section(each, DiscoveryConfig) for each in value)
 
 
 def _provisioners(value: Iterable[object]) -> Any:
@@ -155,6 +160,9 @@ class TestCaseConfig:
         validator=attrs.validators.optional(_more_than_0),
         help="Time from the beginning of the run after which it is not started.",
     )
+    tags: tuple[str, ...] = attrs.field(
+        default=(), converter=_as_tuple, metadata={"help": "Words to select it by: --select tags=WORD."}
+    )
     matrix: Mapping[str, Any] = option(factory=dict, help="Axes by name, each a list of values; exclude and include.")
 
     def to_dict(self) -> dict[str, Any]:
@@ -207,6 +215,9 @@ class ExperimentConfig:
     )
     provisioners: tuple[ProvisionerConfig, ...] = attrs.field(
         default=(), converter=_provisioners, metadata={"help": "Where the systems come from; this machine if left out."}
+    )
+    discover: tuple[DiscoveryConfig, ...] = attrs.field(
+        default=(), converter=_discoveries, metadata={"help": "Where more test cases are found: names or mappings."}
     )
     seed: int = option(0, validator=_at_least_0, help="The one number from which every random choice comes.")
     tree: Node | None = attrs.field(default=None, init=False, eq=False, repr=False)

@@ -13,6 +13,7 @@ from panther_core.checks import CHECK_KINDS
 from panther_core.config.json_types import Schema, any_of, field_schema, object_schema, properties_of, schema_of
 from panther_core.config.models import SERVICE_NAME, ExperimentConfig, TestCaseConfig
 from panther_core.config.sections import (
+    DiscoveryConfig,
     ExecutionEnvironmentConfig,
     NetworkEnvironmentConfig,
     ObserverConfig,
@@ -24,6 +25,7 @@ from panther_core.config.structure import fields_of
 from panther_core.registry import Registry
 from panther_hookspecs import (
     Descriptor,
+    DiscoveryDescriptor,
     ExecutionEnvironmentDescriptor,
     LinkSpec,
     NetworkEnvironmentDescriptor,
@@ -43,6 +45,7 @@ _SECTIONS: Mapping[str, tuple[type[Descriptor], type[Any], str]] = {
     "service": (ServiceDescriptor, ServiceConfig, "implementation"),
     "observer": (ObserverDescriptor, ObserverConfig, "type"),
     "provisioner": (ProvisionerDescriptor, ProvisionerConfig, "type"),
+    "discovery": (DiscoveryDescriptor, DiscoveryConfig, "type"),
 }
 
 
@@ -62,6 +65,7 @@ def experiment_schema(registry: Registry) -> dict[str, Any]:
             **defaults,
             "observers": _many(fields["observers"].metadata["help"], "observer"),
             "provisioners": _many(fields["provisioners"].metadata["help"], "provisioner"),
+            "discover": _many(fields["discover"].metadata["help"], "discovery"),
             "test_cases": {
                 "type": "array",
                 "minItems": 1,
@@ -69,7 +73,8 @@ def experiment_schema(registry: Registry) -> dict[str, Any]:
                 "description": fields["test_cases"].metadata["help"],
             },
         },
-        "required": ["name", "test_cases"],
+        "required": ["name"],
+        "anyOf": [{"required": ["test_cases"]}, {"required": ["discover"]}],
         "additionalProperties": False,
         **_parameters(registry),
         "$defs": {

@@ -89,6 +89,18 @@ class ProvisionerConfig:
 
 
 @attrs.frozen(kw_only=True)
+class DiscoveryConfig:
+    """Where test cases are found that are written down elsewhere, with the source's own options."""
+
+    type: str = attrs.field(metadata={"help": "Name of the source of test cases.", SHORT: True})
+    options: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "Keys of that source.", REST: True})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a file would say."""
+        return {"type": self.type, **self.options}
+
+
+@attrs.frozen(kw_only=True)
 class ServiceConfig:
     """One participant; what is not named here are the options of its implementation."""
 
@@ -117,6 +129,7 @@ SECTIONS = (
     ServiceConfig,
     ObserverConfig,
     ProvisionerConfig,
+    DiscoveryConfig,
 )
 
 

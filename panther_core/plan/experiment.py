@@ -15,6 +15,7 @@ from panther_core.config.tree import Node
 from panther_core.plan.assemble import Assembler
 from panther_core.plan.cases import PlannedCase
 from panther_core.plan.chosen import sections
+from panther_core.plan.discovered import with_discovered
 from panther_core.plan.resolve import Resolver
 from panther_core.plan.select import Selection, parse_selection
 from panther_core.plan.shape import shaped
@@ -78,7 +79,7 @@ def _with_cell(diagnostic: Diagnostic, view: View) -> Diagnostic:
 
 def make_experiment(tree: Node, registry: Registry, findings: Findings) -> Experiment:
     """Return the experiment of a tree; what is wrong with its outer shape goes to ``findings``."""
-    shape = shaped(tree, findings)
+    shape = shaped(with_discovered(tree, registry, findings), findings)
     templates = tuple(make_template(case, registry, findings) for case in shape.cases)
     for template in templates:
         _check_names(template, findings)
@@ -110,7 +111,7 @@ def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
     findings.add_all(each for each in again.found if (each.mark, each.path) not in known)
     findings.raise_if_any()
     assert config is not None  # otherwise something was found
-    object.__setattr__(config, "tree", tree)
+    object.__setattr__(config, "tree", with_discovered(tree, registry, findings))
     object.__setattr__(config, "registry", registry)
     return config
 

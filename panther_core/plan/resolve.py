@@ -49,6 +49,7 @@ _PACKAGES = {
     "test_type": "test",
     "provisioner": "provisioner",
     "observer": "observer",
+    "discovery": "discover",
 }
 SIMPLE = frozenset(
     {
@@ -62,6 +63,7 @@ SIMPLE = frozenset(
         "priority",
         "uses",
         "deadline",
+        "tags",
     }
 )
 """Keys of a test case whose values need no plugin."""

@@ -16,7 +16,9 @@ from panther_core.config.tree import KeyPath, Node, exact, plain
 from panther_core.plan.assemble import Assembled
 from panther_core.plan.axes import EVERY
 from panther_core.plan.cases import PlannedCase
+from panther_core.plan.discovered import is_discovered
 from panther_core.plan.experiment import Experiment, make_experiment
+from panther_core.plan.shape import DEFAULT_KEYS
 from panther_core.plan.template import Template
 from panther_core.registry import Registry
 from panther_hookspecs import Lapse, Quantity
@@ -30,9 +32,14 @@ def resolved_experiment(config: ExperimentConfig, registry: Registry) -> dict[st
     findings = Findings()
     experiment = make_experiment(config.to_tree(), registry, findings)
     findings.raise_if_any()
-    outer = experiment.tree.only(frozenset({"name", "description", "protocol", "observers", "provisioners"}))
-    cases = [_case(template, experiment) for template in experiment.templates]
-    return {**exact(plain(outer)), "seed": experiment.seed, "test_cases": cases}
+    outer = experiment.tree.only(
+        frozenset({"name", "description", "protocol", "observers", "provisioners", "discover"})
+    )
+    defaults = experiment.tree.only(DEFAULT_KEYS if experiment.tree.get("discover") else frozenset())
+    written = [each for each in experiment.templates if not is_discovered(each.node)]
+    cases = [dict.fromkeys(defaults.value) | _case(each, experiment) for each in written]
+    said = {**exact(plain(defaults)), **exact(plain(outer)), "seed": experiment.seed}
+    return {**said, "test_cases": cases} if written else said
 
 
 def _case(template: Template, experiment: Experiment) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from panther_core.config.models import ExperimentConfig, TestCaseConfig
 from panther_core.config.structure import fields_of
 from panther_core.config.tree import Node, merge
 
-_EXPERIMENT_ONLY = frozenset({"name", "description", "seed", "test_cases", "observers", "provisioners"})
+_EXPERIMENT_ONLY = frozenset({"name", "description", "seed", "test_cases", "observers", "provisioners", "discover"})
 _CASE_KEYS = tuple(fields_of(TestCaseConfig))
-_DEFAULT_KEYS = frozenset(_CASE_KEYS) - {"name", "description"}
-_EXPERIMENT_KEYS = tuple(dict.fromkeys([*fields_of(ExperimentConfig), *_DEFAULT_KEYS]))
+DEFAULT_KEYS = frozenset(_CASE_KEYS) - {"name", "description"}
+"""What may stand at the top level for all test cases."""
+_EXPERIMENT_KEYS = tuple(dict.fromkeys([*fields_of(ExperimentConfig), *DEFAULT_KEYS]))
 
 
 @attrs.frozen
@@ -31,8 +32,10 @@ def shaped(tree: Node, findings: Findings) -> Shape:
     tree = _written_out(tree, findings)
     known = sorted({*_EXPERIMENT_KEYS, *_EXPERIMENT_ONLY} - {"execution_environment"})
     _report_unknown(tree, known, "", findings)
-    defaults = tree.only(_DEFAULT_KEYS)
+    defaults = tree.only(DEFAULT_KEYS)
     listed = tree.get("test_cases")
+    if listed is None and tree.get("discover") is not None:
+        return Shape(tree, ())
     if listed is None or not listed.elements():
         findings.add(listed or tree, "the key 'test_cases' must be a list of at least one test case")
         return Shape(tree, ())

@@ -17,7 +17,8 @@ from panther_core.plan.resolve import SIMPLE
 from panther_core.registry import Registry
 from panther_hookspecs import ServiceDescriptor
 
-FACTS = ("name", "protocol", "scenario", "network_environment", "execution_environments", "type")
+TAGS = "tags"
+FACTS = ("name", "protocol", "scenario", "network_environment", "execution_environments", "type", TAGS)
 FUNCTIONAL = "functional"
 """The test type where none is named."""
 _MOST_KEPT = 20_000
@@ -109,6 +110,9 @@ class View:
         found = tuple(change.text for change in self.cell if change.axis == name)
         if found or name == "name":
             return found or (self.template.name,)
+        if name == TAGS:
+            tags = self.simple().get(TAGS)
+            return tuple(str(each.value) for each in tags.elements()) if tags else ()
         if name in FACTS:
             node = self.get(name)
             return (

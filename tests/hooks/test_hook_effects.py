@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from panther_core.testing.dummy import PROTOCOL, DummyPlugin
 from panther_hookspecs import (
     BaseEvent,
     CommandDescriptor,
+    DiscoveryDescriptor,
     ExperimentPhase,
     Message,
     Observer,
@@ -404,3 +406,36 @@ def test_of_many_messages_the_first_are_kept(panther_project: MakeProject) -> No
     assert [each["title"] for each in outcome.cases()[0]["artifacts"] if each["kind"] == "messages"] == [
         "the first 500 messages between the services"
     ]
+
+
+class _DiscoveryPlugin:
+    @hookimpl
+    def panther_register_discoveries(self) -> Iterable[DiscoveryDescriptor]:
+        def find(_options: object, folder: Path) -> Iterable[Mapping[str, Any]]:
+            for path in sorted(folder.glob("*.sh")):
+                yield {
+                    "name": path.stem,
+                    "services": {"one": {"implementation": "command", "argv": ["sh", str(path)]}},
+                    "tags": ["script"],
+                }
+
+        yield DiscoveryDescriptor(name="scripts", summary="Scripts in a folder", find=find)
+
+
+def test_panther_register_discoveries_brings_test_cases_that_join_those_of_the_file(
+    panther_project: MakeProject,
+) -> None:
+    experiment = """
+name: joined
+network_environment: localhost
+timeout: 7s
+discover: [scripts]
+test_cases: [{name: own, services: {one: {implementation: command, argv: ["true"]}}}]
+"""
+    files = {"all.yaml": experiment, "good.sh": "true", "bad.sh": "exit 3"}
+    project = panther_project(files, plugins=[_DiscoveryPlugin()])
+    outcome = project.run("run all.yaml")
+    outcome.assert_verdicts({"own": "pass", "good": "pass", "bad": "fail"})
+    project.run("plan all.yaml -k tags=script").assert_exit(0, "good", "bad", "2 cases, nothing was started")
+    project.run(f"resume {outcome.run}")
+    assert sorted(each["name"] for each in outcome.attempts()) == ["bad", "bad", "good", "own"]

@@ -20,7 +20,7 @@ import pytest
 import panther_hookspecs as contract
 
 ROOT = Path(__file__).parents[2]
-MOST_HOOKS, MOST_HOOKS_OF_A_CLASS = 25, 10
+MOST_HOOKS, MOST_HOOKS_OF_A_CLASS = 25, 11
 GRAMMAR = re.compile(
     r"panther_(register_[a-z_]+|before_[a-z_]+|after_[a-z_]+|on_[a-z_]+_error|on_event|choose_[a-z_]+)"
 )
