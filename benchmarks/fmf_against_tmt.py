@@ -1,0 +1,118 @@
+"""Whether the discovery of fmf tests finds the very tests that tmt lists, in trees that others wrote.
+
+    python benchmarks/fmf_against_tmt.py TREE... [--tmt PROGRAM]
+
+TREE is a folder, for example a checkout of tmt or of ATEX; every metadata tree in it is compared, with and without
+filters, names and contexts. Nothing of the trees is run. Trees that tmt itself refuses are counted apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import attrs
+from panther_discover_fmf.discover import grown, tests_of
+from panther_discover_fmf.options import DiscoverOptions
+
+from panther_hookspecs import ConfigurationException
+
+
+@attrs.frozen
+class Question:
+    """The same question to both."""
+
+    options: DiscoverOptions
+    arguments: tuple[str, ...] = ()
+    """Of `tmt tests ls`."""
+    context: tuple[str, ...] = ()
+    """Of `tmt`."""
+
+
+def _filtered(text: str) -> Question:
+    return Question(DiscoverOptions(disabled=True, filter=(text,)), ("--filter", text))
+
+
+def _in_context(dimension: str, value: str) -> Question:
+    chosen = DiscoverOptions(disabled=False, context={dimension: value})
+    return Question(chosen, ("--enabled",), ("--context", f"{dimension}={value}"))
+
+
+QUESTIONS = (
+    Question(DiscoverOptions(disabled=True)),
+    Question(DiscoverOptions(), ("--enabled",)),
+    Question(DiscoverOptions(disabled=True, names=("basic|core",)), ("basic|core",)),
+    Question(DiscoverOptions(disabled=True, exclude=("a$",)), ("--exclude", "a$")),
+    _filtered("tag:provision-container"),
+    _filtered("tier:1,2 & framework:shell"),
+    _filtered("duration: 5m & tag:-slow"),
+    _filtered("enabled:true & summary:.*test.*"),
+    Question(DiscoverOptions(disabled=True, condition=("order == 50",)), ("--condition", "order == 50")),
+    _in_context("distro", "fedora-41"),
+    _in_context("distro", "rhel-8.6"),
+    _in_context("provision_method", "local"),
+)
+
+
+def listed(tmt: str, root: Path, question: Question) -> set[str] | None:
+    """Return the names that tmt lists, or None if it refuses the tree."""
+    command = [tmt, "--root", str(root), *question.context, "tests", "ls", *question.arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return {line.strip() for line in done.stdout.splitlines() if line.strip()} if done.returncode == 0 else None
+
+
+def found(root: Path, question: Question) -> set[str] | None:
+    """Return the names that the discovery finds, or None if it refuses the tree."""
+    try:
+        return {node.name for node in tests_of(grown(root, question.options.context), question.options)}
+    except ConfigurationException as error:
+        print(f"    refused: {error}")
+        return None
+
+
+def roots_in(trees: Sequence[Path]) -> Iterator[Path]:
+    """Yield the roots of all metadata trees."""
+    for tree in trees:
+        yield from sorted(path.parent for path in tree.rglob(".fmf") if path.is_dir())
+
+
+def compare() -> int:
+    """Compare everything; the exit code says whether there was a difference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trees", nargs="+", type=Path, metavar="TREE")
+    parser.add_argument("--tmt", default=shutil.which("tmt") or "", metavar="PROGRAM")
+    parser.add_argument("--only", action="store_true", help="not the trees below each TREE")
+    parser.add_argument("--quick", action="store_true", help="only the first two questions")
+    args = parser.parse_args()
+    if not args.tmt:
+        parser.error("tmt is not installed: pip install tmt, or --tmt PROGRAM")
+    equal = different = refused = tests = 0
+    began = time.monotonic()
+    for root in args.trees if args.only else roots_in(args.trees):
+        for number, question in enumerate(QUESTIONS[:2] if args.quick else QUESTIONS):
+            theirs, ours = listed(args.tmt, root, question), found(root, question)
+            if theirs is None:
+                refused += 1
+                break
+            tests += len(theirs) if not number else 0
+            if theirs == ours:
+                equal += 1
+                continue
+            different += 1
+            asked = " ".join([*question.context, *question.arguments])
+            mine = ours or set()
+            print(f"{root} {asked}: only tmt {sorted(theirs - mine)[:3]}, only here {sorted(mine - theirs)[:3]}")
+    print(
+        f"{tests} tests; {equal} listings equal, {different} different; tmt refuses {refused} trees "
+        f"({time.monotonic() - began:.0f} s)"
+    )
+    return bool(different or not equal)
+
+
+if __name__ == "__main__":
+    sys.exit(compare())

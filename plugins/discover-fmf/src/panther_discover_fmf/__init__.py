@@ -1,0 +1,1 @@
+"""Tests in the Flexible Metadata Format as test cases."""
