@@ -1,0 +1,1 @@
+"""impit: an HTTP client in Rust on quinn, as client for PANTHER."""
