@@ -173,6 +173,12 @@ def test_claims_are_those_of_the_file(tmp_path: Path) -> None:
     assert descriptor.scenarios == {"server": ("handshake", "retry", "ipv6"), "client": ("handshake", "resumption")}
 
 
+def test_where_an_implementation_cannot_run_is_told(tmp_path: Path) -> None:
+    text = FILE.replace('name = "demo"', 'name = "demo"\nunfit = {shadow_ns = "it needs recvmmsg"}')
+    (tmp_path / "implementation.toml").write_text(text)
+    assert describe(tmp_path / "implementation.toml").unfit == {"shadow_ns": "it needs recvmmsg"}
+
+
 def test_files_follow_from_the_seed_and_nothing_else() -> None:
     parameters = {"files": (100, 200)}
     one, same, other = documents(parameters, 1), documents(parameters, 1), documents(parameters, 2)
@@ -186,6 +192,7 @@ def test_files_follow_from_the_seed_and_nothing_else() -> None:
 @pytest.mark.parametrize("length", [1, 3])
 def test_a_chain_is_signed_by_the_authority_that_the_client_makes_for_itself(length: int) -> None:
     found = certificates.chain(5, ("localhost", "10.0.0.2", "fd00::2"), length)
+    assert found.certificates == certificates.chain(5, ("localhost", "10.0.0.2", "fd00::2"), length).certificates
     trusted = certificates.authority(5)
     links = [*found.certificates, trusted]
     assert len(found.certificates) == length

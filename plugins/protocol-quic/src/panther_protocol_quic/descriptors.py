@@ -36,6 +36,7 @@ def described(implementation: Implementation) -> ServiceDescriptor:
         claims={role: {"alpn": part.alpn, "version": part.quic} for role, part in parts.items()},
         needs=tuple(dict.fromkeys(need for part in parts.values() for need in _needs(implementation, part))),
         image=implementation.image,
+        unfit=implementation.unfit,
     )
 
 

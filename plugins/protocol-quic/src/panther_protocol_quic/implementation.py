@@ -150,6 +150,8 @@ class Implementation:
     release: str = ""
     """The Debian release whose files its programs belong to, if not the machine's."""
     image: str = ""
+    unfit: Mapping[str, str] = attrs.field(factory=dict)
+    """Network environments in which it cannot run, with the reason."""
 
 
 def load(path: Path) -> Implementation:
