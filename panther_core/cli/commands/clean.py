@@ -43,7 +43,8 @@ def _find(console: Console, *, caches: bool) -> tuple[list[Leftover], list[str]]
             continue
         try:
             left = (each for each in descriptor.leftovers() if caches or not each.cache)
-            found += [each for each in left if each.run_id not in alive]
+            known = {(each.run_id, each.what) for each in found}  # several environments may find the same thing
+            found += [each for each in left if each.run_id not in alive and (each.run_id, each.what) not in known]
         except Exception as error:  # noqa: BLE001 - a plugin's failure is reported, and the others are still asked
             failed.append(f"{descriptor.name} cannot look for leftovers: {error}")
     return found, failed

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from panther_env_netns.topology import Topology
 from panther_core.testing import MakeProject, RecordingContext, recording_context
 from panther_hookspecs import (
     Bytes,
+    ControlGroup,
     Endpoint,
     EnvironmentUnavailableError,
     NetworkPlan,
@@ -242,6 +244,21 @@ def test_limits_hold_for_the_program(world: World) -> None:
     process = world.python("one", script, limits=ResourceLimits(files=64, cpu=1.0), ends_by_itself=True)
     assert process.wait(SOON)
     assert (world.launches["one"].folder / "stdout").read_text().split() == ["64", "1"]
+
+
+def test_clean_removes_the_control_group_of_a_dead_run_and_tells_it_once(panther_project: MakeProject) -> None:
+    limits = ResourceLimits(cpu=0.5)
+    if why_not(limits):
+        pytest.skip("only with the right to make control groups")
+    group = ControlGroup.beside(os.getpid(), f"panther-dead-{uuid.uuid4().hex[:12]}", limits)
+    (folder,) = group.folders.values()
+    try:
+        outcome = panther_project({}).run("clean")
+        outcome.assert_ok()
+        assert outcome.stdout.count(str(folder)) == 1
+        assert not folder.exists()
+    finally:
+        group.remove()
 
 
 def test_limits_of_control_groups_are_kept_where_they_may_be_made_and_refused_elsewhere(
