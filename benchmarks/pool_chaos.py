@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--image", default="", help="an image with Python 3.11, to use containers as well")
     options = parser.parse_args()
     if why := missing():
-        sys.exit(f"this cannot be tried here: {why}")
+        sys.exit(f"this needs {why}")
     chance = random.Random(options.seed)
     some = options.cases // 5
     bad: list[str] = []

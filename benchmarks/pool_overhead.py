@@ -65,7 +65,7 @@ def main() -> None:
     why = "not wanted" if options.no_ssh else missing()
     with tempfile.TemporaryDirectory(prefix="panther-sshd-") as folder:
         if why:
-            print(f"no SSH: {why}")
+            print(f"no SSH: this needs {why}")
             measure(ways, options.tests, options.rounds)
             return
         with SshHosts.running(Path(folder) / "sshd", 1) as hosts:

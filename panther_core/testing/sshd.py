@@ -43,9 +43,9 @@ Host {name}
 def missing() -> str:
     """Return what this machine lacks for such hosts, or nothing."""
     if os.geteuid() != 0:
-        return "needs root, to make network namespaces with an sshd in them"
+        return "root, to make network namespaces with an sshd in them"
     tools = {"ip": "iproute2", _SSHD: "openssh-server", "ssh": "openssh-client"}
-    return next((f"needs {tool} (package {each})" for tool, each in tools.items() if shutil.which(tool) is None), "")
+    return next((f"{tool} (package {each})" for tool, each in tools.items() if shutil.which(tool) is None), "")
 
 
 @attrs.define(eq=False)

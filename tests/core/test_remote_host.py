@@ -224,7 +224,7 @@ def test_a_way_that_leads_nowhere_says_why() -> None:
         RemoteHost.connect(system, "run")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
 def test_a_full_disk_there_loses_the_system_and_not_the_verdict(connect: Connect, base: Path) -> None:
     base.mkdir()
     subprocess.run(("mount", "-t", "tmpfs", "-o", "size=1m", "none", str(base)), check=True)

@@ -39,7 +39,7 @@ test_cases:
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
     if why := missing():
-        pytest.skip(why)
+        pytest.skip(f"needs hosts to connect to: {why}")
     with SshHosts.running(tmp_path_factory.mktemp("sshd"), 2) as made:
         yield made
 
