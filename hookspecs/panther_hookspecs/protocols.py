@@ -89,6 +89,9 @@ class ProtocolDescriptor(Descriptor, IProtocolPlugin):
     dialect: Path | None = None
     """A Python file, standard library only, with a class ``Dialect``: one side of a session, for programs that put
     load on a service or replay messages. The reference page on dialects says what it must have."""
+    speaker: Path | None = None
+    """A Python program that asks single requests on a schedule or from a recording, for protocols that a ``dialect``
+    cannot speak, because their packets are encrypted. The reference page on dialects says how it is called."""
     messages: Callable[[ScenarioEvidence], Iterable[Message]] | None = None
     """Yields what was sent, in order of time, for a person to look at; no verdict depends on it."""
 

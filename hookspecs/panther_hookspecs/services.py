@@ -141,6 +141,8 @@ class ServiceContext:
     """Whether packets of the protocol cannot be sent again."""
     dialect: Path | None = None
     """The dialect of the protocol, if it has one."""
+    speaker: Path | None = None
+    """The program that asks single requests of the protocol, if it has one."""
     roles: Mapping[str, str] = attrs.field(factory=dict)
     """Role of every service of the case by its name."""
     seed: int = 0

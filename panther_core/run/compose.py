@@ -70,6 +70,7 @@ def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterfac
             ports=listening.ports if listening else {},
             encrypted=case.protocol.encrypted if case.protocol else False,
             dialect=case.protocol.dialect if case.protocol else None,
+            speaker=case.protocol.speaker if case.protocol else None,
             roles=roles,
             seed=case.seed,
             attempt=attempt,

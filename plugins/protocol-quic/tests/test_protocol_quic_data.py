@@ -170,7 +170,10 @@ def test_claims_are_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "implementation.toml").write_text(FILE)
     descriptor = describe(tmp_path / "implementation.toml")
     assert descriptor.claims["server"] == {"alpn": ("h3",), "version": ("v1", "v2")}
-    assert descriptor.scenarios == {"server": ("handshake", "retry", "ipv6"), "client": ("handshake", "resumption")}
+    assert descriptor.scenarios == {
+        "server": ("handshake", "retry", "ipv6", "load", "replay"),
+        "client": ("handshake", "resumption"),
+    }
 
 
 def test_where_an_implementation_cannot_run_is_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from panther_hookspecs import Need, ServiceDescriptor, ServiceManager
 from panther_protocol_quic import programs
 from panther_protocol_quic.implementation import Implementation, Part, load
 from panther_protocol_quic.parameters import PROTOCOL
+from panther_protocol_quic.speaking import SCENARIOS
 
 
 def describe(path: Path) -> ServiceDescriptor:
@@ -32,7 +33,7 @@ def described(implementation: Implementation) -> ServiceDescriptor:
         options=QuicOptions,
         protocol=PROTOCOL,
         roles=tuple(parts),
-        scenarios={role: part.scenarios for role, part in parts.items()},
+        scenarios={role: (*part.scenarios, *(SCENARIOS if role == "server" else ())) for role, part in parts.items()},
         claims={role: {"alpn": part.alpn, "version": part.quic} for role, part in parts.items()},
         needs=tuple(dict.fromkeys(need for part in parts.values() for need in _needs(implementation, part))),
         image=implementation.image,

@@ -26,7 +26,7 @@ from panther_hookspecs import (
 from panther_protocol_quic import programs, runner
 from panther_protocol_quic.drive import BETWEEN
 from panther_protocol_quic.implementation import Build, Implementation, Part, When, numbers
-from panther_protocol_quic.materials import Document, connections, documents
+from panther_protocol_quic.materials import Document, connections, documents, seed_of
 from panther_protocol_quic.places import FOLDERS, OUTPUTS, PATHS, SHEET
 
 _EXTRA = "{extra}"
@@ -109,7 +109,7 @@ class _Planning:
             part=part,
             command=command,
             version=version,
-            documents=documents(context.parameters, context.seed),
+            documents=documents(context.parameters, seed_of(context.scenario, context.seed)),
         )
 
     def plan(self) -> ServicePlan:
@@ -180,7 +180,8 @@ class _Planning:
         return tuple(ShellCommand(each[0], each[1:], timeout=build.seconds, env=env) for each in lines)
 
     def _documents(self) -> dict[str, bytes]:
-        return {f"{PATHS['www']}/{each.name}": each.content(self.context.seed) for each in self.documents}
+        seed = seed_of(self.context.scenario, self.context.seed)
+        return {f"{PATHS['www']}/{each.name}": each.content(seed) for each in self.documents}
 
     def _runs(self) -> tuple[tuple[Document, ...], ...]:
         """Return what each start of the program requests."""

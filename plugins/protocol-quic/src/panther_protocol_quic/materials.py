@@ -12,8 +12,12 @@ from typing import Any
 
 import attrs
 
+from panther_protocol_quic.speaking import SCENARIOS
+
 _ALPHABET = string.ascii_lowercase + string.digits
 _NAME = 10
+RECORDED_SEED = 0
+"""Seed of the files of scenarios whose requests may come from a recording, of another case and another run."""
 
 
 @attrs.frozen
@@ -26,6 +30,11 @@ class Document:
     def content(self, seed: int) -> bytes:
         """Return what must arrive; nobody can guess it without the seed."""
         return random.Random(f"{seed} {self.name}").randbytes(self.size)
+
+
+def seed_of(scenario: str, seed: int) -> int:
+    """Return the seed that the files of a scenario follow from."""
+    return RECORDED_SEED if scenario in SCENARIOS else seed
 
 
 def documents(parameters: Mapping[str, Any], seed: int) -> tuple[Document, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from panther_hookspecs import ProtocolDescriptor, Role, hookimpl
 from panther_protocol_quic.parameters import PROTOCOL
+from panther_protocol_quic.speaking import SPEAKER
 
 PORT = 4433
 
@@ -23,4 +24,5 @@ def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
         versions=("v1", "v2"),
         messages=messages,
         encrypted=True,
+        speaker=SPEAKER,
     )

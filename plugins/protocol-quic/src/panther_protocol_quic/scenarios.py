@@ -50,6 +50,12 @@ def _measured(seen: ScenarioEvidence, name: str) -> Iterable[Measurement]:
     return measure(name, seen)
 
 
+def _asked(seen: ScenarioEvidence) -> Iterable[CheckResult]:
+    from panther_protocol_quic.asking import check_asking  # noqa: PLC0415 - planning judges nothing
+
+    return check_asking(seen)
+
+
 def messages(seen: ScenarioEvidence) -> Iterable[Message]:
     """Yield what the two sides sent to each other."""
     from panther_protocol_quic.telling import tell  # noqa: PLC0415 - planning tells nothing
@@ -110,5 +116,17 @@ SCENARIOS = (
     _scenario("connectionmigration", "The client moves to another address by itself", given.Moderate),
     _scenario("goodput", "How fast a large file arrives over a link of 10 Mbit/s", given.Large, _SLOW),
     _scenario("crosstraffic", "How fast it arrives beside a TCP connection", given.Larger, _SLOW),
+    TestScenario(
+        name="load",
+        summary="Single requests at a rate, from the implementation load",
+        parameters=given.Small,
+        check=_asked,
+    ),
+    TestScenario(
+        name="replay",
+        summary="Requests of a recording, from the implementation replay",
+        parameters=given.Small,
+        check=_asked,
+    ),
 )
 """The first is the default."""

@@ -77,20 +77,19 @@ class LoadManager(ServiceManager):
 
     def plan(self, context: ServiceContext) -> ServicePlan:
         """Return the plan for the service described by ``context``."""
-        if context.dialect is None:
+        if context.dialect is None and context.speaker is None:
             raise UnsupportedError(
                 f"load cannot speak {context.protocol or 'without a protocol'}: the protocol has no dialect\n"
                 "  try: a client of the protocol with type: performance"
             )
         self._refuse_too_much()
         family = "ip6" if self.options.ipv6 else "ip"
-        program = (sys.executable, "-I", "-S", str(HERE / "load"))
+        program = self._program(context)
         addresses = ("--connect", f"{{{context.target}.{family}}}", "--port", f"{{{context.target}.port}}")
         own = ("--dir", "{dir}", "--name", context.name, "--seed", str(context.seed))
         bound = ("--address", f"{{self.{family}}}")
-        arguments = ("--dialect", str(context.dialect), "--transport", context.transport or "udp")
         parameters = tuple(text for each in self._parameters(context) for text in ("--set", each))
-        every = (*program[1:], *arguments, *addresses, *own, *bound, *self._shape(), *parameters)
+        every = (*program[1:], *addresses, *own, *bound, *self._shape(), *parameters)
         return ServicePlan(
             run=ShellCommand(program[0], every),
             ends_by_itself=True,
@@ -99,6 +98,18 @@ class LoadManager(ServiceManager):
             outputs=(Output(pattern=LOAD_REPORT, kind="load"), Output(pattern=LOAD_REQUESTS, kind="load")),
             runtime="python",
         )
+
+    def _program(self, context: ServiceContext) -> tuple[str, ...]:
+        """Return the load generator with the dialect of the protocol, or the program that speaks it by itself."""
+        if context.dialect is not None:
+            fixed = ("--dialect", str(context.dialect), "--transport", context.transport or "udp")
+            return (sys.executable, "-I", "-S", str(HERE / "load"), *fixed)
+        options = self.options
+        if options.mode != "open" or options.arrivals != "even" or options.retry or options.warmup == AUTO:
+            raise UnsupportedError(
+                f"load speaks {context.protocol} in an open loop only, with even arrivals, a fixed warmup and no retry"
+            )
+        return (sys.executable, "-I", str(context.speaker), "load")
 
     def _patience(self) -> float:
         """Return how long it may take until the measured part begins."""
@@ -131,4 +142,6 @@ class LoadManager(ServiceManager):
 
     def _parameters(self, context: ServiceContext) -> tuple[str, ...]:
         version = {"version": context.version} if context.version else {}
-        return tuple(f"{name}={value}" for name, value in {**context.parameters, **version}.items())
+        every = {**context.parameters, **version}
+        plain = {name: ",".join(map(str, each)) if isinstance(each, tuple) else each for name, each in every.items()}
+        return tuple(f"{name}={value}" for name, value in plain.items())

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from panther_hookspecs import (
+    ConfigurationException,
     Output,
     Readiness,
     ServiceContext,
@@ -21,6 +22,8 @@ from panther_test_replay.recording import load_recording
 
 HERE = Path(__file__).parent
 RECORDING = "recording.jsonl"
+REQUESTS = "requests"
+"""The transport of recordings that hold requests and answers instead of packets."""
 
 
 @attrs.frozen
@@ -31,7 +34,7 @@ class PlayerManager(ServiceManager):
 
     def plan(self, context: ServiceContext) -> ServicePlan:
         """Return the plan for the service described by ``context``."""
-        if context.encrypted:
+        if context.encrypted and not (context.speaker and context.target):
             raise UnsupportedError(
                 f"what was recorded of {context.protocol} cannot be sent again\n"
                 "  because it is encrypted, with keys that are others in every session\n"
@@ -45,18 +48,35 @@ class PlayerManager(ServiceManager):
             transport=context.transport or "udp",
             port=next(iter(context.ports.values()), 0),
         )
-        arguments = [side, "--recording", f"{{dir}}/{RECORDING}", "--dir", "{dir}", "--transport", recording.transport]
+        if context.speaker is not None and (recording.transport == REQUESTS) != context.encrypted:
+            raise ConfigurationException(
+                f"{self.options.recording} is no recording of requests\n"
+                f"  because nothing else of {context.protocol} can be repeated: its packets are encrypted\n"
+                "  try: messages.jsonl in the folder of a client with implementation: load"
+            )
+        arguments = ["--recording", f"{{dir}}/{RECORDING}", "--dir", "{dir}"]
         arguments += ["--address", f"{{self.{family}}}", "--port", f"{{{server}.port}}"]
         arguments += ["--connect", f"{{{server}.{family}}}"] if side == "client" else []
-        arguments += ["--dialect", str(context.dialect)] if context.dialect else []
         arguments += ["--timing", self.options.timing, "--speed", f"{self.options.speed:.15g}"]
         arguments += ["--patience", f"{float(self.options.patience):.15g}"]
-        arguments += ["--adapt"] if self.options.adapt else []
+        if context.encrypted:
+            program = ["-I", str(context.speaker), "replay", *_settings(context)]
+        else:
+            program = ["-I", "-S", str(HERE / "replay"), side, "--transport", recording.transport]
+            program += ["--dialect", str(context.dialect)] if context.dialect else []
+            program += ["--adapt"] if self.options.adapt else []
+        told = "messages.jsonl" if context.encrypted else "replayed.jsonl"
         return ServicePlan(
-            run=ShellCommand(sys.executable, ("-I", "-S", str(HERE / "replay"), *arguments)),
+            run=ShellCommand(sys.executable, (*program, *arguments)),
             files={RECORDING: recording.content()},
             ends_by_itself=side == "client",
             ready=Readiness(kind="log", pattern="playing the ") if side == "server" else Readiness(),
-            outputs=(Output(pattern="replay.json", kind="replay"), Output(pattern="replayed.jsonl", kind="replay")),
+            outputs=(Output(pattern="replay.json", kind="replay"), Output(pattern=told, kind="replay")),
             runtime="python",
         )
+
+
+def _settings(context: ServiceContext) -> list[str]:
+    """Return the parameters of the scenario that are single values."""
+    plain = {name: each for name, each in context.parameters.items() if isinstance(each, str | int | float)}
+    return [word for name, value in plain.items() for word in ("--set", f"{name}={value}")]
