@@ -135,6 +135,8 @@ class ReportDescriptor(Descriptor):
     filename: str
     figures: Callable[[RunView, Any], Iterable[Figure]] | None = None
     """What another report may show of this one: takes the run and the options value, draws when it is iterated over."""
+    refers: bool = False
+    """Whether it links other reports of the run: of several that are asked for it is written last."""
 
 
 class CommandContext(abc.ABC):

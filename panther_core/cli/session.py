@@ -98,7 +98,7 @@ def conduct(args: argparse.Namespace, console: Console, action: Conduct) -> int:
     finally:
         console.run = screen.progress.folder
     if summary.run is not None:
-        for descriptor, target in reports:
+        for descriptor, target in sorted(reports, key=lambda each: each[0].refers):
             write_report(descriptor, summary.run, target, console)
     return _conclude(summary, screen, console)
 

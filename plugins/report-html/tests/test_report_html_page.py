@@ -48,7 +48,7 @@ def written(view: RunView, **changes: Any) -> str:
 
 
 def test_a_matrix_shows_what_each_pair_achieved(panther_project: MakeProject) -> None:
-    outcome = panther_project({"who.yaml": MATRIX}).run("run who.yaml --report html")
+    outcome = panther_project({"who.yaml": MATRIX}).run("run who.yaml --report html --report junit")
     page = (outcome.run / "report.html").read_text()
     assert "<b>4 of 8 cases not as expected</b>" in page
     table = re.search(r'<table class="matrix">.*?</table>', page, re.DOTALL)
@@ -59,6 +59,7 @@ def test_a_matrix_shows_what_each_pair_achieved(panther_project: MakeProject) ->
     assert details[0]["messages"]["lanes"] == ["client", "server"]
     assert details[0]["services"][0][3].startswith("cd ")
     assert details[0]["timings"][0][0] == "prepare"
+    assert '<a href="junit.xml">' in page  # though it was asked for later
 
 
 def test_what_became_worse_since_an_earlier_run_stands_on_the_page(panther_project: MakeProject) -> None:

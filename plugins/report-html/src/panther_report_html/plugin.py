@@ -18,6 +18,7 @@ def panther_register_reports() -> Iterable[ReportDescriptor]:
         filename="report.html",
         summary="The run for a person: matrix, verdicts with reasons, time lines, messages, numbers; one offline file",
         write=_write,
+        refers=True,
     )
 
 
