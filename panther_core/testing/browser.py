@@ -84,8 +84,15 @@ class Browser:
         """Go there and wait until the page has run."""
         self.call("Page.navigate", url=address)
         deadline = time.monotonic() + _DEADLINE
-        while self.js("document.readyState + location.protocol") != "completefile:":
+        while self.js("document.readyState + location.protocol") not in ("completefile:", "completehttp:"):
             assert time.monotonic() < deadline, "the page does not load"
+
+    def until(self, condition: str) -> None:
+        """Wait until an expression of the page is true."""
+        deadline = time.monotonic() + _DEADLINE
+        while not self.js(condition):
+            assert time.monotonic() < deadline, condition
+            time.sleep(0.02)
 
     def point(self, selector: str) -> tuple[float, float]:
         """Move the mouse into the middle of the first element that matches."""

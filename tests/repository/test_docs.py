@@ -5,6 +5,8 @@ In a page, a comment right before a fenced block says what is special about it:
 - ``<!-- not run: reason -->`` the block is for reading only;
 - ``<!-- file: name.yaml -->`` the block is a file, written to the page's scratch folder for the blocks that follow;
 - ``<!-- exit: 1 -->`` the commands of a ``console`` block end with that code instead of 0.
+
+What a page installs goes into an environment of its own, on top of the one that runs the tests.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,9 +83,25 @@ def _commands(block: Block) -> Iterator[str]:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    tools = str(Path(sys.executable).parent)
+    own, tools = str(scratch / ".venv" / "bin"), str(Path(sys.executable).parent)
     quiet = {"NO_COLOR": "1", "COLUMNS": "120", "HOME": str(scratch)}
-    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", **quiet}
+    offline = {
+        "PIP_NO_BUILD_ISOLATION": "false",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }  # "false" is pip's way to say so
+    return {**os.environ, "PATH": os.pathsep.join((own, tools, os.environ["PATH"])), **quiet, **offline}
+
+
+def _overlay(scratch: Path) -> None:
+    """Make an environment that sees everything of this one, for what the page installs."""
+    venv.create(scratch / ".venv", with_pip=False)
+    (packages,) = (scratch / ".venv" / "lib").glob("python*/site-packages")
+    below = sysconfig.get_path("purelib")
+    (packages / "below.pth").write_text(f"import site; site.addsitedir({below!r})\n")
+    for name, module in (("panther", "panther_core"), ("pip", "pip")):
+        script = scratch / ".venv" / "bin" / name
+        script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(script.with_name("python")))} -m {module} "$@"\n')
+        script.chmod(0o755)
 
 
 def _run_console(block: Block, scratch: Path) -> None:
@@ -108,11 +128,14 @@ def _run_yaml(block: Block, scratch: Path) -> None:
     document = YAML().load(block.body)
     if not isinstance(document, dict) or "test_cases" not in document:
         return
+    path = scratch / f"block-{block.line}.yaml"
+    path.write_text(block.body)
+    if (scratch / ".venv").is_dir():  # it may speak of what the page has installed
+        _run_console(attrs.evolve(block, body=f"$ panther validate {path}", key=""), scratch)
+        return
     from panther_core.config import load_experiment  # noqa: PLC0415 - a page without experiments needs no engine
     from panther_core.plugin_manager import PluginManager  # noqa: PLC0415
 
-    path = scratch / f"block-{block.line}.yaml"
-    path.write_text(block.body)
     load_experiment(path, PluginManager.load().registry)
 
 
@@ -144,6 +167,10 @@ def test_every_block_of_a_page_works(page: Path, tmp_path: Path, monkeypatch: py
     for name in ("docs", "plugins"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
+    if any(
+        "pip install" in block.body for block in _blocks(page) if block.language == "console" and block.key != "not run"
+    ):
+        _overlay(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
     for block in _blocks(page):
         if block.key != "not run":
@@ -177,6 +204,16 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 
 def _exists(target: Path, generated: set[Path]) -> bool:
     return target in generated or target.exists()
+
+
+def test_every_picture_is_small_shown_somewhere_and_taken_by_the_script() -> None:
+    script = (ROOT / "docs" / "screenshots.py").read_text()
+    pictures = sorted((ROOT / "docs" / "images").iterdir())
+    texts = "".join(page.read_text() for page in _pages())
+    assert sorted(re.findall(r'Shot\(\s*name="([\w-]+)"', script)) == [each.stem for each in pictures]
+    for each in pictures:
+        assert each.stat().st_size <= 60 * 1024, f"{each.name} is too large"
+        assert f"images/{each.name}" in texts, f"no page shows {each.name}"
 
 
 def test_the_site_builds_without_a_warning_and_needs_no_network_to_be_read(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,9 +74,7 @@ class Page:
         self.until("document.documentElement.dataset.ready === 'yes'")
 
     def until(self, condition: str) -> None:
-        deadline = time.monotonic() + 30
-        while not self.browser.js(condition):
-            assert time.monotonic() < deadline, condition
+        self.browser.until(condition)
 
     def rows(self) -> list[str]:
         found: list[str] = self.browser.js(

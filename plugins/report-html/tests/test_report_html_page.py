@@ -121,7 +121,7 @@ def test_nothing_in_a_run_becomes_markup(tmp_path: Path) -> None:
 
 def test_the_page_names_no_address_of_the_network(tmp_path: Path) -> None:
     page = written(sample_run(tmp_path / "run"))
-    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
+    assert "://" not in page
 
 
 def test_a_run_without_a_finished_case_says_so(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 "use strict";
 (async () => {
   const $ = id => document.getElementById(id);
-  const SVG = "http://www.w3.org/2000/svg", STEP = 200, MOST_GROUPS = 60;
+  const STEP = 200, MOST_GROUPS = 60;
+  // Asked of the parser, because a page that needs no network needs no address in it either.
+  const SVG = new DOMParser().parseFromString("<svg></svg>", "text/html").querySelector("svg").namespaceURI;
   // Everything that comes from a run is set as text or as an attribute, never as markup.
   const make = (space, name, given, inside) => {
     const made = space ? document.createElementNS(space, name) : document.createElement(name);
@@ -144,9 +146,10 @@
     const step = 17, top = 26, left = 80, apart = Math.max(220, Math.min(420, 900 / told.lanes.length)), width = left + apart * (told.lanes.length - 1) + 300, height = top + told.rows.length * step + 10;
     const x = lane => left + 60 + lane * apart;
     const lanes = told.lanes.map((name, lane) => draw("g", {}, draw("text", {x: x(lane), y: 12, "text-anchor": "middle", "font-weight": "600"}, name), draw("line", {class: "axis", x1: x(lane), x2: x(lane), y1: 18, y2: height})));
+    const watched = told.rows.some(row => row[1] !== null); // else nobody looked where messages arrive, and none is known to be lost
     const arrows = told.rows.map(([sent, arrived, from, to, words, more], row) => {
-      const y = top + row * step + 6, a = x(from), b = x(to), lost = arrived === null, end = lost ? a + (b - a) * .82 : b, tip = b > a ? -6 : 6, kind = "arrow" + (to < from ? " back" : "") + (lost ? " lost" : "");
-      const about = words + (more ? ": " + more : "") + (lost ? ", arrival not seen" : `, under way for ${arrived - sent} µs`);
+      const y = top + row * step + 6, a = x(from), b = x(to), lost = watched && arrived === null, end = lost ? a + (b - a) * .82 : b, tip = b > a ? -6 : 6, kind = "arrow" + (to < from ? " back" : "") + (lost ? " lost" : "");
+      const about = words + (more ? ": " + more : "") + (arrived === null ? ", arrival not seen" : `, under way for ${arrived - sent} µs`);
       return draw("g", {}, draw("title", {}, about),
         draw("text", {class: "faint", x: 0, y: y + 4}, "+" + seconds(sent / 1e6)),
         draw("path", {class: kind, d: `M${a} ${y}H${end}` + (lost ? `m-4 -4l8 8m0 -8l-8 8` : `m${tip} -4L${end} ${y}l${tip} 4`)}),
