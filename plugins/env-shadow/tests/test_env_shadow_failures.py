@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from panther_core.testing import MakeProject, Outcome
+import pytest
+from panther_env_shadow import preflight
+
+from panther_core.testing import MakeProject, Outcome, recording_context
 
 EXPERIMENT = """
 name: e
@@ -28,6 +31,13 @@ HANG = """
 process = json.load(open("shadow.yaml"))["hosts"]["loop"]["processes"][0]
 subprocess.run([sys.executable, "-c", "while True: pass"], env=process["environment"])
 """
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path) -> None:
+    with recording_context(tmp_path, name="look") as context:
+        if problems := list(preflight.machine_problems(preflight.look(context.commands.execute))):
+            pytest.skip(f"only where a simulator could run: {problems[0].what}")
 
 
 def run(make: MakeProject, tmp_path: Path, behaviour: str) -> Outcome:
