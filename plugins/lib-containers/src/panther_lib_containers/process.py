@@ -215,7 +215,8 @@ class ContainerProcess(ContainedProcess):
             return
         pid = self.program_pid
         try:
-            if self.forks and pid in self.pids():
+            # The first process of a container may be an init that passes signals on, but not those it cannot catch.
+            if (self.forks or number in (signals.SIGSTOP, signals.SIGCONT)) and pid in self.pids():
                 os.kill(pid, number)
                 return
         except ProcessLookupError:
