@@ -30,10 +30,10 @@ STATIC_ROWS = 200
 """Rows that are there without JavaScript."""
 _MANY = 300
 _DETAIL_BYTES = 500_000
-_DETAIL_BYTES_OF_MANY = 80_000
+_DETAIL_BYTES_OF_MANY = 60_000
 """Room for the details of cases, compressed: a page must stay light enough to be sent."""
 _PICTURE_BYTES = 250_000
-_PICTURE_BYTES_OF_MANY = 30_000
+_PICTURE_BYTES_OF_MANY = 20_000
 """Room for the pictures of other reports, compressed."""
 _GZIP = 31
 _OTHER_REPORTS = ("flamegraph.html", "junit.xml", "report.json", "results.csv")
