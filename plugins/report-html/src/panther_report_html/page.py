@@ -26,7 +26,7 @@ from panther_report_html.numbers import columns_of
 from panther_report_html.provenance import facts_of
 from panther_report_html.systems import picture_of
 
-STATIC_ROWS = 200
+STATIC_ROWS = 100
 """Rows that are there without JavaScript."""
 _MANY = 300
 _DETAIL_BYTES = 500_000
