@@ -48,6 +48,8 @@ PROBES = 15
 PATIENCE = 300.0
 SHORT = 0.25
 """Length of a short run, as a part of that of a long one."""
+FEWEST = {"pyspy": 1000}
+"""Turns below which a tool fails: py-spy, where the program has ended before its first look."""
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "instruments.md"
 BEGIN, END = "<!-- benchmarks/instrument_cost.py --write -->", "<!-- until here -->"
 TOOLS = (
@@ -214,7 +216,7 @@ def once(tool: str, folder: Path, lengths: Sequence[int]) -> None:
     needed and starting what starts programs happen once for each run of an experiment, not for each case.
     """
     with recording_context(folder) as context:
-        pairs(tool, context, 20)
+        pairs(tool, context, FEWEST.get(tool, 20))
         print(json.dumps([attrs.asdict(pairs(tool, context, turns)) for turns in lengths]))
 
 
@@ -227,11 +229,13 @@ def fresh(tool: str, folder: Path, *lengths: int) -> list[Pairs]:
 
 def turns_for(tool: str, folder: Path, seconds: float) -> int:
     """Return how many turns the program takes to use that much processor time under the tool."""
-    turns, spent = 50, 0.0
-    while spent < seconds / 3:
-        turns *= 3
+    turns, spent = FEWEST.get(tool, 150), 0.0
+    while True:
         (found,) = fresh(tool, folder, turns)
         spent = found.bare * found.pace
+        if spent >= seconds / 3:
+            break
+        turns *= 3
     return int(turns * seconds / spent)
 
 
