@@ -278,7 +278,7 @@ def errors(folder: Path, registry: Registry, text: str, sets: tuple[str, ...] = 
             "clent",
             (
                 "no axis 'clent' - did you mean 'client'? (there are: "
-                "name, protocol, scenario, network_environment, execution_environments, type, server, client, "
+                "name, protocol, scenario, network_environment, execution_environments, type, tags, server, client, "
                 "server.version, client.version)"
             ),
         ),

@@ -152,5 +152,5 @@ def test_a_run_with_the_file_of_an_earlier_one_reports_changes_only(project: Pan
 
 def test_a_file_that_cannot_be_written_and_a_run_that_is_not_there_are_errors(project: PantherProject) -> None:
     project.run("run first.yaml --output first")
-    project.run("expect --from first --output first.yaml/known.yaml").assert_exit(1, "cannot write")
+    project.run("expect --from first --output first.yaml/known.yaml").assert_exit(2, "cannot write")
     project.run("expect --from nowhere").assert_exit(2, "nowhere")

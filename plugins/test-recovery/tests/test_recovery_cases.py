@@ -162,5 +162,5 @@ def test_a_fault_of_a_link_names_the_link_and_what_it_takes(
 
 def test_a_network_that_cannot_change_links_is_refused(panther_project: MakeProject) -> None:
     fault = "{at: 1s, do: blackhole, link: client-server, lasts: 1s}"
-    outcome = run(panther_project, fault, network="localhost_single_container")
-    outcome.assert_exit(2, "x.yaml:9:11", "localhost_single_container cannot do steps (environments that can:")
+    outcome = run(panther_project, fault, network="shadow_ns")
+    outcome.assert_exit(2, "x.yaml:9:11", "shadow_ns cannot do steps (environments that can:")
