@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -67,3 +68,9 @@ def test_a_process_that_hangs_is_named_with_what_helps(panther_project: MakeProj
     assert "simulated time has stood at about 5 s for 1 s: loop (process" in case["why"], case["why"]
     assert "model_unblocked_syscall_latency: true" in case["why"]
     assert not case["problems"], "nothing is left of it"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_simulation_as_root_is_warned_of(panther_project: MakeProject, tmp_path: Path) -> None:
+    (case,) = run(panther_project, tmp_path, CRASH).cases()
+    assert "Shadow runs as root, which it does not simulate: programs see no permissions" in case["notes"]
