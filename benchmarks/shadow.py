@@ -1,6 +1,6 @@
 """Whether Shadow repeats itself, how large a simulation may be, and what PANTHER costs on top of it.
 
-    python benchmarks/shadow.py identical [--runs 5] [--only minip|quic]
+    python benchmarks/shadow.py identical [--runs 5] [--only minip|quic] [--select EXPRESSION]
     python benchmarks/shadow.py hosts [--hosts 100]
     python benchmarks/shadow.py overhead [--hosts 40] [--rounds 5]
 
@@ -94,7 +94,7 @@ def experiments(only: str) -> Iterator[tuple[str, str]]:
         yield "quic", QUIC
 
 
-def identical(folder: Path, runs: int, only: str) -> None:
+def identical(folder: Path, runs: int, only: str, select: str) -> None:
     """Repeat, and say what was the same."""
     for name, text in experiments(only):
         experiment = folder / f"{name}.yaml"
@@ -103,7 +103,7 @@ def identical(folder: Path, runs: int, only: str) -> None:
         for number, seed in enumerate([*[7] * runs, 8], 1):
             began = time.monotonic()
             output = folder / f"{name}-{number}"
-            records = panther(experiment, output, "--set", f"seed={seed}", "--jobs", "2")
+            records = panther(experiment, output, "--set", f"seed={seed}", "--jobs", "2", "--select", select)
             seen.append(attempts(output, records))
             verdicts = dict(Counter(each["verdict"] for each in records))
             seconds = time.monotonic() - began
@@ -162,12 +162,13 @@ def main() -> None:
     parser.add_argument("what", choices=("identical", "hosts", "overhead"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", choices=("minip", "quic"), default="")
+    parser.add_argument("--select", default="", help="only these cases, as in panther run")
     parser.add_argument("--hosts", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="panther-shadow-") as name:
         if options.what == "identical":
-            identical(Path(name), options.runs, options.only)
+            identical(Path(name), options.runs, options.only, options.select)
         elif options.what == "hosts":
             many(Path(name), options.hosts or 100)
         else:
