@@ -172,6 +172,7 @@ def test_report_lists_writes_and_prints(project: PantherProject) -> None:
     run = project.run("run good.yaml").run
     assert project.run("report").stdout.splitlines()[0].split()[:2] == ["csv", "report.csv"]
     assert project.run(f"report {run.name} --format junit").stdout == f"runs/{run.name}/junit.xml\n"
+    assert project.run("export last -f json -o -").stdout == project.run("report last -f json -o -").stdout
     assert project.run("report last --format markdown --output -").stdout.startswith("## good: all 1 as expected")
     project.run("report nosuch --format json --output new/x").assert_exit(2, "no run 'nosuch'")
     assert not (project.folder / "new").exists()

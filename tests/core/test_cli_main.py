@@ -24,6 +24,7 @@ COMMANDS = [
     "completion",
     "doctor",
     "expect",
+    "export",
     "gc",
     "new",
     "plan",
