@@ -111,7 +111,9 @@ def test_something_else_than_a_run_in_the_folder_is_left_alone(project: PantherP
     assert (project.folder / "runs" / "notes").is_dir()
 
 
-@pytest.mark.parametrize("rule", ["--older-than soon", "--at-most 5parsec", "--keep few", "--keep -1"])
+@pytest.mark.parametrize(
+    "rule", ["--older-than soon", "--older-than 3", "--at-most 5parsec", "--keep few", "--keep -1"]
+)
 def test_a_rule_that_cannot_be_read_removes_nothing(project: PantherProject, rule: str) -> None:
     made(project, "good")
     project.run(f"gc {rule}").assert_exit(2)

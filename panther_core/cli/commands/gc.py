@@ -19,9 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the rules. Without one nothing is removed."""
     parser.add_argument("folder", metavar="DIR", nargs="?", help="the folder with the runs (default: runs)")
     parser.add_argument("--keep", type=int, metavar="N", help="keep the N newest runs of each experiment")
-    parser.add_argument(
-        "--older-than", type=_quantity(Seconds), metavar="AGE", help="runs that ended longer ago, e.g. 30d"
-    )
+    parser.add_argument("--older-than", type=_age, metavar="AGE", help="runs that ended longer ago, e.g. 30d")
     parser.add_argument(
         "--at-most", type=_quantity(Bytes), metavar="SIZE", help="the oldest, until all runs take no more, e.g. 20GiB"
     )
@@ -30,6 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", action="store_true", help="compress the evidence instead of removing the run")
     parser.add_argument("--unpack", metavar="RUN", help="put the packed evidence of a run back into its place")
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+
+
+def _age(text: str) -> float:
+    """Read a duration with its unit: who writes 3 means days, and would lose the runs of today."""
+    if text.strip()[-1:].isdigit():
+        raise argparse.ArgumentTypeError(f"{text} of what? For example {text.strip()}d or {text.strip()}h")
+    return _quantity(Seconds)(text)
 
 
 def _quantity(kind: type[Quantity]) -> Callable[[str], float]:

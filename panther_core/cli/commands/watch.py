@@ -40,6 +40,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     watched = Watched(folder)
     screen = make_screen(args.ui, console)
     screen.progress.clock = watched.clock
+    screen.progress.begun = watched.clock()
     with screen:
         for event in watched.events():
             if screen.progress.total is None and not screen.progress.done:
