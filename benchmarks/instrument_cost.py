@@ -48,8 +48,7 @@ PROBES = 15
 PATIENCE = 300.0
 SHORT = 0.25
 """Length of a short run, as a part of that of a long one."""
-FEWEST = {"pyspy": 1000}
-"""Turns below which a tool fails: py-spy, where the program has ended before its first look."""
+FEWEST = {"pyspy": 1200}  # turns: it fails where the program has ended before its first look
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "instruments.md"
 BEGIN, END = "<!-- benchmarks/instrument_cost.py --write -->", "<!-- until here -->"
 TOOLS = (
@@ -156,8 +155,7 @@ def bare(tool: str, context: RecordingContext, command: ServiceCommand) -> Spent
     """Run a program under the tool, and nothing else."""
     argv = bare_argv(tool, command, context)
     before = spent()
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    env = {**os.environ, "PATH": path}
+    env = {**os.environ, "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))}
     subprocess.run(argv, check=True, capture_output=True, cwd=context.folder, env=env, start_new_session=True)
     return Spent(spent() - before)
 
@@ -229,13 +227,11 @@ def fresh(tool: str, folder: Path, *lengths: int) -> list[Pairs]:
 
 def turns_for(tool: str, folder: Path, seconds: float) -> int:
     """Return how many turns the program takes to use that much processor time under the tool."""
-    turns, spent = FEWEST.get(tool, 150), 0.0
-    while True:
+    turns, spent = FEWEST.get(tool, 150) // 3, 0.0
+    while spent < seconds / 3:
+        turns *= 3
         (found,) = fresh(tool, folder, turns)
         spent = found.bare * found.pace
-        if spent >= seconds / 3:
-            break
-        turns *= 3
     return int(turns * seconds / spent)
 
 
