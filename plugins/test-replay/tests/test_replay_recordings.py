@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from panther_test_replay.capture import CaptureError, read_capture
 from panther_test_replay.recording import Recording, Said, load_recording, parse
+from panther_test_replay.replay.compare import differences
 
 from panther_hookspecs import ConfigurationException
 
@@ -62,6 +63,23 @@ def test_a_capture_gives_the_conversation_with_the_port(tmp_path: Path, content:
     found = load(tmp_path / "x.pcap", content)
     assert [(each.side, each.data) for each in found.messages] == SAID
     assert [each.time for each in found.messages] == [0, 1, 3]
+
+
+def test_all_conversations_with_a_server_make_one_recording_where_that_is_wanted(tmp_path: Path) -> None:
+    again = [udp(A, 6, B, 7, b"four"), udp(B, 7, A, 6, b"five"), udp(A, 6, B, 8, b"elsewhere")]
+    (tmp_path / "x").write_bytes(pcap(TALK + again))
+    found = load_recording(tmp_path / "x", protocol="minip", transport="udp", port=7, every=True)
+    assert [(each.side, each.data) for each in found.messages] == [*SAID, ("client", b"four"), ("server", b"five")]
+
+
+def test_an_answer_is_set_against_the_one_that_begins_like_it() -> None:
+    before, now = ["b 1", "a 1", "a same", "c"], ["a same", "b 2", "a 2"]
+    for many in (now, now[::-1]):
+        assert differences(before, many, once=True) == [
+            {"expected": "a 1", "got": "a 2"},
+            {"expected": "b 1", "got": "b 2"},
+            {"expected": "c", "got": ""},
+        ]
 
 
 def test_a_stream_comes_out_in_order_and_once(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import attrs
 from panther_hookspecs import CheckResult, Measurement, ScenarioEvidence, Verdict
 from panther_protocol_dns.questions import Question, Right, questions_of, right_of, zone_of
 from panther_protocol_dns.replies import read
+from panther_protocol_dns.zone import seed_of
 
 _SHOWN = 120
 
@@ -28,7 +29,7 @@ def check_of(scenario: str) -> Callable[[ScenarioEvidence], Iterator[CheckResult
             yield _result("roles", "a case needs one server and at least one client", "")
             return
         parameters = attrs.asdict(seen.parameters)
-        zone = zone_of(seen.seed, parameters)
+        zone = zone_of(seed_of(scenario, seen.seed), parameters)
         wanted = [(each, right_of(each, zone, scenario)) for each in questions_of(scenario, parameters)]
         for client in clients:
             suffix = f" of {client}" if len(clients) > 1 else ""

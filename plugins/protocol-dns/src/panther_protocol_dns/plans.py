@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 
 from panther_hookspecs import Output, ServiceContext, ServicePlan, ShellCommand
-from panther_protocol_dns.zone import SERVER_NAME, zone_file
+from panther_protocol_dns.zone import SERVER_NAME, seed_of, zone_file
 
 ZONE, CERTIFICATE, KEY = "zone.txt", "certificate.pem", "key.pem"
-SCENARIOS_WITHOUT_SECRETS = ("answers", "denial", "truncation", "edns", "transfer", "many")
-ALL_SCENARIOS = (*SCENARIOS_WITHOUT_SECRETS, "tls", "quic")
+CLIENT_SCENARIOS = ("answers", "denial", "truncation", "edns", "transfer", "many", "replay")
+SERVER_SCENARIOS = (*CLIENT_SCENARIOS, "load")
+"""What needs neither TLS nor QUIC; the client of ``load`` is a load generator."""
 
 
 def zone_files(context: ServiceContext) -> dict[str, bytes]:
     """Return the zone as a file of the server."""
-    return {ZONE: zone_file(context.seed, int(context.parameters.get("count", 0)))}
+    return {ZONE: zone_file(seed_of(context.scenario, context.seed), int(context.parameters.get("count", 0)))}
 
 
 def make_certificate() -> ShellCommand:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from panther_hookspecs import ProtocolDescriptor, Role, hookimpl
 from panther_protocol_dns.scenarios import SCENARIOS
@@ -22,5 +23,6 @@ def panther_register_protocols() -> Iterator[ProtocolDescriptor]:
             Role(name="client", target="server"),
         ),
         scenarios=SCENARIOS,
+        dialect=Path(__file__).with_name("dialect.py"),
         messages=tell,
     )

@@ -122,6 +122,7 @@ _QUESTIONS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Question]]] = {
     "tls": _over("tls"),
     "quic": _over("quic"),
     "many": _many,
+    "replay": lambda _parameters: _answers({}),
 }
 
 

@@ -7,9 +7,12 @@ from typing import Any
 import attrs
 
 from panther_hookspecs import NoOptions, TestScenario, option
+from panther_protocol_dns.asking import check_load_of_questions, check_players
 from panther_protocol_dns.judging import check_of, measure
 
 _MOST = 100_000
+_FEWEST = 16
+"""So few that ids tell a million questions apart."""
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +30,17 @@ class ManyParameters(AnswersParameters):
 
     count: int = option(
         200, validator=[attrs.validators.ge(1), attrs.validators.le(_MOST)], help="Number of hosts to ask for."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class HostsParameters:
+    """How large the zone is."""
+
+    count: int = option(
+        200,
+        validator=[attrs.validators.ge(_FEWEST), attrs.validators.le(_MOST)],
+        help="Number of hosts in the zone; a load asks for one after the other.",
     )
 
 
@@ -49,5 +63,17 @@ SCENARIOS = (
     _scenario("tls", "The same answers come over TLS, from a server whose certificate is verified"),
     _scenario("quic", "The same answers come over QUIC, from a server whose certificate is verified"),
     _scenario("many", "Hundreds of questions are all answered rightly", ManyParameters),
+    TestScenario(
+        name="load",
+        summary="A load generator asks for addresses, and every answer is that of the zone",
+        check=check_load_of_questions,
+        parameters=HostsParameters,
+    ),
+    TestScenario(
+        name="replay",
+        summary="A player speaks for one side, and the other side takes it for a real one",
+        check=check_players,
+        parameters=HostsParameters,
+    ),
 )
 """The first is the default."""

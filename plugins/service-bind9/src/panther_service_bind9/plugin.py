@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-from panther_protocol_dns.plans import SCENARIOS_WITHOUT_SECRETS, client_plan
+from panther_protocol_dns.plans import CLIENT_SCENARIOS, client_plan
 
 from panther_hookspecs import (
     Need,
@@ -39,6 +39,6 @@ def panther_register_services() -> Iterator[ServiceDescriptor]:
         factory=DigManager,
         protocol="dns",
         roles=("client",),
-        scenarios={"client": (*SCENARIOS_WITHOUT_SECRETS, "tls")},
+        scenarios={"client": (*CLIENT_SCENARIOS, "tls")},
         needs=(Need("tool", "dig", package="bind9-dnsutils", why="the client"),),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-from panther_protocol_dns.plans import client_plan, make_certificate, zone_files
+from panther_protocol_dns.plans import CLIENT_SCENARIOS, SERVER_SCENARIOS, client_plan, make_certificate, zone_files
 
 from panther_hookspecs import (
     Need,
@@ -55,6 +55,7 @@ def panther_register_services() -> Iterator[ServiceDescriptor]:
         factory=DnsPythonManager,
         protocol="dns",
         roles=("server", "client"),
+        scenarios={"server": (*SERVER_SCENARIOS, "tls", "quic"), "client": (*CLIENT_SCENARIOS, "tls", "quic")},
         needs=(
             Need("python", "dns", package="dnspython", why="the library that speaks DNS"),
             Need("python", "aioquic", package="aioquic", why="DNS over QUIC"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
-from panther_protocol_dns.plans import ALL_SCENARIOS, SCENARIOS_WITHOUT_SECRETS, ZONE, client_plan, zone_files
+from panther_protocol_dns.plans import CLIENT_SCENARIOS, SERVER_SCENARIOS, ZONE, client_plan, zone_files
 from panther_protocol_dns.zone import ORIGIN
 
 from panther_hookspecs import (
@@ -83,7 +83,7 @@ def panther_register_services() -> Iterator[ServiceDescriptor]:
         factory=KnotManager,
         protocol="dns",
         roles=("server", "client"),
-        scenarios={"server": SCENARIOS_WITHOUT_SECRETS, "client": ALL_SCENARIOS},
+        scenarios={"server": SERVER_SCENARIOS, "client": (*CLIENT_SCENARIOS, "tls", "quic")},
         needs=(
             Need("tool", "knotd", package="knot", why="the server"),
             Need("tool", "kdig", package="knot-dnsutils", why="the client"),

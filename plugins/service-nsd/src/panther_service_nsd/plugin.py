@@ -8,7 +8,7 @@ import attrs
 from panther_protocol_dns.plans import (
     CERTIFICATE,
     KEY,
-    SCENARIOS_WITHOUT_SECRETS,
+    SERVER_SCENARIOS,
     ZONE,
     make_certificate,
     zone_files,
@@ -95,7 +95,7 @@ def panther_register_services() -> Iterator[ServiceDescriptor]:
         factory=NsdManager,
         protocol="dns",
         roles=("server",),
-        scenarios={"server": (*SCENARIOS_WITHOUT_SECRETS, "tls")},
+        scenarios={"server": (*SERVER_SCENARIOS, "tls")},
         needs=(
             Need("tool", "nsd", package="nsd", why="the server"),
             Need("tool", "openssl", package="openssl", why="makes the certificate"),

@@ -17,6 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--case", default="", help="name or identity of the case; the first with a capture if left out")
     parser.add_argument("--port", type=int, required=True, help="the server's port")
     parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
+    parser.add_argument(
+        "--every", action="store_true", help="datagrams: all conversations with that server, not only the first"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write")
 
 
@@ -35,7 +38,11 @@ def run(arguments: argparse.Namespace, context: CommandContext) -> int:
 
 
 def _write(path: Path, case: Mapping[str, Any], arguments: argparse.Namespace, context: CommandContext) -> int:
-    found = load_recording(path, protocol=case["protocol"], transport=arguments.transport, port=arguments.port)
+    if arguments.every and arguments.transport != "udp":
+        raise ConfigurationException("--every joins conversations of datagrams; each stream is a recording of its own")
+    found = load_recording(
+        path, protocol=case["protocol"], transport=arguments.transport, port=arguments.port, every=arguments.every
+    )
     arguments.output.write_bytes(found.content())
     context.say(f"{len(found.messages)} messages of {case['name']} in {arguments.output}")
     return 0

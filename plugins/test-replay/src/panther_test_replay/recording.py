@@ -48,8 +48,8 @@ class Recording:
         return "".join(f"{line}\n" for line in self.lines()).encode()
 
 
-def load_recording(path: Path, *, protocol: str, transport: str, port: int) -> Recording:
-    """Read a recording, or make one of a capture: of its first conversation with the server's port.
+def load_recording(path: Path, *, protocol: str, transport: str, port: int, every: bool = False) -> Recording:
+    """Read a recording, or make one of a capture: of its first, or of ``every`` conversation with the server's port.
 
     ConfigurationException says what is wrong with the file: cut off, of another protocol, or nothing in it.
     """
@@ -61,7 +61,7 @@ def load_recording(path: Path, *, protocol: str, transport: str, port: int) -> R
         if head == b"{":
             found = parse(path.read_text(encoding="utf-8").splitlines(keepends=True))
         else:
-            found = from_segments(read_capture(path), protocol=protocol, transport=transport, port=port)
+            found = from_segments(read_capture(path), protocol=protocol, transport=transport, port=port, every=every)
     except (CaptureError, UnicodeDecodeError) as error:
         raise ConfigurationException(f"{path}: {error}\n  try: record it again") from error
     if protocol and found.protocol != protocol:
@@ -104,8 +104,10 @@ def _side(text: str) -> str:
     return text
 
 
-def from_segments(segments: Iterable[Segment], *, protocol: str, transport: str, port: int) -> Recording:
-    """Return the first conversation with the port of the server."""
+def from_segments(
+    segments: Iterable[Segment], *, protocol: str, transport: str, port: int, every: bool = False
+) -> Recording:
+    """Return the first conversation with the port of the server, or ``every`` one, as if one client had said it all."""
     client: tuple[str, int] | None = None
     server: tuple[str, int] | None = None
     chosen: list[Segment] = []
@@ -114,7 +116,8 @@ def from_segments(segments: Iterable[Segment], *, protocol: str, transport: str,
             continue
         if client is None and each.target[1] == port and (each.payload or transport == "tcp"):
             client, server = each.source, each.target
-        if (each.source, each.target) in ((client, server), (server, client)):
+        ends = (each.source, each.target)
+        if server in ends and (every or client in ends):
             chosen.append(each)
     ordered = [each for each in chosen if each.payload] if transport == "udp" else list(_streams(chosen))
     zero = ordered[0].time if ordered else 0.0
@@ -122,7 +125,7 @@ def from_segments(segments: Iterable[Segment], *, protocol: str, transport: str,
         protocol=protocol,
         transport=transport,
         messages=tuple(
-            Said(time=each.time - zero, side="client" if each.source == client else "server", data=each.payload)
+            Said(time=each.time - zero, side="server" if each.source == server else "client", data=each.payload)
             for each in ordered
         ),
     )

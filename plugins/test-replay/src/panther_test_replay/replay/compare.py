@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -39,10 +41,20 @@ def differences(wanted: list[str], found: list[str], *, once: bool) -> list[dict
     before, now = Counter(wanted), Counter(found)
     if once:
         before, now = Counter(set(before)), Counter(set(now))
-    missing, new = list((before - now).elements()), list((now - before).elements())
-    told = [
-        {"expected": old, "got": other}
-        for old, other in zip(missing + [""] * len(new), new + [""] * len(missing), strict=True)
-        if old or other
-    ]
+    missing, new = sorted((before - now).elements()), sorted((now - before).elements())
+    told = [{"expected": each, "got": _like(each, new)} for each in missing]
+    told += [{"expected": "", "got": each} for each in new]
     return [{key: text[:LONGEST] for key, text in each.items()} for each in told]
+
+
+def _like(text: str, others: list[str]) -> str:
+    """Take the text that begins most like this one out of others, which are in order: it stands beside it there."""
+    at = bisect.bisect(others, text)
+    beside = [each for each in (at - 1, at) if 0 <= each < len(others)]
+    if not beside:
+        return ""
+    return others.pop(max(beside, key=lambda each: _alike(text, others[each])))
+
+
+def _alike(one: str, other: str) -> int:
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
