@@ -1,17 +1,20 @@
 """Whether the discovery of fmf tests finds the very tests that tmt lists, in trees that others wrote.
 
-    python benchmarks/fmf_against_tmt.py TREE... [--tmt PROGRAM]
+    python benchmarks/fmf_against_tmt.py TREE... [--tmt PROGRAM] [--many 5000]
 
 TREE is a folder, for example a checkout of tmt or of ATEX; every metadata tree in it is compared, with and without
 filters, names and contexts. Nothing of the trees is run. Trees that tmt itself refuses are counted apart.
+With --many, a tree of so many tests is made, and what `panther plan` and `tmt tests ls` take for it is compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -81,16 +84,45 @@ def roots_in(trees: Sequence[Path]) -> Iterator[Path]:
         yield from sorted(path.parent for path in tree.rglob(".fmf") if path.is_dir())
 
 
+def planned_and_listed(count: int, tmt: str) -> None:
+    """Print the processor time that planning very many tests takes, and what tmt takes to list them."""
+    with tempfile.TemporaryDirectory(prefix="panther-fmf-") as name:
+        folder = Path(name)
+        (folder / ".fmf").mkdir()
+        (folder / ".fmf/version").write_text("1\n")
+        (folder / "e.yaml").write_text("name: many\nnetwork_environment: localhost\ndiscover: [fmf]\n")
+        rule = "    adjust: [{when: distro == rhel-9, enabled: false}]\n"
+        for first in range(0, count, 100):
+            tests = (
+                f'/t{number}:\n    summary: number {number}\n    test: "true"\n    tag: [core]\n{rule}'
+                for number in range(first, min(count, first + 100))
+            )
+            (folder / f"part{first}.fmf").write_text("duration: 1m\n" + "".join(tests))
+        took: dict[str, float] = {}
+        panther = (sys.executable, "-m", "panther_core", "plan", "e.yaml")
+        for who, command in (("panther plan", panther), ("tmt tests ls", (tmt, "tests", "ls"))):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+            took[who] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+            print(f"{who}: {done.stdout.count(chr(10))} lines, {took[who]:.1f} s of processor time")
+        print(f"{took['panther plan'] / took['tmt tests ls']:.2f} times what tmt takes")
+
+
 def compare() -> int:
     """Compare everything; the exit code says whether there was a difference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trees", nargs="+", type=Path, metavar="TREE")
+    parser.add_argument("trees", nargs="*", type=Path, metavar="TREE")
     parser.add_argument("--tmt", default=shutil.which("tmt") or "", metavar="PROGRAM")
+    parser.add_argument("--many", type=int, default=0, help="tests of a tree that is made")
     parser.add_argument("--only", action="store_true", help="not the trees below each TREE")
     parser.add_argument("--quick", action="store_true", help="only the first two questions")
     args = parser.parse_args()
     if not args.tmt:
         parser.error("tmt is not installed: pip install tmt, or --tmt PROGRAM")
+    if args.many:
+        planned_and_listed(args.many, args.tmt)
+    if not args.trees:
+        return 0
     equal = different = refused = tests = 0
     began = time.monotonic()
     for root in args.trees if args.only else roots_in(args.trees):

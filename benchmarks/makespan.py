@@ -137,10 +137,15 @@ PEERS = (
 )
 
 
+def _runs(python: str) -> bool:
+    """Return whether there is such an interpreter, and not only a link of a tool that could get it."""
+    return bool(shutil.which(python)) and not subprocess.run([python, "-c", ""], check=False).returncode
+
+
 def install(folder: Path) -> None:
     """Make the peers' environments where they are missing; what cannot be installed is left out of the run."""
     wanted: dict[str, tuple[str, tuple[str, ...]]] = {"own": (sys.executable, ("pytest", "pytest-xdist", "testplan"))}
-    newer = next((each for each in ("python3.13", "python3.12") if shutil.which(each)), None)
+    newer = next(filter(_runs, ("python3.13", "python3.12")), None)
     if newer:
         wanted["newer"] = (newer, ("atex",))
     for name, (python, packages) in wanted.items():

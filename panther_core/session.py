@@ -120,9 +120,16 @@ def observers(
         yield descriptor.factory(ObserverContext(run_folder=directory.folder, options=options, metrics=metrics))
 
 
+def supply(experiment: ExperimentConfig, registry: Registry, jobs: int) -> Iterator[tuple[Provisioner, int]]:
+    """Make what the experiment names to supply systems, each with its most workers, in runs as in predictions."""
+    for descriptor, options, workers in chosen_provisioners(experiment, registry):
+        made = descriptor.factory(options)
+        yield made, workers or made.most() or max(1, jobs)
+
+
 def turns(experiment: ExperimentConfig, registry: Registry, jobs: int) -> int:
     """Return how many cases may have programs running at a time."""
-    return sum(workers for *_, workers in chosen_provisioners(experiment, registry)) or max(1, jobs)
+    return sum(workers for _, workers in supply(experiment, registry, jobs)) or max(1, jobs)
 
 
 def provisioners(
@@ -133,12 +140,8 @@ def provisioners(
     With ``ahead`` this machine has twice as many workers as jobs, so that networks are made and evidence is judged
     while the programs of other cases run. A single job has nothing beside it: nothing disturbs what it measures.
     """
-    chosen = chosen_provisioners(experiment, registry)
-    if not chosen:
-        yield LocalSlots(), 2 * jobs if ahead and jobs > 1 else max(1, jobs)
-    for descriptor, options, workers in chosen:
-        made = descriptor.factory(options)
-        yield made, workers or made.most() or max(1, jobs)
+    chosen = list(supply(experiment, registry, jobs))
+    yield from chosen or [(LocalSlots(), 2 * jobs if ahead and jobs > 1 else max(1, jobs))]
 
 
 def orchestrator(

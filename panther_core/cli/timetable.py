@@ -81,7 +81,8 @@ class _Guesses:
 def _systems(experiment: ExperimentConfig, console: Console, args: argparse.Namespace) -> Sequence[System]:
     """Return the systems that a run would have; those that are not reserved yet are taken to have all that is asked."""
     from panther_core.plan import chosen_provisioners, plan_cases  # noqa: PLC0415 - the same
-    from panther_core.slots import LocalSlots  # noqa: PLC0415 - the engine is imported by whoever needs it
+    from panther_core.session import supply  # noqa: PLC0415 - the engine is imported by whoever needs it
+    from panther_core.slots import LocalSlots  # noqa: PLC0415 - the same
     from panther_hookspecs import System  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
@@ -101,8 +102,8 @@ def _systems(experiment: ExperimentConfig, console: Console, args: argparse.Name
             labels=frozenset(labels),
             capacity=dict.fromkeys(uses & {"cpus", "memory"}, float("inf")),
         )
-        for descriptor, options, workers in chosen
-        for number in range(1, (workers or descriptor.factory(options).most() or args.jobs) + 1)
+        for (descriptor, *_), (_, workers) in zip(chosen, supply(experiment, registry, args.jobs), strict=True)
+        for number in range(1, workers + 1)
     ]
 
 

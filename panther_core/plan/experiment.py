@@ -100,6 +100,7 @@ def _check_names(template: Template, findings: Findings) -> None:
 def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
     """Return the typed experiment of a tree; InvalidConfigurationError lists everything that is wrong with it."""
     findings = Findings()
+    tree = with_discovered(tree, registry, findings)  # once: everything below finds the cases there
     experiment = make_experiment(tree, registry, findings)
     findings.add_all(experiment.problems())
     resolver = experiment.assembler.resolver
@@ -111,7 +112,7 @@ def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
     findings.add_all(each for each in again.found if (each.mark, each.path) not in known)
     findings.raise_if_any()
     assert config is not None  # otherwise something was found
-    object.__setattr__(config, "tree", with_discovered(tree, registry, findings))
+    object.__setattr__(config, "tree", tree)
     object.__setattr__(config, "registry", registry)
     return config
 

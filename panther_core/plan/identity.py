@@ -15,11 +15,15 @@ import attrs
 
 _DIGEST_BYTES = 6
 _LONGEST_SLUG = 40
+_PLAIN = frozenset({type(None), bool, int, str, bytes, float})
+"""Most of what there is; looked up because it is asked for millions of times."""
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 
 def canonical(value: Any, root: Path | None = None) -> str:
     """Return a text that is equal for equal values in any process; paths count from ``root``."""
+    if type(value) in _PLAIN:
+        return repr(value)
     if attrs.has(type(value)):
         fields = ((each.name, getattr(value, each.name)) for each in attrs.fields(type(value)) if each.eq)
         return f"{type(value).__name__}(" + ",".join(f"{name}={canonical(each, root)}" for name, each in fields) + ")"
@@ -33,9 +37,8 @@ def canonical(value: Any, root: Path | None = None) -> str:
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, Path):
         return repr(value.relative_to(root).as_posix() if root and value.is_relative_to(root) else value.as_posix())
-    if isinstance(value, float):
-        return float.__repr__(value)
-    return repr(value) if value is None or isinstance(value, bool | int | str | bytes) else type(value).__qualname__
+    written = float.__repr__ if isinstance(value, float) else repr
+    return written(value) if isinstance(value, int | str | bytes | float) else type(value).__qualname__
 
 
 def digest(*parts: str) -> str:
