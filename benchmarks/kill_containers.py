@@ -1,13 +1,15 @@
 """Kills PANTHER with SIGKILL at random moments of runs with containers, and sees how long anything is left.
 
 Run it as ``python benchmarks/kill_containers.py`` as root, where a Docker engine answers (``bash .ci/dockerd start
-FOLDER`` starts one). It ends with 1 if a process, container, network, volume or mount of a killed run was left.
+FOLDER`` starts one). It ends with 1 if a process, container, network, volume, mount or control group of a killed
+run was left.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import fnmatch
 import os
 import random
 import signal
@@ -22,7 +24,7 @@ from panther_lib_containers.engine import Engine, names_of
 
 CASES = """
 name: kill
-network_environment: ENVIRONMENT
+network_environment: {type: ENVIRONMENT, resource_limits: {"*": {cpu: 0.5, processes: 50}}}
 test_cases:
   - name: long
     repeat: 3
@@ -50,6 +52,10 @@ def left(folder: str, engine: Engine, before: frozenset[str]) -> list[str]:
     """Return what is there of a run, or at least was not there ``before``."""
     found = list(processes_of(folder))
     found += [f"mount {line}" for line in Path("/proc/mounts").read_text().splitlines() if folder in line]
+    for run in Path(folder).glob("runs/*/.panther"):
+        wanted = f"panther-{run.read_text()}-*"
+        for parent, names, _ in os.walk("/sys/fs/cgroup"):
+            found += [f"control group {parent}/{each}" for each in fnmatch.filter(names, wanted)]
     return found + sorted(things(engine) - before)
 
 

@@ -2,15 +2,16 @@
 
     python benchmarks/kill_network.py [--kills 50] [--environment netns] [--environment localhost] [--seed 1]
 
-Each round starts a run whose cases have an impaired link and recordings, kills it a random time after its first case
-has begun, and waits until no process carries the run's id any more, nothing new is mounted and no interface is there
-that was not there before. Namespaces and the cables in them have no names: the kernel removes them with their last
-process.
+Each round starts a run whose cases have an impaired link, limits and recordings, kills it a random time after its first
+case has begun, and waits until no process and no control group carries the run's id any more, nothing new is mounted
+and no interface is there that was not there before. Namespaces and the cables in them have no names: the kernel removes
+them with their last process.
 """
 
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import json
 import os
 import random
@@ -25,7 +26,7 @@ from pathlib import Path
 EXPERIMENT = """\
 name: killed
 protocol: minip
-network_environment: {environment}
+network_environment: {{type: {environment}, resource_limits: {{"*": {{cpu: 0.5, processes: 50}}}}}}
 capture: true
 links: {{client-server: {{delay: 5ms, loss: 1%, steps: [{{at: 50ms, do: blackhole}}, {{at: 80ms, do: heal}}]}}}}
 test_cases:
@@ -59,6 +60,16 @@ def mounts(folder: Path) -> list[str]:
     return [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(folder) in line]
 
 
+def groups(run: Path) -> list[str]:
+    """Return the control groups that the run has made for the limits of its services."""
+    identity = run / ".panther"
+    name = f"panther-{identity.read_text()}-*" if identity.exists() else "panther-trial-*"
+    found = (
+        f"{parent}/{each}" for parent, names, _ in os.walk("/sys/fs/cgroup") for each in fnmatch.filter(names, name)
+    )
+    return [f"control group {each}" for each in found]
+
+
 def one_kill(folder: Path, moment: float) -> tuple[float, list[str], int]:
     """Start a run, kill it; return how long anything was left, what, and how many cases had finished."""
     before, run = interfaces(), folder / "out"
@@ -73,7 +84,7 @@ def one_kill(folder: Path, moment: float) -> tuple[float, list[str], int]:
         process.send_signal(signal.SIGKILL)
     began = time.monotonic()
     while True:
-        left = [*marked(run), *mounts(run), *sorted(interfaces() - before)]
+        left = [*marked(run), *groups(run), *mounts(run), *sorted(interfaces() - before)]
         passed = time.monotonic() - began
         if not left or passed > PATIENCE:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -157,12 +158,13 @@ def why_not(limits: ResourceLimits) -> str:
 
 
 def abandoned_groups() -> Iterator[Leftover]:
-    """Yield each group without processes that a run has made where the group of this process is."""
-    for controller, folder in _places(os.getpid()):
-        for place in (folder if controller or folder == _ROOT else folder.parent).glob(f"{PREFIX}*-*"):
-            group = ControlGroup({controller: place})
+    """Yield each group without processes that a run has made, wherever it is: in a container's group, perhaps."""
+    for parent, names, _ in os.walk(_ROOT):
+        for name in fnmatch.filter(names, f"{PREFIX}*-*"):
+            place = Path(parent, name)
+            group = ControlGroup({"": place})
             if not group.pids():
-                run_id = place.name.removeprefix(PREFIX).rpartition("-")[0]
+                run_id = name.removeprefix(PREFIX).rpartition("-")[0]
                 yield Leftover(what=f"control group {place}", run_id=run_id, remove=group.remove)
 
 
@@ -205,9 +207,10 @@ def _place(places: Mapping[str, Path], controller: str) -> Path:
         raise OSError(errno.ENODEV, f"the kernel has no controller {controller} here")
     own = places[""]
     place = own.parent if own != _ROOT else own
-    switched = place / "cgroup.subtree_control"
-    if controller not in switched.read_text().split():
-        switched.write_text(f"+{controller}")
+    for folder in reversed([each for each in (place, *place.parents) if each.is_relative_to(_ROOT)]):
+        switched = folder / "cgroup.subtree_control"
+        if controller not in switched.read_text().split():
+            switched.write_text(f"+{controller}")
     return place
 
 

@@ -12,7 +12,7 @@ Nothing but the standard library is imported here, and not much of it. Messages 
 since both ends are the same interpreter.
 """
 
-# ruff: noqa: PTH110, PTH113, PTH123, PTH208
+# ruff: noqa: PTH106, PTH110, PTH113, PTH123, PTH208
 # pathlib would take a third of the start-up time.
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from typing import Any
 LENGTH = 4
 TICK = 0.005
 SIGNAL_PATIENCE = 2.0
+GROUPS_PATIENCE = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
 _RESET = tuple(number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP))
 
@@ -457,6 +458,29 @@ def guard(worker: int) -> None:
         time.sleep(pause)
 
 
+def groups_of(owners: Iterable[str]) -> list[str]:
+    """Return the control groups that ``owners`` have made where the group of this process is, or beside it."""
+    wanted, found = {f"panther-{owner}" for owner in owners}, []
+    for line in _read("/proc/self/cgroup").decode().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            own = f"/sys/fs/cgroup/{controller}{path}".rstrip("/")
+            for folder in (own, own.rpartition("/")[0]):
+                found += [f"{folder}/{name}" for name in _listed(folder) if name.rpartition("-")[0] in wanted]
+    return found
+
+
+def remove_groups(owners: tuple[str, ...]) -> None:
+    """Remove the control groups that a killed engine has left; the last process in one may still be ending."""
+    end = time.monotonic() + GROUPS_PATIENCE
+    while time.monotonic() < end and (left := groups_of(owners)):
+        for folder in left:
+            try:
+                os.rmdir(folder)
+            except OSError:
+                time.sleep(TICK)
+
+
 def main() -> None:
     """Split into guard and worker."""
     engine = os.getppid()
@@ -468,6 +492,7 @@ def main() -> None:
     if pid:
         link.close()
         guard(pid)
+        remove_groups((os.environ.get("PANTHER_SUPERVISOR", ""), f"trial-{engine}"))
         return
     prepare(libc)
     work(link, engine)

@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 
 from panther_core.process import Supervisor, alive_runs, leftovers
-from panther_hookspecs import ServiceCommand, ShellCommand, TestExecutionError
+from panther_hookspecs import ResourceLimits, ServiceCommand, ShellCommand, TestExecutionError, why_not
 
 SOON = 20.0
 OWNER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from panther_core.process import Supervisor
-from panther_hookspecs import ServiceCommand, ShellCommand
+from panther_hookspecs import ControlGroup, ResourceLimits, ServiceCommand, ShellCommand, why_not
+if not why_not(ResourceLimits(cpu=0.5)):
+    ControlGroup.beside(os.getpid(), f"panther-{sys.argv[1]}-1", ResourceLimits(cpu=0.5))
 supervisor = Supervisor.start(run_id=sys.argv[1])
 script = "trap '' TERM INT HUP; sleep 600 & (setsid sh -c 'sleep 600 & exec sleep 600' &); echo up; wait"
 for name, program in (("a", ShellCommand("sh", ("-c", script))), ("b", ShellCommand("sleep", (600,)))):
@@ -75,8 +77,11 @@ def test_nothing_is_left_a_second_after_panther_was_killed(tmp_path: Path, run_i
     with owner.stdout:
         assert owner.stdout.readline() == b"started\n"
         eventually(lambda: len(marked(run_id)) >= 7, "five processes and a supervisor")
+        groups = list(Path("/sys/fs/cgroup").rglob(f"panther-{run_id}-*"))
+        assert groups or why_not(ResourceLimits(cpu=0.5))
         os.kill(owner.pid, number)
         eventually(lambda: not marked(run_id), "the end of everything", 1.0)
+        assert not any(each.exists() for each in groups), "control groups go before the last process does"
     owner.wait()
 
 

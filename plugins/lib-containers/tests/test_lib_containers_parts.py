@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from panther_lib_containers.failures import explained
 from panther_lib_containers.mounts import Mount, mounts_of
+from panther_lib_containers.shims import behind_shim
 
-from panther_hookspecs import ControlGroup, Endpoint, ServiceCommand, ServiceLaunch, ShellCommand
+from panther_hookspecs import (
+    ControlGroup,
+    Endpoint,
+    EnvironmentUnavailableError,
+    ServiceCommand,
+    ServiceLaunch,
+    ShellCommand,
+)
 
 
 def _launch(folder: Path, *argv: str, **more: object) -> ServiceLaunch:
@@ -82,3 +91,32 @@ def test_cost_is_read_from_a_control_group_of_either_version(tmp_path: Path) -> 
 def test_a_control_group_that_is_gone_costs_nothing(tmp_path: Path) -> None:
     assert ControlGroup({"": tmp_path / "gone"}).usage() is None
     assert ControlGroup({"": tmp_path / "gone"}).pids() == ()
+
+
+def test_what_is_installed_editable_is_seen_beside_its_environment_even_around_the_runs_folder(tmp_path: Path) -> None:
+    project, note = (
+        tmp_path / "my project",
+        tmp_path / "venv/lib/python3.11/site-packages/x-1.dist-info/direct_url.json",
+    )
+    own = project / "runs" / "own"
+    for each in (own, note.parent, tmp_path / "venv" / "bin"):
+        each.mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").touch()
+    note.write_text(json.dumps({"url": project.as_uri(), "dir_info": {"editable": True}}))
+    seen = mounts_of(_launch(own, str(tmp_path / "venv" / "bin" / "python")), [], tmp_path / "no", host=False)
+    assert seen == sorted([Mount(str(project)), Mount(str(tmp_path / "venv")), Mount(str(own), writable=True)])
+
+
+def test_a_shim_is_resolved_and_one_that_stands_for_nothing_is_refused(tmp_path: Path) -> None:
+    shim, manager = tmp_path / "shims" / "python9", tmp_path / "manager"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec "{manager}" exec "$program" "$@"\n')
+    manager.write_text('#!/bin/sh\n[ "$1 $2" = "which python9" ] && echo /opt/python9/bin/python9\n')
+    for each in (shim, manager):
+        each.chmod(0o755)
+    asked = ShellCommand("python9", ("-V",), env={"PATH": str(shim.parent)})
+    assert behind_shim(asked).argv == ("/opt/python9/bin/python9", "-V")
+    assert behind_shim(ShellCommand("sh")).argv == ("sh",)
+    manager.write_text("#!/bin/sh\necho 'python9 is not installed' >&2; exit 127\n")
+    with pytest.raises(EnvironmentUnavailableError, match=r"(?s)is a shim.*python9 is not installed.*the full path"):
+        behind_shim(asked)

@@ -36,6 +36,7 @@ from panther_lib_containers.images import ImageBuilder, step_of_service, step_of
 from panther_lib_containers.mounts import Mount, mounts_of
 from panther_lib_containers.namespaces import lacking_rights
 from panther_lib_containers.options import ContainerOptions
+from panther_lib_containers.shims import behind_shim
 from panther_lib_containers.where import engine_host, is_local
 
 OLDEST = (20, 10)
@@ -122,8 +123,12 @@ class ContainerEnvironment(LocalNetworkEnvironment):
         return ()
 
     def adapt_plan(self, spec: ServiceSpec) -> ServicePlan:
-        """Return the plan for the image that is going to be built, if one is."""
-        return spec.plan.in_image() if self._builds(spec) else spec.plan
+        """Return the plan for the image that is going to be built, if one is; else without shims."""
+        if self._builds(spec):
+            return spec.plan.in_image()
+        if self.given_image(spec) != HOST:
+            return spec.plan
+        return attrs.evolve(spec.plan, run=behind_shim(spec.plan.run))
 
     def _builds(self, spec: ServiceSpec) -> bool:
         return bool(self.options.docker.base_image and spec.plan.image and not spec.image)

@@ -47,8 +47,9 @@ class Guard:
 
     def watch(self) -> None:
         """Begin to watch over what is created from now on."""
+        place = socket_of(self.engine.host)
         self._reaper = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_REAPER), self.project, socket_of(self.engine.host), f"{self.folder}/"],
+            [sys.executable, "-I", "-S", str(_REAPER), self.project, place, f"{self.folder}/", self.run_id],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

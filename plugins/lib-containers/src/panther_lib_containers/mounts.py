@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
@@ -63,11 +65,17 @@ def _needed(launch: ServiceLaunch) -> Iterator[Path]:
     for word in words:
         path = Path(word)
         if path.is_absolute() and path != Path("/") and os.path.lexists(path):
-            yield from (each for each in _whole(path) if _fit(each, launch.folder))
+            whole = [each for each in _whole(path) if not any(map(each.is_relative_to, _OF_THE_IMAGE))]
+            yield from (each for each in whole if not launch.folder.is_relative_to(each))
+            yield from (project for each in whole for project in _edited(each))
 
 
-def _fit(path: Path, folder: Path) -> bool:
-    return not any(path.is_relative_to(each) for each in _OF_THE_IMAGE) and not folder.is_relative_to(path)
+def _edited(prefix: Path) -> Iterator[Path]:
+    """Yield the folders of what is installed editable in an environment of Python: only their paths are in it."""
+    for note in prefix.glob("lib/python*/site-packages/*.dist-info/direct_url.json"):
+        told = json.loads(note.read_text(encoding="utf-8"))
+        if told.get("dir_info", {}).get("editable"):
+            yield Path(unquote(urlsplit(told["url"]).path))
 
 
 def _whole(path: Path) -> Iterator[Path]:

@@ -1,13 +1,14 @@
 """Removes the containers and networks of one attempt when PANTHER dies: a program of its own, one for each attempt.
 
-Run as ``python -I -S reaper.py PROJECT SOCKET FOLDER``. It reads its standard input, whose other end PANTHER holds. A
-byte is a farewell: all was removed. An end without one means that PANTHER was killed. A call of Docker with a file of
+Run as ``python -I -S reaper.py PROJECT SOCKET FOLDER RUN``. It reads its standard input, whose other end PANTHER holds.
+A byte is a farewell: all was removed. An end without one means that PANTHER was killed. A call of Docker with a file of
 FOLDER may then still be creating things: it is ended, and what it has asked the engine for may come a moment later.
+The control groups go with it that RUN has made for services among others in a container.
 
 Nothing but the standard library is imported here, and not much of it; HTTP of version 1.0 is all that is needed.
 """
 
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: PTH106, PTH123, PTH208
 # pathlib would take a third of the start-up time.
 
 from __future__ import annotations
@@ -70,7 +71,18 @@ def end_calls(folder: str) -> None:
                 continue
 
 
-def main(project: str, place: str, folder: str) -> None:
+def remove_groups(run: str) -> None:
+    """Remove the control groups of a run, in which nothing is any more."""
+    for parent, names, _ in os.walk("/sys/fs/cgroup"):
+        for name in names:
+            if name.rpartition("-")[0] == f"panther-{run}":
+                try:
+                    os.rmdir(f"{parent}/{name}")
+                except OSError:  # it went with the group of its container, or something still ends in it
+                    continue
+
+
+def main(project: str, place: str, folder: str, run: str) -> None:
     """Wait for the end of PANTHER, and remove everything unless it has said that this is not needed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -82,6 +94,7 @@ def main(project: str, place: str, folder: str) -> None:
         end_calls(folder)
         if not remove(place, project):
             quiet_since = time.monotonic()
+        remove_groups(run)
         time.sleep(_PAUSE)
 
 
