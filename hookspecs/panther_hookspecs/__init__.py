@@ -16,6 +16,12 @@ if TYPE_CHECKING:
         hookimpl,
         hookspec,
     )
+    from panther_hookspecs.attaching import (
+        AttachedTool,
+        is_running,
+        process_names,
+        processes_to_attach,
+    )
     from panther_hookspecs.commands import (
         CommandProcessor,
         CommandResult,
@@ -89,6 +95,12 @@ if TYPE_CHECKING:
         Job,
         JobEnd,
         Reach,
+    )
+    from panther_hookspecs.hotspots import (
+        HotFunction,
+        function_key,
+        function_shares,
+        function_table,
     )
     from panther_hookspecs.impairments import (
         EVERY_LINK,
@@ -261,6 +273,7 @@ if TYPE_CHECKING:
 
 _NAMES_OF_MODULE = {
     "_markers": "API_VERSION PROJECT hookimpl hookspec",
+    "attaching": "AttachedTool is_running process_names processes_to_attach",
     "commands": "CommandProcessor CommandResult Launcher Layer LayerRole Process ServiceCommand ShellCommand",
     "doors": "Doors door_problems doors_of loopback_recordings streams_can",
     "environments": "Context EnvironmentInterface EnvironmentOptions MetricsRecorder",
@@ -277,6 +290,7 @@ _NAMES_OF_MODULE = {
         "TestEvent create_content_based_uuid emitting_to"
     ),
     "groups": "ControlGroup abandoned_groups child_below why_not",
+    "hotspots": "HotFunction function_key function_shares function_table",
     "hosts": "CaseExecutor CaseTask Host Job JobEnd Reach",
     "impairments": (
         "EVERY_LINK IMPAIRMENTS LINK_ACTIONS Blackhole LinkChange LinkSpec LinkState LinkStep Rebind "
@@ -340,6 +354,7 @@ __all__ = [
     "REPLAY_REPORT",
     "SPECIFICATIONS",
     "Artifact",
+    "AttachedTool",
     "BaseEvent",
     "BaseNetworkEnvironment",
     "BitRate",
@@ -387,6 +402,7 @@ __all__ = [
     "Figure",
     "Finding",
     "Host",
+    "HotFunction",
     "IObserver",
     "IPlugin",
     "IProtocolPlugin",
@@ -501,8 +517,12 @@ __all__ = [
     "doors_of",
     "drop_ranges",
     "emitting_to",
+    "function_key",
+    "function_shares",
+    "function_table",
     "hookimpl",
     "hookspec",
+    "is_running",
     "last_run_began",
     "link_between",
     "load_measurements",
@@ -512,6 +532,8 @@ __all__ = [
     "option",
     "percentile",
     "plain_state",
+    "process_names",
+    "processes_to_attach",
     "read_load",
     "read_requests",
     "report_links",

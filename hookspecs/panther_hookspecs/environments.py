@@ -17,6 +17,8 @@ from panther_hookspecs.plugins import Descriptor, IPlugin, option
 from panther_hookspecs.recordings import Recording
 from panther_hookspecs.units import Seconds
 
+_LEVELS = ("debug", "info", "warning", "error")
+
 
 class MetricsRecorder(abc.ABC):
     """Where numbers about the work of PANTHER and its plugins go; safe to call from any thread."""
@@ -78,7 +80,7 @@ class EnvironmentOptions:
     logging_level: str = option(
         "info",
         help="What the environment writes to the log of the case: debug, info, warning or error.",
-        validator=attrs.validators.in_(("debug", "info", "warning", "error")),
+        validator=attrs.validators.in_(_LEVELS),
     )
 
 
@@ -112,6 +114,11 @@ class EnvironmentInterface(IPlugin):
     def emit_event(self, event: BaseEvent) -> None:
         """Tell all observers that something happened."""
         self.context.emit(event)
+
+    def note(self, level: str, text: str) -> None:
+        """Add a line to the log of the case if ``logging_level`` lets it through."""
+        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
+            self.context.note(text)
 
     def get_name(self) -> str:
         """Return the name the user gave, or the type's."""

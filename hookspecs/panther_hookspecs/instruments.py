@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import attrs
@@ -67,6 +67,42 @@ class ExecutionEnvironmentInterface(EnvironmentInterface):
     """One instrument on one service, in the order in which the engine calls it."""
 
     options: Any = attrs.field(factory=ExecutionEnvironmentOptions)
+
+    @property
+    def service(self) -> str:
+        """Name of the watched service."""
+        return self.context.folder.parent.name
+
+    @property
+    def attempt(self) -> Path:
+        """The attempt's folder, below which all of its evidence is."""
+        return self.context.folder.parents[2].absolute()
+
+    @property
+    def service_folder(self) -> Path:
+        """The folder with the outputs of the watched service."""
+        return self.attempt / "services" / self.service
+
+    def results(self) -> Path:
+        """Return the folder for what is written, made if needed: its own, or as ``output_directory`` says."""
+        given = self.options.output_directory
+        folder = self.attempt / given / self.service if given else self.context.folder.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def relative(self, path: Path) -> str:
+        """Return a path as findings and problems tell it: relative to the attempt's folder."""
+        return path.absolute().relative_to(self.attempt).as_posix()
+
+    def artifact(self, path: Path, kind: str, title: str) -> Artifact:
+        """Return the evidence in a file that the instrument has written."""
+        own = self.context.folder.absolute()
+        place = path.relative_to(own).as_posix() if path.is_relative_to(own) else str(path)
+        return Artifact(path=place, kind=kind, service=self.service, title=title)
+
+    def note(self, level: str, text: str) -> None:
+        """Add a line to the log of the case, with the name of the instrument and its service."""
+        super().note(level, f"{self.get_name()} on {self.service}: {text}")
 
     def check(self, target: InstrumentTarget) -> Iterable[Problem]:
         """Yield what makes this instrument useless or harmful on this service; called before anything starts."""

@@ -18,8 +18,6 @@ from panther_hookspecs.networks import NetworkEnvironmentInterface, NetworkPlan,
 from panther_hookspecs.readiness import ReadinessWatch
 from panther_hookspecs.values import Problem
 
-_LEVELS = ("debug", "info", "warning", "error")
-
 
 @attrs.define
 class _Running:
@@ -196,11 +194,6 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
 
     def _processes(self) -> list[Process]:
         return [*self._former, *(each.process for each in self._services.values())]
-
-    def note(self, level: str, text: str) -> None:
-        """Add a line to the log of the case if ``logging_level`` lets it through."""
-        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
-            self.context.note(text)
 
 
 def _strangers(options: Any, known: set[str]) -> Iterator[Problem]:

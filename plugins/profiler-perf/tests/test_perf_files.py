@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from panther_profiler_perf.counters import Counter, add, read_counters
-from panther_profiler_perf.figures import by_function, key_of, table_of
 from panther_profiler_perf.options import RecordOptions, StatOptions
-from panther_profiler_perf.profile import Function, Profile, defect_of
+from panther_profiler_perf.profile import Profile, defect_of
 
-from panther_hookspecs import Bytes
+from panther_hookspecs import Bytes, HotFunction, function_shares
 
 REPORT = """\
  371        ;  9049:server ;server           ;[.] hot
@@ -52,8 +51,10 @@ def test_samples_are_counted_by_function_and_thread() -> None:
     assert (profile.samples, profile.kernel) == (392, 4)
     assert profile.threads == {"9049": 375, "9050": 15, "9051": 2}
     functions = {each.name: each for each in profile.functions()}
-    assert functions["hot"] == Function("hot", "server", 371, 371), "a recursive function counts once for a stack"
-    assert functions["main"] == Function("main", "", 0, 380)
+    assert functions["hot"] == HotFunction("hot", 371, 371, place="server"), (
+        "a recursive function counts once for a stack"
+    )
+    assert functions["main"] == HotFunction("main", 0, 380)
     assert functions["A::operator()<std::pair<int, long> >"].flat == 2
 
 
@@ -78,41 +79,18 @@ def test_reports_of_two_starts_add_up() -> None:
     assert profile.functions()[0].flat == 742
 
 
-def test_nothing_gives_nothing_but_the_share_of_a_function_that_was_asked_for() -> None:
-    profile = read("")
-    assert (profile.samples, profile.functions(), list(profile.folded())) == (0, [], [])
-    values = {each.name: each.value for each in by_function([], 0, "one", ("hot",))}
-    assert values == {
-        "perf_record.top1.share": 0,
-        "perf_record.hot.share": 0,
-        "perf_record.hot.cumulative.share": 0,
-    }
-
-
 def test_shares_are_measured_by_rank_and_by_name() -> None:
     profile = read(REPORT)
-    found = {each.name: each for each in by_function(profile.functions(), profile.samples, "one", ("main", "gone"))}
+    shares = function_shares(
+        profile.functions(), profile.samples, source="perf_record", service="one", wanted=("main", "gone")
+    )
+    found = {each.name: each for each in shares}
     top = found["perf_record.top1.share"]
     assert (top.value, top.labels, top.service) == (371 / 392, {"function": "hot"}, "one")
     assert found["perf_record.hot.share"].value == 371 / 392
     assert found["perf_record.main.cumulative.share"].value == 380 / 392
     assert found["perf_record.gone.share"].value == 0
     assert "perf_record.server.share" not in found, "an unnamed function is no function"
-
-
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [("hot", "hot"), ("A::b(int)", "A_b_int"), ("memmove@plt", "memmove_plt"), ("kernel", "_kernel"), ("0x1", "_0x1")],
-)
-def test_names_of_functions_become_parts_of_names(name: str, key: str) -> None:
-    assert key_of(name) == key
-
-
-def test_a_table_says_how_many_functions_it_leaves_out() -> None:
-    functions = [Function(f"f{number}", "server", 1, 1) for number in range(103)]
-    lines = list(table_of(functions, 103))
-    assert len(lines) == 103
-    assert lines[-1] == "... and 3 functions with fewer"
 
 
 def test_counters_are_read_with_their_units() -> None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from panther_profiler_pyspy.figures import by_function, table_of
 from panther_profiler_pyspy.options import PySpyOptions
 from panther_profiler_pyspy.preflight import problems_of
-from panther_profiler_pyspy.profile import Function, Profile
+from panther_profiler_pyspy.profile import Profile
 from panther_profiler_pyspy.sampler import complaint
 
-from panther_hookspecs import InstrumentTarget, Problem, ServiceCommand, ShellCommand
+from panther_hookspecs import HotFunction, InstrumentTarget, Problem, ServiceCommand, ShellCommand, function_shares
 
 STACKS = """\
 process 102:"python app.py";<module> (app.py:20);main (app.py:12);hot (app.py:4) 60
@@ -59,8 +58,8 @@ def test_functions_are_told_without_lines_processes_and_addresses() -> None:
     assert profile.samples == 100
     functions = profile.functions()
     assert functions[:2] == [
-        Function("hot (app.py)", "hot", 75, 75),
-        Function("cold (pkg/__init__.py)", "cold", 20, 20),
+        HotFunction("hot (app.py)", 75, 75, short="hot"),
+        HotFunction("cold (pkg/__init__.py)", 20, 20, short="cold"),
     ]
     assert {each.name: each.cumulative for each in functions}["main (app.py)"] == 95
     assert {"[libc.so.6]", "pow (libm.so.6)"} <= {each.name for each in functions}
@@ -82,7 +81,7 @@ def test_folded_stacks_tell_lines_if_asked_to() -> None:
 def test_a_timeline_has_the_same_samples_and_its_threads(tmp_path: Path) -> None:
     profile = timeline(tmp_path, TIMELINE)
     assert (profile.samples, profile.threads) == (5, 2)
-    assert profile.functions()[0] == Function("hot (app.py)", "hot", 3, 3)
+    assert profile.functions()[0] == HotFunction("hot (app.py)", 3, 3, short="hot")
     process = "process python -c import x: x.y()"
     assert list(profile.folded(lines=False)) == [
         "[libc.so.6] 1",
@@ -107,12 +106,13 @@ def test_stacks_that_are_cut_off_are_refused(cut: str) -> None:
 
 def test_shares_are_measured_by_rank_and_by_name() -> None:
     profile = stacks(STACKS)
-    found = {each.name: each for each in by_function(profile.functions(), 100, "one", ("main", "gone", "kernel"))}
+    wanted = ("main", "gone", "kernel")
+    shares = function_shares(profile.functions(), 100, source="pyspy", service="one", wanted=wanted)
+    found = {each.name: each for each in shares}
     assert found["pyspy.top1.share"].value == found["pyspy.hot.share"].value == 0.75
     assert found["pyspy.top1.share"].labels == {"function": "hot (app.py)"}
     assert found["pyspy.main.cumulative.share"].value == 0.95
     assert found["pyspy.gone.share"].value == found["pyspy._kernel.share"].value == 0
-    assert next(iter(table_of(profile.functions(), 100))) == "100 samples"
 
 
 def target(runtime: str) -> InstrumentTarget:

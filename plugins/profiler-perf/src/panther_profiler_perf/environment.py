@@ -10,19 +10,18 @@ from typing import ClassVar
 import attrs
 
 from panther_hookspecs import (
-    Artifact,
+    AttachedTool,
     ExecutionEnvironmentInterface,
     InstrumentTarget,
     MonitoringData,
     Problem,
     Process,
     ServiceCommand,
+    processes_to_attach,
 )
 from panther_profiler_perf.gate import Gate
 from panther_profiler_perf.preflight import Inspector
-from panther_profiler_perf.tracer import Tracer, attach, complaint, processes_of
-
-_LEVELS = ("debug", "info", "warning", "error")
+from panther_profiler_perf.tracer import attach, complaint
 
 
 @attrs.define(slots=False)
@@ -34,10 +33,9 @@ class PerfEnvironment(ExecutionEnvironmentInterface):
 
     inspector: Inspector = attrs.field(factory=Inspector, kw_only=True)
     """Shared by all of a run, so that the machine is looked at once."""
-    _service: str = attrs.field(default="", init=False)
     _gate: Gate | None = attrs.field(default=None, init=False)
     _opens: bool = attrs.field(default=True, init=False)
-    _tracers: list[tuple[Tracer, Path]] = attrs.field(factory=list, init=False)
+    _tracers: list[tuple[AttachedTool, Path]] = attrs.field(factory=list, init=False)
     """One for each start of the service, with the file it writes."""
 
     @abc.abstractmethod
@@ -58,7 +56,6 @@ class PerfEnvironment(ExecutionEnvironmentInterface):
 
     def check(self, target: InstrumentTarget) -> Iterator[Problem]:
         """Yield what makes perf impossible or useless on this service."""
-        self._service = target.service
         self._opens = self.later.isdisjoint(target.others)
         yield from self.problems(target)
 
@@ -69,13 +66,12 @@ class PerfEnvironment(ExecutionEnvironmentInterface):
         """
         self._gate = Gate.of(command)
         if self._gate is None and not self.options.attach:
-            self._gate = Gate(self._attempt() / "services" / self.context.folder.parent.name / ".gate")
+            self._gate = Gate(self.service_folder / ".gate")
             return self._gate.before(command)
         return command
 
     def start_monitoring(self, target_process: Process) -> None:
         """Attach perf and let the program run."""
-        self._service = target_process.name
         timeout, attaching = self.options.timeout, self.options.attach
         gate = self._gate if not self._tracers else None
         waiting = gate.wait(target_process, timeout) if gate else 0
@@ -83,15 +79,18 @@ class PerfEnvironment(ExecutionEnvironmentInterface):
         if opening and attaching:
             opening.open(waiting, timeout)
         at_gate = waiting and not attaching
-        pids = (waiting,) if at_gate else processes_of(target_process, self.options.target_process, timeout)
+        pids = (waiting,) if at_gate else self._programs(target_process)
         if pids:
             self._attach(target_process, pids)
         if opening and not attaching:
             opening.open(waiting, timeout)
 
+    def _programs(self, process: Process) -> tuple[int, ...]:
+        return processes_to_attach(process, self.options.target_process, self.options.timeout, by="perf")
+
     def _attach(self, process: Process, pids: Sequence[int]) -> None:
         number = len(self._tracers) + 1
-        file = self._folder() / self._name(number)
+        file = self.results() / self._name(number)
         tracer = attach(self.context, self.arguments(file), pids, process, self.options.timeout)
         self._tracers.append((tracer, file))
         if self.options.monitoring_duration:
@@ -129,7 +128,7 @@ class PerfEnvironment(ExecutionEnvironmentInterface):
                 why="the service was started again, and perf was not attached to it then",
             )
 
-    def _broken(self, tracer: Tracer, file: Path) -> Problem:
+    def _broken(self, tracer: AttachedTool, file: Path) -> Problem:
         return Problem(
             what=f"what perf wrote cannot be used: {self.defect(file)}",
             where=self.relative(file),
@@ -145,27 +144,3 @@ class PerfEnvironment(ExecutionEnvironmentInterface):
     @abc.abstractmethod
     def file_name(self) -> str:
         """Name of the file that perf writes."""
-
-    def _attempt(self) -> Path:
-        return self.context.folder.parents[2]
-
-    def _folder(self) -> Path:
-        """Return the folder for the results, made if needed."""
-        given = self.options.output_directory
-        folder = self._attempt() / given / self.context.folder.parent.name if given else self.context.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def relative(self, path: Path) -> str:
-        """Return a path as messages tell it: relative to the attempt's folder."""
-        return path.relative_to(self._attempt()).as_posix()
-
-    def artifact(self, path: Path, kind: str, title: str) -> Artifact:
-        """Return the evidence in one of the files."""
-        place = path.name if path.parent == self.context.folder else str(path)
-        return Artifact(path=place, kind=kind, service=self._service, title=title)
-
-    def tell(self, level: str, text: str) -> None:
-        """Note something that a reader of the numbers should know."""
-        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
-            self.context.note(f"{self.get_name()} on {self._service}: {text}")

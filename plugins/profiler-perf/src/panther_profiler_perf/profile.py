@@ -7,9 +7,10 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import attrs
+
+from panther_hookspecs import HotFunction
 
 _HEADER = struct.Struct("<8sQQQQQQ")
 """Magic, size of the header and of an attribute; then offset and size of attributes and of data."""
@@ -39,16 +40,6 @@ def defect_of(path: Path) -> str:
     if not length:
         return "it was never completed"
     return "it is cut off" if size < data + length else ""
-
-
-class Function(NamedTuple):
-    """One function: samples in it, and in it or what it called."""
-
-    name: str
-    program: str
-    """The program or library that has it; nothing if it was never sampled itself."""
-    flat: int
-    cumulative: int
 
 
 @attrs.define
@@ -97,14 +88,15 @@ class Profile:
         if count > 0:
             self.stacks[thread, *frames] += count
 
-    def functions(self) -> list[Function]:
+    def functions(self) -> list[HotFunction]:
         """Return every function, the one with most samples of its own first. A recursive one counts once a stack."""
         cumulative: Counter[str] = Counter()
         for stack, count in self.stacks.items():
             for name in set(stack[1:]):
                 cumulative[name] += count
         found = (
-            Function(name, self._programs.get(name, ""), self._flat[name], both) for name, both in cumulative.items()
+            HotFunction(name, self._flat[name], both, place=self._programs.get(name, ""))
+            for name, both in cumulative.items()
         )
         return sorted(found, key=lambda each: (-each.flat, -each.cumulative, each.name))
 

@@ -8,12 +8,21 @@ from typing import Any
 
 import attrs
 
-from panther_hookspecs import Artifact, InstrumentTarget, Measurement, MonitoringData, Problem, ShellCommand
+from panther_hookspecs import (
+    Artifact,
+    HotFunction,
+    InstrumentTarget,
+    Measurement,
+    MonitoringData,
+    Problem,
+    ShellCommand,
+    function_shares,
+    function_table,
+)
 from panther_profiler_perf.environment import PerfEnvironment
-from panther_profiler_perf.figures import by_function, table_of
 from panther_profiler_perf.options import RecordOptions
 from panther_profiler_perf.preflight import program_problems
-from panther_profiler_perf.profile import REPORT, Function, Profile, defect_of
+from panther_profiler_perf.profile import REPORT, Profile, defect_of
 from panther_profiler_perf.tracer import ENVIRONMENT, complaint
 
 RATES = {"fp": 999, "dwarf": 250}
@@ -112,19 +121,19 @@ class RecordEnvironment(PerfEnvironment):
     def _tell(self, profile: Profile) -> None:
         event = self._event()
         if not self.options.event and not event.startswith(_HARDWARE):
-            self.tell(
+            self.note(
                 "info", f"samples by {event}, a clock of the kernel: the processor's counters are not available here"
             )
         if event.endswith(":u"):
-            self.tell("info", "what the kernel did for the service is not seen: kernel.perf_event_paranoid keeps it")
+            self.note("info", "what the kernel did for the service is not seen: kernel.perf_event_paranoid keeps it")
         if not profile.samples:
-            self.tell("info", "not one sample: the service did (almost) nothing while it was watched")
+            self.note("info", "not one sample: the service did (almost) nothing while it was watched")
         unnamed = _unnamed(profile.functions())
         if unnamed > _MUCH * profile.samples:
             share = f"{unnamed / profile.samples:.0%} of the samples are in code without names of functions"
-            self.tell("warning", f"{share}: keep the symbols of the program, or install its debug symbols")
+            self.note("warning", f"{share}: keep the symbols of the program, or install its debug symbols")
         if self._full():
-            self.tell("warning", f"recording ended at data_limit ({self.options.data_limit:.0f} bytes)")
+            self.note("warning", f"recording ended at data_limit ({self.options.data_limit:.0f} bytes)")
 
     def _full(self) -> bool:
         return any("size limit reached" in tracer.said() for tracer, _ in self._tracers)
@@ -133,7 +142,7 @@ class RecordEnvironment(PerfEnvironment):
         whole = profile.samples or 1
 
         def number(name: str, value: float, **labels: str) -> Measurement:
-            return Measurement(name=f"perf_record.{name}", value=value, service=self._service, labels=labels)
+            return Measurement(name=f"perf_record.{name}", value=value, service=self.service, labels=labels)
 
         yield number("samples", profile.samples, event=self._event(), rate=str(self._rate()))
         functions = profile.functions()
@@ -141,10 +150,12 @@ class RecordEnvironment(PerfEnvironment):
         yield number("threads", len(profile.threads))
         yield number("kernel.share", profile.kernel / whole)
         yield number("truncated", int(self._full()))
-        yield from by_function(functions, profile.samples, self._service, self.options.functions)
+        yield from function_shares(
+            functions, profile.samples, source="perf_record", service=self.service, wanted=self.options.functions
+        )
 
     def _write(self, profile: Profile, files: Sequence[Path]) -> tuple[Artifact, ...]:
-        raw = [self.artifact(file, "perf", f"samples of {self._service}, for perf report") for file in files]
+        raw = [self.artifact(file, "perf", f"samples of {self.service}, for perf report") for file in files]
         if not profile.samples:
             return tuple(raw)
         folder = files[0].parent
@@ -152,10 +163,10 @@ class RecordEnvironment(PerfEnvironment):
         with folded.open("w", encoding="utf-8") as out:
             out.writelines(f"{line}\n" for line in profile.folded())
         with table.open("w", encoding="utf-8") as out:
-            out.writelines(f"{line}\n" for line in table_of(profile.functions(), profile.samples))
+            out.writelines(f"{line}\n" for line in function_table(profile.functions(), profile.samples))
         return (
-            self.artifact(table, "text", f"functions of {self._service} by samples"),
-            self.artifact(folded, "folded", f"stacks of {self._service}, samples"),
+            self.artifact(table, "text", f"functions of {self.service} by samples"),
+            self.artifact(folded, "folded", f"stacks of {self.service}, samples"),
             *raw,
         )
 
@@ -175,5 +186,5 @@ def _rate_problems(rate: float) -> Iterator[Problem]:
         )
 
 
-def _unnamed(functions: Sequence[Function]) -> int:
+def _unnamed(functions: Sequence[HotFunction]) -> int:
     return sum(each.flat for each in functions if each.name.startswith("["))

@@ -71,7 +71,7 @@ class StatEnvironment(PerfEnvironment):
         blind = [each for each in counters if each.user_only and each.name in IN_KERNEL]
         counted = [each for each in counters if each not in blind]
         self._tell(counted, blind)
-        title = f"counters of {self._service}"
+        title = f"counters of {self.service}"
         return MonitoringData(
             measurements=tuple(self._measurements(counted)),
             artifacts=tuple(self.artifact(file, "csv", title) for file in files),
@@ -91,7 +91,7 @@ class StatEnvironment(PerfEnvironment):
                     name=f"perf_stat.{each.name}",
                     value=each.value,
                     unit=each.unit,
-                    service=self._service,
+                    service=self.service,
                     labels=labels,
                 )
         values = {each.name: each.value for each in counters}
@@ -100,7 +100,7 @@ class StatEnvironment(PerfEnvironment):
             yield Measurement(
                 name="perf_stat.instructions_per_cycle",
                 value=instructions / cycles,
-                service=self._service,
+                service=self.service,
                 labels={"better": "higher"},
             )
 
@@ -108,16 +108,16 @@ class StatEnvironment(PerfEnvironment):
         """Say what is not among the numbers, and which of them are estimates."""
         unsupported = [each for each in self._events() if each not in self._countable()]
         if unsupported:
-            self.tell("info", f"the processor's counters are not available here: no {', '.join(unsupported)}")
+            self.note("info", f"the processor's counters are not available here: no {', '.join(unsupported)}")
         if blind:
             names = ", ".join(each.name for each in blind)
-            self.tell("info", f"no {names}: kernel.perf_event_paranoid keeps what happens in the kernel from this user")
+            self.note("info", f"no {names}: kernel.perf_event_paranoid keeps what happens in the kernel from this user")
         never = [each.name for each in counted if each.value is None]
         if never:
-            self.tell("info", f"never counted, as the service did not run while it was watched: {', '.join(never)}")
+            self.note("info", f"never counted, as the service did not run while it was watched: {', '.join(never)}")
         estimated = [each.name for each in counted if each.share < 1]
         if estimated:
-            self.tell("info", f"the processor has too few counters for all at once, estimated: {', '.join(estimated)}")
+            self.note("info", f"the processor has too few counters for all at once, estimated: {', '.join(estimated)}")
 
 
 def _counters(file: Path) -> list[Counter]:

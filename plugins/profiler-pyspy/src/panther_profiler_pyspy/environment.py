@@ -17,8 +17,9 @@ from panther_hookspecs import (
     MonitoringData,
     Problem,
     Process,
+    function_shares,
+    function_table,
 )
-from panther_profiler_pyspy.figures import by_function, table_of
 from panther_profiler_pyspy.options import PySpyOptions
 from panther_profiler_pyspy.preflight import problems_of, tool
 from panther_profiler_pyspy.profile import Profile
@@ -26,7 +27,6 @@ from panther_profiler_pyspy.sampler import Sampler, attach, complaint
 
 RATE = 100
 """Looks a second if the user names none."""
-_LEVELS = ("debug", "info", "warning", "error")
 _BUSY, _LITTLE = 0.25, 0.1
 """Seconds of processor time from which on it is a problem if less than this share of them was seen."""
 
@@ -36,7 +36,6 @@ class PySpyEnvironment(ExecutionEnvironmentInterface):
     """py-spy on one service of one attempt."""
 
     options: Any = attrs.field(factory=PySpyOptions)
-    _service: str = attrs.field(default="", init=False)
     _samplers: list[tuple[Sampler, Path]] = attrs.field(factory=list, init=False)
     """One for each start of the service, with the file it writes."""
     _process: Process | None = attrs.field(default=None, init=False)
@@ -45,17 +44,16 @@ class PySpyEnvironment(ExecutionEnvironmentInterface):
 
     def check(self, target: InstrumentTarget) -> Iterable[Problem]:
         """Yield what makes py-spy impossible or useless on this service."""
-        self._service = target.service
         return problems_of(target, self.options)
 
     def start_monitoring(self, target_process: Process) -> None:
         """Attach py-spy."""
-        self._service, self._process = target_process.name, target_process
+        self._process = target_process
         program = tool()
         if program is None:
             raise EnvironmentUnavailableError("py-spy is not installed: pip install py-spy")
         number = len(self._samplers) + 1
-        file = self._folder() / f"pyspy{'' if number == 1 else f'-{number}'}.{self._ending}"
+        file = self.results() / f"pyspy{'' if number == 1 else f'-{number}'}.{self._ending}"
         sampler = attach(
             self.context,
             program,
@@ -121,7 +119,7 @@ class PySpyEnvironment(ExecutionEnvironmentInterface):
             if self._process is not None and not sampler.started():
                 return self._too_late(said)
             return Problem(
-                what="py-spy wrote no profile", where=self._relative(file), why=said or str(sampler.process.exit)
+                what="py-spy wrote no profile", where=self.relative(file), why=said or str(sampler.process.exit)
             )
         try:
             if self.options.timeline:
@@ -131,7 +129,7 @@ class PySpyEnvironment(ExecutionEnvironmentInterface):
                     profile.read_stacks(lines)
         except ValueError as error:
             why = f"py-spy ended with {sampler.process.exit}"
-            return Problem(what=f"what py-spy wrote cannot be used: {error}", where=self._relative(file), why=why)
+            return Problem(what=f"what py-spy wrote cannot be used: {error}", where=self.relative(file), why=why)
         return None
 
     def _too_late(self, said: str = "") -> Problem:
@@ -149,7 +147,7 @@ class PySpyEnvironment(ExecutionEnvironmentInterface):
         if not chosen and used > _BUSY and seen < _LITTLE * used:
             yield Problem(
                 what=f"py-spy has seen {seen:.2f} s of {used:.2f} s of work",
-                where=f"service {self._service}",
+                where=f"service {self.service}",
                 why="the rest was done in processes that it did not look into, or in threads without Python",
                 fix="subprocesses: true, or target_process",
             )
@@ -157,65 +155,50 @@ class PySpyEnvironment(ExecutionEnvironmentInterface):
     def _tell(self, profile: Profile) -> None:
         """Note what a reader of the numbers should know."""
         if not profile.samples:
-            self._note("info", "not one sample: the service was idle at every look (idle: true shows where it waits)")
+            self.note("info", "not one sample: the service was idle at every look (idle: true shows where it waits)")
         if any("behind in sampling" in sampler.said() for sampler, _ in self._samplers):
-            self._note(
+            self.note(
                 "warning", f"py-spy could not look {self._rate()} times a second: a lower sampling_rate is better"
             )
         failed = self._failed()
         if failed:
-            self._note("warning", f"{failed} looks failed and are missing from the profile")
+            self.note("warning", f"{failed} looks failed and are missing from the profile")
 
     def _failed(self) -> int:
         return sum(sampler.count("Errors") for sampler, _ in self._samplers)
 
     def _measurements(self, profile: Profile) -> Iterator[Measurement]:
         def number(name: str, value: float, **labels: str) -> Measurement:
-            return Measurement(name=f"pyspy.{name}", value=value, service=self._service, labels=labels)
+            return Measurement(name=f"pyspy.{name}", value=value, service=self.service, labels=labels)
 
         yield number("samples", profile.samples, rate=str(self._rate()))
         yield number("failed", self._failed())
         if self.options.timeline:
             yield number("threads", profile.threads)
-        yield from by_function(profile.functions(), profile.samples, self._service, self.options.functions)
+        yield from function_shares(
+            profile.functions(),
+            profile.samples,
+            source="pyspy",
+            service=self.service,
+            wanted=self.options.functions,
+        )
 
     def _write(self, profile: Profile) -> tuple[Artifact, ...]:
         """Write what is made of the files of py-spy; without samples there is nothing to be written."""
         if not profile.samples:
             return ()
-        folder = self._folder()
+        folder = self.results()
         folded, table = folder / "pyspy.folded", folder / "pyspy.txt"
         with folded.open("w", encoding="utf-8") as out:
             out.writelines(f"{line}\n" for line in profile.folded(lines=self.options.lines))
         with table.open("w", encoding="utf-8") as out:
-            out.writelines(f"{line}\n" for line in table_of(profile.functions(), profile.samples))
+            out.writelines(f"{line}\n" for line in function_table(profile.functions(), profile.samples))
         timelines = [file for _, file in self._samplers if self.options.timeline and file.is_file()]
         return (
-            self._artifact(table, "text", f"functions of {self._service} by samples"),
-            self._artifact(folded, "folded", f"stacks of {self._service}, samples"),
-            *(self._artifact(file, "speedscope", f"stacks of {self._service} over time") for file in timelines),
+            self.artifact(table, "text", f"functions of {self.service} by samples"),
+            self.artifact(folded, "folded", f"stacks of {self.service}, samples"),
+            *(self.artifact(file, "speedscope", f"stacks of {self.service} over time") for file in timelines),
         )
-
-    def _attempt(self) -> Path:
-        return self.context.folder.parents[2]
-
-    def _folder(self) -> Path:
-        """Return the folder for the results, made if needed."""
-        given = self.options.output_directory
-        folder = self._attempt() / given / self.context.folder.parent.name if given else self.context.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._attempt()).as_posix()
-
-    def _artifact(self, path: Path, kind: str, title: str) -> Artifact:
-        place = path.name if path.parent == self.context.folder else str(path)
-        return Artifact(path=place, kind=kind, service=self._service, title=title)
-
-    def _note(self, level: str, text: str) -> None:
-        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
-            self.context.note(f"{self.get_name()} on {self._service}: {text}")
 
 
 def _processor_time(process: Process | None) -> float:

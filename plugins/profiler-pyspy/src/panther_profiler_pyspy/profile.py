@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from panther_hookspecs import HotFunction
+
 _FRAME = re.compile(r"(?P<name>.*) \((?P<file>.*?)(?::(?P<line>\d+))?\)\Z")
 _PROCESS = re.compile(r"process \d+:\"?(?P<command>.*?)\"?\Z")
 _ADDRESS = re.compile(r"0x[0-9a-f]+\Z")
@@ -37,16 +39,6 @@ class Frame(NamedTuple):
     def is_process(self) -> bool:
         """Whether it stands for a process, not for a function of it."""
         return self.function.startswith("process ") and not self.file
-
-
-class Function(NamedTuple):
-    """One function: samples in it, and in it or what it called."""
-
-    name: str
-    """With its file."""
-    function: str
-    flat: int
-    cumulative: int
 
 
 @attrs.define
@@ -84,7 +76,7 @@ class Profile:
         self.samples += count
         self.stacks[stack] += count
 
-    def functions(self) -> list[Function]:
+    def functions(self) -> list[HotFunction]:
         """Return every function, the one with most samples of its own first. A recursive one counts once a stack."""
         flat: Counter[tuple[str, str]] = Counter()
         cumulative: Counter[tuple[str, str]] = Counter()
@@ -94,7 +86,7 @@ class Profile:
                 flat[called[-1]] += count
             for each in set(called):
                 cumulative[each] += count
-        found = (Function(*each, flat[each], both) for each, both in cumulative.items())
+        found = (HotFunction(name, flat[name, short], both, short=short) for (name, short), both in cumulative.items())
         return sorted(found, key=lambda each: (-each.flat, -each.cumulative, each.name))
 
     def folded(self, *, lines: bool) -> Iterator[str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import attrs
-
-from panther_hookspecs import Context, EnvironmentUnavailableError, Process, ServiceCommand, ShellCommand
+from panther_hookspecs import (
+    AttachedTool,
+    Context,
+    EnvironmentUnavailableError,
+    Process,
+    ServiceCommand,
+    ShellCommand,
+    processes_to_attach,
+)
 
 _PAUSE = 0.003
 _MOURNING = 0.1
@@ -23,30 +26,8 @@ _TRIES = 5.0
 """Seconds for that."""
 
 
-@attrs.define(eq=False)
-class Sampler:
+class Sampler(AttachedTool):
     """One py-spy, from being attached to having written its file."""
-
-    process: Process
-    folder: Path
-    timeout: float
-    _timer: threading.Timer | None = attrs.field(default=None, init=False)
-
-    def end_after(self, seconds: float) -> None:
-        """Let it write its file and go when the time is over, whether or not the program still runs."""
-        self._timer = threading.Timer(seconds, self.process.signal, (signal.SIGINT,))
-        self._timer.daemon = True
-        self._timer.start()
-
-    def end(self) -> None:
-        """Let it write its file and go; return when it has."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self.process.stop(signal=signal.SIGINT, grace=self.timeout)
-
-    def said(self) -> str:
-        """Return everything it wrote to its outputs."""
-        return "".join(_text(self.folder / stream) for stream in ("stdout", "stderr"))
 
     def started(self) -> bool:
         """Wait until it looks, and return True; False if it ended instead."""
@@ -98,37 +79,5 @@ def complaint(text: str) -> str:
 
 def process_of(process: Process, name: str, timeout: float) -> int:
     """Return the process to look into: the program of the service, or the one called ``name`` once it exists."""
-    deadline = time.monotonic() + timeout
-    while name and process.exit is None:
-        pids = process.pids()
-        for pid in pids:
-            if name in _names(pid):
-                return pid
-        if time.monotonic() > deadline:
-            there = ", ".join(sorted({each for pid in pids for each in _names(pid)}))
-            raise EnvironmentUnavailableError(
-                f"py-spy found no process {name!r} of service {process.name} within {timeout:g} s (there are: {there})"
-            )
-        time.sleep(_PAUSE)
-    return process.program_pid
-
-
-def _names(pid: int) -> set[str]:
-    """Return what a person would call a process: its program, or the script or module that the program runs."""
-    program, *words = _text(Path(f"/proc/{pid}/cmdline")).split("\0")
-    return {program.rpartition("/")[2], *_script(words)} - {""}
-
-
-def _script(words: Sequence[str]) -> Iterator[str]:
-    """Yield the name of what an interpreter runs: the first word that is no option, or what follows ``-m``."""
-    for before, word in zip(("", *words), words, strict=False):
-        if before == "-m" or not word.startswith("-"):
-            yield word.rpartition("/")[2]
-            return
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    named = processes_to_attach(process, name, timeout, by="py-spy") if name else ()
+    return next(iter(named), process.program_pid)

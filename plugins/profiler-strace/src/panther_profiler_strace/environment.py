@@ -21,6 +21,8 @@ from panther_hookspecs import (
     Process,
     ServiceCommand,
     ShellCommand,
+    is_running,
+    processes_to_attach,
 )
 from panther_profiler_strace import command as commands
 from panther_profiler_strace import tracer as tracers
@@ -32,8 +34,6 @@ from panther_profiler_strace.preflight import Inspector
 from panther_profiler_strace.trace import Trace
 from panther_profiler_strace.views import write_folded, write_json, write_text
 from panther_profiler_strace.watch import Watch
-
-_LEVELS = ("debug", "info", "warning", "error")
 
 
 @attrs.define(slots=False)
@@ -94,8 +94,8 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
         log = self._log()
         if not log.exists() or not log.stat().st_size:
             return MonitoringData(problems=(self._nothing_written(),))
-        trace = read_log(log, str(self._attempt()))
-        service = self._process.name if self._process else ""
+        trace = read_log(log, str(self.attempt))
+        service = self.service
         self._tell(trace)
         size, complete = log.stat().st_size, self._forced or trace.tables > 0
         return MonitoringData(
@@ -103,7 +103,7 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
                 measurements_of(trace, service, self.options.calls, log_bytes=size, truncated=trace.cut or not complete)
             ),
             findings=tuple(
-                findings_of(trace, service=service, artifact=self._relative(log), ignore=self.options.ignore)
+                findings_of(trace, service=service, artifact=self.relative(log), ignore=self.options.ignore)
             ),
             artifacts=self._write(trace, service),
             problems=tuple(self._problems_of(trace)),
@@ -111,13 +111,13 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
 
     def _attach(self, process: Process) -> None:
         timeout = self.options.timeout
-        pids = tracers.programs_of(process, self.options.target_process, timeout)
+        pids = processes_to_attach(process, self.options.target_process, timeout, by="strace")
         if not pids:
             return
         tracers.refuse_traced(pids, process.name)
         argv = ShellCommand("strace", commands.attaching(self.options, self._log(), pids))
         name = f"{process.name}-strace"
-        folder = self._folder()
+        folder = self.results()
         self._tracer = self.context.launcher.start(ServiceCommand(program=argv), name=name, folder=folder)
         tracers.wait_until_attached(self._tracer, pids, timeout)
         failed = self._tracer.exit
@@ -129,7 +129,7 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
         if self.options.attach:
             return self._tracer is not None and self._tracer.exit is None
         if self.options.monitoring_duration:
-            return bool(self._beside) and tracers.is_running(self._beside)
+            return bool(self._beside) and is_running(self._beside)
         return self._process is not None and self._process.exit is None
 
     def _leave(self) -> None:
@@ -143,25 +143,11 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
                 self._forced = tracers.leave(self._beside)
             self._beside = 0
 
-    def _attempt(self) -> Path:
-        return self.context.folder.parents[2]
-
-    def _folder(self) -> Path:
-        """Return the folder for the results, made if needed."""
-        given = self.options.output_directory
-        folder = self._attempt() / given / self.context.folder.parent.name if given else self.context.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
     def _log(self) -> Path:
-        return self._folder() / commands.LOG
-
-    def _relative(self, path: Path) -> str:
-        """Return the path as findings and messages tell it: relative to the attempt's folder."""
-        return path.relative_to(self._attempt()).as_posix()
+        return self.results() / commands.LOG
 
     def _write(self, trace: Trace, service: str) -> tuple[Artifact, ...]:
-        folder = self._folder()
+        folder = self.results()
         own = folder == self.context.folder
         write_json(trace, folder / "strace.json")
         write_text(trace, folder / "strace.txt", service)
@@ -183,23 +169,23 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
         limit = self.options.log_limit
         if trace.cut:
             dropped = self._watch.dropped if self._watch else 0
-            self._note(
+            self.note(
                 "warning",
                 f"the log of strace was cut off at its limit of {limit:.0f} bytes, {dropped} bytes were "
                 "dropped: counts, errors and times by call are complete, peers, files and timeline are not",
             )
         for name in disagreements(trace):
-            self._note("warning", f"the lines of strace's log and its table disagree about {name}: the table is used")
+            self.note("warning", f"the lines of strace's log and its table disagree about {name}: the table is used")
         if self._forced and not trace.tables:
-            self._note("info", "strace had to be killed to let go of the program: its log has no table to compare with")
+            self.note("info", "strace had to be killed to let go of the program: its log has no table to compare with")
         if trace.unread:
-            self._note("warning", f"{trace.unread} of {trace.lines} lines of strace's log were not understood")
+            self.note("warning", f"{trace.unread} of {trace.lines} lines of strace's log were not understood")
 
     def _problems_of(self, trace: Trace) -> Iterable[Problem]:
         if not (trace.tables or self._forced):
             yield Problem(
                 what="the log of strace is not complete: its table is missing",
-                where=self._relative(self._log()),
+                where=self.relative(self._log()),
                 why="strace was killed, perhaps with a program that did not end in time",
                 fix="a longer stop_grace",
             )
@@ -214,22 +200,18 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
 
     def _nothing_written(self) -> Problem:
         """Say why there is no log; a strace that did not even start the program is an error of the whole attempt."""
-        folder = self._folder()
+        folder = self.results()
         too_late = self.options.attach and self._tracer is None
-        service = self._attempt() / "services" / self.context.folder.parent.name
+        service = self.service_folder
         said = _complaint(folder / "stderr") or _complaint(service / "stderr")
         if said and not self.options.attach:
             raise EnvironmentUnavailableError(f"strace could not start service {service.name}: {said}")
         return Problem(
             what="strace has recorded nothing",
-            where=self._relative(self._log()),
+            where=self.relative(self._log()),
             why="the service ended before strace could attach" if too_late else said or "its log is missing or empty",
             fix="attach: false" if too_late else "",
         )
-
-    def _note(self, level: str, text: str) -> None:
-        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
-            self.context.note(text)
 
 
 def _complaint(path: Path) -> str:

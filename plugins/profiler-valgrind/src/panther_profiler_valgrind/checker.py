@@ -57,7 +57,7 @@ class CheckerEnvironment(ValgrindEnvironment):
         self, reports: Iterable[Report], new: Iterable[Seen], known: Iterable[Seen], baseline: frozenset[str]
     ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
         """Return the findings that are new and those that the baseline accepts."""
-        place = self._relative(self._folder())
+        place = self.relative(self.results())
         crashes = tuple(crashes_of(reports, self.tool, self.service, place))
         found = (
             *(each for each in crashes if each.fingerprint not in baseline),
@@ -72,15 +72,15 @@ class CheckerEnvironment(ValgrindEnvironment):
     def _tell(self, reports: Iterable[Report], accepted: Sequence[Finding], baseline: frozenset[str]) -> None:
         """Note what a reader of the findings should know."""
         if accepted:
-            self._note("info", f"{len(accepted)} findings of {self.tool} on {self.service} are accepted as known")
+            self.note("info", f"{len(accepted)} findings of {self.tool} on {self.service} are accepted as known")
         gone = baseline - {each.fingerprint for each in accepted}
         if gone:
-            self._note(
+            self.note(
                 "info", f"{len(gone)} findings of the baseline were not seen by {self.tool}: {', '.join(sorted(gone))}"
             )
         for report in reports:
             if len(report.counts) >= _MOST_CONTEXTS:
-                self._note(
+                self.note(
                     "warning",
                     f"{self.tool} reports no more than {len(report.counts)} different errors of process {report.pid}",
                 )
@@ -95,7 +95,7 @@ class CheckerEnvironment(ValgrindEnvironment):
         yield from self._derived("baseline", baseline_text((*found, *accepted)), f"accepts the findings of {tool}")
         yield from self._derived("folded", folded_text(folded_leaks(new)), "leaked bytes")
         for report in reports:
-            yield self._artifact(report.path, "valgrind", f"{tool} on process {report.pid} ({report.program})")
+            yield self.artifact(report.path, "valgrind", f"{tool} on process {report.pid} ({report.program})")
 
 
 def _page(found: Sequence[Finding], accepted: Sequence[Finding]) -> Iterator[str]:

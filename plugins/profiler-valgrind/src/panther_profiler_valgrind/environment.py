@@ -26,7 +26,6 @@ from panther_profiler_valgrind.command import ignores_environment, prefix, repor
 from panther_profiler_valgrind.options import ValgrindOptions
 from panther_profiler_valgrind.processes import age_of, runs_under
 
-_LEVELS = ("debug", "info", "warning", "error")
 _TAIL = 1 << 16
 _SIGNAL_LOST = re.compile(r"^==\d+== Can't extend stack to \w+ during signal delivery", re.MULTILINE)
 _SETTLED = 1.0
@@ -52,18 +51,16 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
         """Yield what makes the tool impossible or useless on this service."""
         self._runtime = target.runtime
         if preflight.program_traits(target).stripped:
-            self._note(
-                "warning", f"{target.command.program.command} is stripped: {self.tool} shows addresses, no names"
-            )
+            self.note("warning", f"{target.command.program.command} is stripped: {self.tool} shows addresses, no names")
         if target.runtime == "python" and ignores_environment(target.command.program.args):
-            self._note(
+            self.note(
                 "warning", f"-I or -E keeps PANTHER from preparing the Python of {target.service} for {self.tool}"
             )
         return preflight.problems(target, self.options, self.context)
 
     def wrap(self, command: ServiceCommand) -> ServiceCommand:
         """Return the command under valgrind, which keeps the process id of the program."""
-        argv = prefix(self.options, self._runtime, self._folder())
+        argv = prefix(self.options, self._runtime, self.results())
         return command.wrapped(Layer(role=LayerRole.INSTRUMENT, by=self.tool, argv=argv))
 
     def start_monitoring(self, target_process: Process) -> None:
@@ -102,43 +99,19 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
         """The name of valgrind's tool."""
         return str(self.options.TOOL)
 
-    @property
-    def service(self) -> str:
-        """The name of the service."""
-        return self._process.name if self._process else self.context.folder.parent.name
-
-    def _attempt(self) -> Path:
-        return self.context.folder.parents[2]
-
-    def _folder(self) -> Path:
-        """Return the folder for the results, made if needed."""
-        given = self.options.output_directory
-        folder = self._attempt() / given / self.context.folder.parent.name if given else self.context.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder.absolute()
-
-    def _relative(self, path: Path) -> str:
-        """Return a path as findings and messages tell it: relative to the attempt's folder."""
-        return path.relative_to(self._attempt().absolute()).as_posix()
-
-    def _artifact(self, path: Path, kind: str, title: str) -> Artifact:
-        own = path.is_relative_to(self.context.folder.absolute())
-        place = path.relative_to(self.context.folder.absolute()).as_posix() if own else str(path)
-        return Artifact(path=place, kind=kind, service=self.service, title=title)
-
     def _derived(self, ending: str, text: str, title: str) -> Iterator[Artifact]:
         """Write what was made from the tool's own files, and yield it; nothing is made of nothing."""
-        path = self._folder() / f"{self.tool}.{ending}"
+        path = self.results() / f"{self.tool}.{ending}"
         if text:
             path.write_text(text, encoding="utf-8")
-            yield self._artifact(path, _KINDS[ending], f"{title} of {self.service}")
+            yield self.artifact(path, _KINDS[ending], f"{title} of {self.service}")
 
     def _files(self) -> dict[int, Path]:
         """Return the results by process; what callgrind and dhat write can be read by others too."""
         before, _, after = report_pattern(self.options).partition("%p")
         name = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
         found: dict[int, Path] = {}
-        for path in sorted(self._folder().iterdir()):
+        for path in sorted(self.results().iterdir()):
             match = name.fullmatch(path.name)
             if match and path.stat().st_size:
                 path.chmod(0o644)
@@ -165,7 +138,7 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
         """
         loose = []
         for pid in pids:
-            where = self._relative(self._folder() / report_pattern(self.options).replace("%p", str(pid)))
+            where = self.relative(self.results() / report_pattern(self.options).replace("%p", str(pid)))
             if pid == main:
                 yield self._main_cut_off(where)
             elif pid in self._living or self.options.follows:
@@ -178,7 +151,7 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
             else:
                 loose.append(pid)
         if loose:
-            self._note(
+            self.note(
                 "info",
                 f"{len(loose)} forked processes of {self.service} became another program or were killed: "
                 f"{self.tool} knows only how they began; trace_children: true follows them",
@@ -202,7 +175,7 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
 
     def _signal_lost(self) -> Problem | None:
         """Return the problem that valgrind, not the program, has made of a signal, if it has."""
-        texts = [self._stderr(), *(_tail(path) for path in self._folder().glob(f"{self.tool}.*.log"))]
+        texts = [self._stderr(), *(_tail(path) for path in self.results().glob(f"{self.tool}.*.log"))]
         if not any(_SIGNAL_LOST.search(text) for text in texts):
             return None
         return Problem(
@@ -214,21 +187,17 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
         )
 
     def _stderr(self) -> str:
-        return _tail(self._attempt() / "services" / self.context.folder.parent.name / "stderr")
+        return _tail(self.service_folder / "stderr")
 
     def _nothing_written(self) -> Problem:
         said = preflight.complaint(self._stderr())
         status = self._process.exit if self._process else None
         return Problem(
             what=f"{self.tool} has written nothing",
-            where=self._relative(self._folder()),
+            where=self.relative(self.results()),
             why=said or f"its file is missing or empty; the service ended with {status}",
             fix="" if said else "a longer stop_grace, if the service was killed",
         )
-
-    def _note(self, level: str, text: str) -> None:
-        if _LEVELS.index(level) >= _LEVELS.index(self.options.logging_level):
-            self.context.note(text)
 
 
 def _tail(path: Path) -> str:

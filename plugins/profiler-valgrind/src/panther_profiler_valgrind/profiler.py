@@ -50,7 +50,7 @@ class ProfilerEnvironment(ValgrindEnvironment):
             try:
                 profiles[pid] = read(path)
             except ProfileError as error:
-                self._note("warning", f"{self._relative(path)}: {error}")
+                self.note("warning", f"{self.relative(path)}: {error}")
                 flawed.add(pid)
         problems = list(self._cut_off(sorted(flawed), main))
         programs = {pid: profile.program for pid, profile in profiles.items()}
@@ -109,7 +109,7 @@ class ProfilerEnvironment(ValgrindEnvironment):
         yield from self._derived("json", json.dumps(told.table(), indent=1), f"{tool}, all of it,")
         yield from self._derived("folded", folded_text(told.folded()), told.profiles[0].title)
         for pid, path in files.items():
-            yield self._artifact(path, tool, f"{tool} of process {pid}")
+            yield self.artifact(path, tool, f"{tool} of process {pid}")
 
 
 @attrs.define
