@@ -19,7 +19,7 @@ from panther_protocol_quic.descriptors import describe
 from panther_protocol_quic.drive import BETWEEN
 from panther_protocol_quic.implementation import Probe
 from panther_protocol_quic.materials import connections, documents
-from panther_protocol_quic.programs import version_of
+from panther_protocol_quic.programs import triplet, version_of
 
 from panther_hookspecs import ConfigurationException, EnvironmentUnavailableError, ServiceContext, UnsupportedError
 
@@ -134,6 +134,19 @@ def test_a_version_is_looked_up_in_a_debian_system_whether_it_was_installed_or_o
     assert version_of(probe, (str(tmp_path / "a/usr/bin/demo"),)) == "0.12.1"
     assert version_of(probe, ("loader", str(tmp_path / "b/usr/bin/demo"))) == "1.11.0"
     assert version_of(probe, (str(tmp_path / "c/usr/bin/demo"),)) == ""
+
+
+def test_what_is_built_for_another_debian_is_loaded_with_its_libraries(tmp_path: Path) -> None:
+    libraries = tmp_path / "root/usr/lib" / triplet()
+    libraries.mkdir(parents=True)
+    for name in ("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"):
+        (libraries / name).touch()
+    text = FILE.replace('program = "python3"', 'program = "{build}/demo"', 1)
+    text += '\n[build]\ntools = {cc = "gcc"}\ncommands = [["cc", "-L{root}/usr/lib/{triplet}", "-o", "{build}/demo"]]\n'
+    made = plan(tmp_path, text, root=str(tmp_path / "root"))
+    assert Path(made.run.command).parent == libraries
+    assert (made.run.args[0], made.run.args[2]) == ("--library-path", "{build}/demo")
+    assert made.compile[0].args[0] == f"-L{libraries}"
 
 
 def test_another_version_than_the_required_one_is_refused_with_both(tmp_path: Path) -> None:

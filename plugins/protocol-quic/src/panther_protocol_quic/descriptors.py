@@ -47,12 +47,15 @@ def _needs(implementation: Implementation, part: Part) -> Iterator[Need]:
     if "{build}" in part.program and implementation.build:
         for tool, package in implementation.build.tools.items():
             yield Need("tool", tool, package=package, why=f"it builds {implementation.name}")
-    if part.program == "{python}" or "{build}" in part.program:
+    program = part.program
+    if "{build}" in program:
+        program = implementation.probe.program if implementation.release and implementation.probe else ""
+    if program in ("", "{python}"):
         return
     if not implementation.release:
-        yield Need("tool", part.program, package=part.package)
+        yield Need("tool", program, package=part.package)
         return
     where = programs.roots() / implementation.release
-    found = programs.find(part.program, where) or str(where / "usr/bin" / part.program)
+    found = programs.find(program, where) or str(where / "usr/bin" / program)
     brings = f"mmdebstrap --variant=extract --include={part.package} {implementation.release} {where}"
     yield Need("tool", found, why=f"to have it: {brings}")

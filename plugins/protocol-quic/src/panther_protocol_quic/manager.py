@@ -86,6 +86,7 @@ class _Planning:
     context: ServiceContext
     part: Part
     command: tuple[str, ...]
+    root: Path | None
     version: str
     documents: tuple[Document, ...]
 
@@ -94,8 +95,9 @@ class _Planning:
         part = implementation.parts[context.role]
         if implementation.interface == runner.NAME:
             part = runner.completed(context.role, part)
-        command = _command(implementation, part, options)
-        version = implementation.version or programs.version_of(implementation.probe, command)
+        root = Path(options.root) if options.root else programs.root_of(implementation.release)
+        command = _command(implementation, part, options, root)
+        version = implementation.version or programs.version_of(implementation.probe, command, root)
         wanted = options.require_version
         if wanted and numbers(version)[: len(numbers(wanted))] != numbers(wanted):
             raise ConfigurationException(
@@ -108,6 +110,7 @@ class _Planning:
             context=context,
             part=part,
             command=command,
+            root=root,
             version=version,
             documents=documents(context.parameters, seed_of(context.scenario, context.seed)),
         )
@@ -169,7 +172,7 @@ class _Planning:
     def _told_of_build(self) -> Told:
         implementation = self.implementation
         known = {"package": str(implementation.folder), "version": implementation.version, "peers": str(runner.PEERS)}
-        return Told(known, {})
+        return Told({**known, "root": str(self.root), "triplet": programs.triplet()}, {})
 
     def _compiling(self) -> tuple[ShellCommand, ...]:
         if (build := self._build) is None:
@@ -308,13 +311,12 @@ def _placed(text: str, known: Mapping[str, str]) -> str:
     return re.sub(r"\{([A-Za-z_][\w.:-]*)\}", lambda match: known.get(match[1], match[0]), text)
 
 
-def _command(implementation: Implementation, part: Part, options: QuicOptions) -> tuple[str, ...]:
+def _command(implementation: Implementation, part: Part, options: QuicOptions, root: Path | None) -> tuple[str, ...]:
     """Return the words that start the program; EnvironmentUnavailableError if it is not here."""
     if part.program == "{python}":
         return (programs.PYTHON,)
-    if "{build}" in part.program:
-        return (options.program or part.program,)
-    root = Path(options.root) if options.root else programs.root_of(implementation.release)
+    if "{build}" in part.program and not options.program:
+        return (*(programs.loaded(root) if root else ()), part.program)
     if options.program:
         return programs.started(options.program, root if options.root else None)
     path = programs.find(part.program, root)

@@ -48,14 +48,22 @@ def find(program: str, root: Path | None) -> str:
 
 def started(path: str, root: Path | None) -> tuple[str, ...]:
     """Return the words that start a program: in a root through its own loader, with its own libraries."""
-    if root is None or not _is_dynamic(path):
-        return (path,)
-    machine = platform.machine()
-    libraries = [root / place / f"{machine}-linux-gnu" for place in ("usr/lib", "lib")]
-    loader = next((each / _LOADERS[machine] for each in libraries if (each / _LOADERS[machine]).exists()), None)
+    return (path,) if root is None or not _is_dynamic(path) else (*loaded(root), path)
+
+
+def loaded(root: Path) -> tuple[str, ...]:
+    """Return the words that load a program with the libraries of a root."""
+    libraries = [root / place / triplet() for place in ("usr/lib", "lib")]
+    name = _LOADERS[platform.machine()]
+    loader = next((each / name for each in libraries if (each / name).exists()), None)
     if loader is None:
-        raise ConfigurationException(f"{root} has no dynamic loader for {machine}: it is no Debian root")
-    return (str(loader), "--library-path", os.pathsep.join(map(str, libraries)), path)
+        raise ConfigurationException(f"{root} has no dynamic loader for {platform.machine()}: it is no Debian root")
+    return (str(loader), "--library-path", os.pathsep.join(map(str, libraries)))
+
+
+def triplet() -> str:
+    """Return the name of this kind of machine in the paths of Debian."""
+    return f"{platform.machine()}-linux-gnu"
 
 
 @functools.cache
@@ -66,7 +74,7 @@ def _is_dynamic(path: str) -> bool:
     return start[:4] == b"\x7fELF" and b"/ld-linux" in start
 
 
-def version_of(probe: Probe | None, command: tuple[str, ...]) -> str:
+def version_of(probe: Probe | None, command: tuple[str, ...], root: Path | None = None) -> str:
     """Return the version that a program says it has; an empty text where nobody can tell."""
     if probe is None:
         return ""
@@ -75,8 +83,10 @@ def version_of(probe: Probe | None, command: tuple[str, ...]) -> str:
     path = command[-1]
     if probe.debian:
         return _package(probe.debian, path)
-    other = shutil.which(probe.program, path=str(Path(path).parent)) if probe.program else path
-    asked = (*command[:-1], other or probe.program, *probe.args)
+    path = find(probe.program, root) if probe.program else path
+    if not path:
+        return ""
+    asked = (*command[:-1], path, *probe.args)
     stamp = Path(path).stat().st_mtime if Path(path).exists() else 0.0
     return _asked(asked, probe.pattern, stamp)
 

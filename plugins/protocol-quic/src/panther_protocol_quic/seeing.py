@@ -89,12 +89,25 @@ class Sight:
         if not traffic.connections:
             return "not a single packet of the client was seen"
         last = traffic.connections[-1]
+        if strange := _misaddressed(last):
+            return strange
         for packet, frame in last.closes():
             if not is_friendly(*frame.numbers):
                 said = frame.data.decode("utf-8", "replace").strip()
                 who = self.case.client.name if packet.from_client else self.case.server.name
                 return f"{who} closed with {close_name(*frame.numbers)}{f': {said}' if said else ''}"
         return _silence(last)
+
+
+def _misaddressed(connection: Connection) -> str:
+    """Return whose id the server writes to instead of the client's, which must drop such packets."""
+    sent = [each for each in connection.packets if each.kind is Kind.INITIAL]
+    ids = {each.scid for each in sent if each.from_client}
+    for each in sent:
+        if ids and not each.from_client and each.dcid not in ids:
+            own = next(iter(ids)).hex() or "an empty one"
+            return f"the server addresses its packets to the connection id {each.dcid.hex()}, the client's is {own}"
+    return ""
 
 
 def _silence(connection: Connection) -> str:

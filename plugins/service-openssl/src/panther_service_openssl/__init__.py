@@ -1,0 +1,1 @@
+"""OpenSSL, QUIC in C, as server and client for PANTHER."""

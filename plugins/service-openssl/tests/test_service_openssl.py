@@ -1,0 +1,21 @@
+"""OpenSSL is built against the library of another Debian, and does with itself what its data claims."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from panther_protocol_quic.programs import root_of
+from panther_protocol_quic.testing import run_with_itself
+
+from panther_core.testing import MakeProject
+
+SCENARIOS = ("transfer", "multiplexing", "retry", "resumption", "ipv6")
+
+
+@pytest.mark.skipif(root_of("trixie") is None, reason="needs the files of Debian trixie: bash .ci/run roots")
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: apt install gcc")
+def test_what_is_claimed_holds(panther_project: MakeProject) -> None:
+    outcome = run_with_itself(panther_project, "openssl", SCENARIOS)
+    outcome.assert_ok()
+    outcome.assert_verdicts(dict.fromkeys(SCENARIOS, "pass"))
