@@ -142,6 +142,7 @@ class Runner:
         about = {
             "name": case.name,
             "cell": dict(case.cell),
+            "axes": list(case.cell),  # in the order of the experiment, which the journal does not keep in a mapping
             "repetition": case.repetition,
             "attempt": work.attempt,
             "system": system.name,
@@ -156,6 +157,10 @@ class Runner:
                 action="retried" if again else "completed",
                 status=overall.value,
                 duration_ms=round(record["seconds"] * 1000),
-                metadata={"verdict": overall.value, **{key: record[key] for key in _SHOWN}},
+                metadata={
+                    "verdict": overall.value,
+                    "axes": list(work.case.cell),
+                    **{key: record[key] for key in _SHOWN},
+                },
             )
         )

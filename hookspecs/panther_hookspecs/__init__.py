@@ -251,6 +251,7 @@ if TYPE_CHECKING:
     from panther_hookspecs.units import (
         BitRate,
         Bytes,
+        Age,
         Lapse,
         Quantity,
         Seconds,
@@ -332,7 +333,7 @@ _NAMES_OF_MODULE = {
     ),
     "states": "StateManager",
     "testtypes": "EARLIER_RUN last_run_began MOMENTS CaseControl CaseOutline Stage StageResult TestTypeDescriptor",
-    "units": "BitRate Bytes Lapse Quantity Seconds Share",
+    "units": "Age BitRate Bytes Lapse Quantity Seconds Share",
     "values": (
         "Artifact CheckResult Evidence ExitStatus ExperimentPhase Finding Measurement Message Need Problem "
         "Usage Verdict"
@@ -412,6 +413,7 @@ __all__ = [
     "Interval",
     "Job",
     "JobEnd",
+    "Age",
     "Lapse",
     "Launcher",
     "Layer",

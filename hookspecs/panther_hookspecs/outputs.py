@@ -137,6 +137,10 @@ class ReportDescriptor(Descriptor):
     """What another report may show of this one: takes the run and the options value, draws when it is iterated over."""
     refers: bool = False
     """Whether it links other reports of the run: of several that are asked for it is written last."""
+    compares: bool = False
+    """Whether it shows how the run compares with an earlier one, if it is handed that."""
+    exports: bool = False
+    """Whether it is data for other programs rather than something to look at."""
 
 
 class CommandContext(abc.ABC):

@@ -46,11 +46,14 @@ class Seconds(Quantity):
 
 
 if TYPE_CHECKING:
-    Lapse = Seconds  # whoever makes a link in Python says Seconds
+    Lapse = Age = Seconds  # whoever makes a link in Python says Seconds
 else:
 
     class Lapse(Seconds):
         """A duration of a link, in seconds, written with its unit: people mean milliseconds as often."""
+
+        LIKELY: ClassVar[tuple[str, str]] = ("ms", "s")
+        """What somebody may mean who gives no unit."""
 
         @classmethod
         def parse(cls, value: object) -> Self:
@@ -58,9 +61,14 @@ else:
             found = super().parse(value)
             bare = isinstance(value, (int, float)) or (isinstance(value, str) and not value.strip()[-1:].isalpha())
             if bare and found and not isinstance(value, Quantity):
-                number = f"{found:g}"
-                raise ValueError(f"{number} of what? Durations of links need a unit: {number}ms or {number}s")
+                raise ValueError(f"{found:g} of what? For example {' or '.join(f'{found:g}{unit}' for unit in cls.LIKELY)}")
             return found
+
+    class Age(Lapse):
+        """How long ago something was, in seconds, written with its unit: people mean days, and seconds would do harm."""
+
+        EXAMPLE: ClassVar[str] = "30d"
+        LIKELY: ClassVar[tuple[str, str]] = ("d", "h")
 
 
 class Bytes(Quantity):

@@ -42,7 +42,7 @@ def case_label(record: Mapping[str, Any]) -> str:
     name = str(record.get("name", record.get("case", "")))
     cell = record.get("cell") or {}
     if cell and "[" not in name:
-        name += "[" + ", ".join(f"{axis}={value}" for axis, value in cell.items()) + "]"
+        name += "[" + ", ".join(f"{axis}={cell[axis]}" for axis in record.get("axes") or cell) + "]"
     return clean(f"{name} #{record['repetition']}" if record.get("repetition", 1) > 1 else name)
 
 
@@ -84,11 +84,15 @@ def finished_blocks(finished: Finished, *, folder: Path | None, note: str = "") 
     tries = f"attempt {record.get('attempt', 1)}, is tried again: " if finished.again else ""
     why = f"{tries}{record.get('why') or ''}{'' if expected else _wanted(record)}{note}".strip()
     blocks: list[Block] = [first]
-    if why:
-        blocks.append(Rows(rows=[[why]], indent=_INDENT))
+    blocks += why_blocks(why, _INDENT)
     if not expected:
         blocks.append([" " * _INDENT, link((folder or Path()) / str(record.get("folder") or ""))])
     return blocks
+
+
+def why_blocks(why: str, indent: int) -> list[Block]:
+    """Return a reason line by line: what is wrong, and further in where, why, and what to do next."""
+    return [Rows(rows=[[each.strip()]], indent=indent + 2 * each.startswith(" ")) for each in why.splitlines()]
 
 
 def _first(record: Mapping[str, Any], *, expected: bool) -> Rows:

@@ -19,7 +19,7 @@ _COMMANDS = {
     "compare": "Compare two runs: verdicts, findings, metrics",
     "expect": "Write down the verdicts of a run as those to expect",
     "report": "Make a report from a run",
-    "export": "The same, for data that other programs read: json, csv, parquet, ro-crate",
+    "export": "The same, for data that other programs read: json, csv, parquet, ...",
     "resume": "Continue a run that was interrupted",
     "watch": "Follow a run that was started elsewhere",
     "runs": "List the runs there are, with what each has shown and what it takes",

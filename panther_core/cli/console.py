@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from panther_core.cli.blocks import Block, Plain, Styled, Writer, parts
 from panther_core.cli.messages import message_lines
-from panther_hookspecs import CommandContext, PluginValidationError, RunView
+from panther_hookspecs import CommandContext, ConfigurationException, PluginValidationError, RunView
 
 if TYPE_CHECKING:  # this module holds no attrs class, and the engine costs more than most commands need
     from panther_core.app import Panther
@@ -131,6 +131,12 @@ class Console(CommandContext):
     def runs(self) -> Path:
         """The folder in which runs are made."""
         return Path(self.settings.paths.get("output_dir", "runs")) if self.config_file else Path("runs")
+
+    def folder_of_runs(self, name: str | None) -> Path:
+        """Return the folder called ``name``, which has to be there, or without one the folder in which runs are made."""
+        if name and not Path(name).is_dir():
+            raise ConfigurationException(f"there is no folder {name}\n  try: panther run, which makes runs below {self.runs}/")
+        return Path(name) if name else self.runs
 
     def run_folder(self, name: str) -> Path:
         """Return the folder of the run called ``name``: a path, a name below the runs folder, or ``last``."""

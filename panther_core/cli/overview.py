@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from panther_core.cli.attempts import Finished, case_label, counted, finished_blocks, mark, verdict_style
+from panther_core.cli.attempts import Finished, case_label, counted, finished_blocks, mark, verdict_style, why_blocks
 from panther_core.cli.blocks import Block, Line, Part, Rows, Styled, aligned, link
-from panther_core.cli.text import duration, number, plural, shown_path
+from panther_core.cli.text import amount, duration, plural, shown_path
 from panther_core.cli.watched import overhead, watched_blocks
 from panther_hookspecs import RunView
 
@@ -101,7 +101,7 @@ def case_blocks(case: Mapping[str, Any], folder: Path) -> list[Block]:
     """Return all that a person wants to know about one case, the files to look at included."""
     attempt = folder / str(case.get("folder") or "")
     blocks = finished_blocks(Finished(record=case), folder=folder)[:1]
-    blocks += [Rows(rows=[[str(case["why"])]], indent=2)] if case.get("why") else []
+    blocks += why_blocks(str(case.get("why") or ""), 2)
     verdicts = case.get("verdicts") or ()
     facts = [
         ("id", case["case"]),
@@ -164,7 +164,7 @@ def _checks(case: Mapping[str, Any]) -> list[tuple[Part, ...]]:
 
 def _measurements(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
-        (each.get("service") or "-", each["name"], f"{number(each['value'])} {each.get('unit', '')}".strip())
+        (each.get("service") or "-", each["name"], amount(each["value"], str(each.get("unit") or "")))
         for each in case.get("measurements") or ()
     ]
     more = len(rows) - _MOST_MEASUREMENTS

@@ -104,8 +104,11 @@ def conduct(args: argparse.Namespace, console: Console, action: Conduct) -> int:
 
 
 @contextlib.contextmanager
-def signals_interrupt() -> Iterator[None]:
-    """Let the signals that end a job, of a CI server or a closed terminal, do what Ctrl-C does."""
+def signals_interrupt(*always: signal.Signals) -> Iterator[None]:
+    """Let the signals that end a job, of a CI server or a closed terminal, do what Ctrl-C does.
+
+    ``always`` are some that do so even where whoever started us has them ignored.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -113,9 +116,9 @@ def signals_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {each: signal.getsignal(each) for each in _ENDING}
+    before = {each: signal.getsignal(each) for each in (*_ENDING, *always)}
     for each, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as nohup wants it
+        if each in always or handler is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(each, interrupt)
     try:
         yield

@@ -8,6 +8,7 @@ from pathlib import Path
 _SHORT = 60.0
 _WHOLE = 1e15
 _KILO = 1024
+_TIMES = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 def clean(text: object) -> str:
@@ -61,6 +62,15 @@ def whole(seconds: float) -> str:
 def number(value: float) -> str:
     """Return a measured value with as many digits as a person reads."""
     return f"{value:,.0f}" if value == int(value) and abs(value) < _WHOLE else f"{value:,.4g}"
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a measured value with its unit as a person says it: ``0.27 s``, ``49.4 us``, ``1.4 MiB``, ``3 samples``."""
+    if unit in _TIMES:
+        seconds = value * _TIMES[unit]
+        scale = next((each for each in ("s", "ms", "us") if abs(seconds) >= _TIMES[each]), unit if not value else "ns")
+        return f"{number(float(f'{seconds / _TIMES[scale]:.3g}') if seconds < _SHORT else seconds)} {scale}"
+    return size(value) if unit == "B" and value >= 0 else f"{number(value)} {unit}".rstrip()
 
 
 def size(count: float) -> str:

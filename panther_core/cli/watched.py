@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from panther_core.cli.blocks import Block, Rows, Styled, aligned, link
-from panther_core.cli.text import number
+from panther_core.cli.text import amount, number
 from panther_core.folded import Profile, profiles_of
 from panther_core.statistics import median
 
@@ -47,7 +47,7 @@ class _Hot:
         ranked = sorted(self.weights.items(), key=lambda each: -each[1])[:_MOST_FUNCTIONS]
         ranked = [each for each in ranked if each[1] >= _WORTH_NAMING * total] or ranked[:1]
         shares = ", ".join(f"{function} {weight / total:.0%}" for function, weight in ranked)
-        return f"{shares} of {number(total)} {self.unit}".rstrip()
+        return f"{shares} of {amount(total, self.unit)}"
 
 
 def watched_blocks(cases: Sequence[Record], run: Path, *, indent: int = 2) -> list[Block]:
@@ -64,7 +64,9 @@ def watched_blocks(cases: Sequence[Record], run: Path, *, indent: int = 2) -> li
         blocks += [Rows(rows=[row], indent=indent), [" " * (indent + 4), link(each.heaviest[1] or run)]]
     numbers = _numbers(watched, {(service, instrument) for service, instrument, _ in hot})
     blocks += [Rows(rows=numbers, indent=indent)] if numbers else []
-    return [[" " * (indent - 2), Styled("instruments", "bold")], *blocks] if blocks else []
+    last = len(list(_newest(watched)))
+    note = f" (the newest repetition of {len(watched) // last})" if len(watched) > last else ""
+    return [[" " * (indent - 2), Styled("instruments", "bold"), note], *blocks] if blocks else []
 
 
 def _hot(cases: Iterable[Record], run: Path) -> dict[tuple[str, str, str], _Hot]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from panther_core.compare.cells import CellView
 from panther_core.compare.directions import NEITHER, direction_of
 from panther_core.compare.findings import finding_changes
 from panther_core.compare.noise import surroundings_of
@@ -21,6 +22,10 @@ _FORM = "{}: {!r} in A, {!r} in B"
 
 def compare(a: RunView, b: RunView, rules: Rules = Rules()) -> Comparison:  # noqa: B008 - a frozen value
     """Compare run ``b`` with run ``a``, which came before; raise where they have no case in common."""
+    if a.folder.resolve() == b.folder.resolve() and _cell(a) == _cell(b):
+        raise ConfigurationException(
+            f"{b.folder} is compared with itself\n  try: panther runs, which lists the runs there are"
+        )
     pairs = pairs_of(a, b)
     if not pairs.together:
         raise ConfigurationException(
@@ -50,6 +55,10 @@ def compare(a: RunView, b: RunView, rules: Rules = Rules()) -> Comparison:  # no
         changes=tuple(sorted(changes, key=impact)),
         tested=tested,
     )
+
+
+def _cell(run: RunView) -> Mapping[str, str]:
+    return run.cell if isinstance(run, CellView) else {}
 
 
 def _is_wanted(sample: Sample, rules: Rules) -> bool:

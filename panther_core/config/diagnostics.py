@@ -12,6 +12,7 @@ from panther_hookspecs import ConfigurationException
 
 _MOST_SHOWN = 50
 _LONGEST_LINE = 160
+_SHORT_LIST = 6
 
 
 @attrs.frozen
@@ -110,6 +111,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def one_of(name: str, known: Iterable[str], what: str = "allowed") -> str:
-    """Return the suggestion for ``name`` and the list of what is known."""
+    """Return the suggestion for ``name`` and the list of what is known; a long one only where nothing is near."""
     names = list(known)
-    return f"{suggestion(name, names)} ({what}: {', '.join(names) or 'none'})"
+    near = suggestion(name, names)
+    return near if near and len(names) > _SHORT_LIST else f"{near} ({what}: {', '.join(names) or 'none'})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from panther_core.config.diagnostics import Findings, one_of
+from panther_core.config.diagnostics import Findings, one_of, suggestion
 from panther_core.config.models import ExperimentConfig, TestCaseConfig
 from panther_core.config.structure import fields_of
 from panther_core.config.tree import Node, merge
@@ -36,6 +36,8 @@ def shaped(tree: Node, findings: Findings) -> Shape:
     listed = tree.get("test_cases")
     if listed is None and tree.get("discover") is not None:
         return Shape(tree, ())
+    if listed is None and suggestion("test_cases", [str(key) for key in tree.value if key not in known]):
+        return Shape(tree, ())  # misspelt, which is said
     if listed is None or not listed.elements():
         findings.add(listed or tree, "the key 'test_cases' must be a list of at least one test case")
         return Shape(tree, ())

@@ -19,6 +19,7 @@ def _writer(module: str, function: str) -> Callable[[RunView, Path, Any], None]:
     return write
 
 
+_EXPORTS = frozenset({"junit", "json", "csv", "sarif", "ro-crate"})
 _REPORTS = (
     ("junit", "junit.xml", "JUnit XML, as CI servers show it", _writer("junit", "write_junit")),
     ("json", "report.json", "The whole run as one JSON document", _writer("documents", "write_json")),
@@ -38,6 +39,6 @@ _REPORTS = (
 def descriptors() -> tuple[ReportDescriptor, ...]:
     """Return the built-in reports."""
     return tuple(
-        ReportDescriptor(name=name, filename=filename, summary=summary, write=write)
+        ReportDescriptor(name=name, filename=filename, summary=summary, write=write, exports=name in _EXPORTS)
         for name, filename, summary, write in _REPORTS
     )

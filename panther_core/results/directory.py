@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ RESOLVED = "resolved.yaml"
 AS_WRITTEN = "experiment.yaml"
 LOCK = "panther.lock.json"
 HELD = ".panther"
+_EXPERIMENTS = (".yaml", ".yml")
 
 
 class RunDirectoryError(ExperimentInitializationError):
@@ -218,4 +220,20 @@ def find_run(name: str, base: Path) -> Path:
     for folder in (Path(name), base / name):
         if (folder / RESOLVED).is_file():
             return folder
-    raise RunDirectoryError(f"no run {name!r}: neither a run directory nor a run in {base}")
+    raise RunDirectoryError(f"no run {name!r}: neither a run directory nor a run in {base}\n  {_instead(name, base)}")
+
+
+def _instead(name: str, base: Path) -> str:
+    """Return what somebody may want who names something that is no run: one of an experiment, or a misspelt one."""
+    runs = {each.name: each for each in base.iterdir() if (each / RESOLVED).is_file()} if base.is_dir() else {}
+    path = Path(name)
+    begins = slug(path.stem if path.suffix in _EXPERIMENTS else name)
+    own = [runs[each] for each in runs if each.startswith(f"{begins}-")]
+    if own:
+        return f"the newest run of that experiment: {max(own, key=lambda each: each.name)}"
+    if path.suffix in _EXPERIMENTS and path.is_file():
+        return f"it is an experiment; to run it: panther run {name}"
+    near = difflib.get_close_matches(name, runs, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return "try: panther runs, which lists what there is" if runs else "try: panther run, which makes one"

@@ -62,7 +62,7 @@ def test_the_hottest_functions_are_named_with_their_file(tmp_path: Path, capsys:
         {f"cases/ping-{n}/1/{path}": stacks * n for n in (1, 2)},
     )
     lines = shown(run, capsys)
-    start = lines.index("instruments")
+    start = lines.index("instruments (the newest repetition of 2)")
     assert (
         lines[start + 1] == "  server  gperf_cpu  fnv1a(char const*, int) 90%, send 10%, \\x1b[2Jodd 0% of 400 samples"
     )

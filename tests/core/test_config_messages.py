@@ -152,12 +152,7 @@ def errors(folder: Path, registry: Registry, text: str, sets: tuple[str, ...] = 
         (
             "  network_environment: {type: netns, tpye: 1}",
             "tpye",
-            (
-                "unknown key 'tpye' of netns - did you mean 'type'? (allowed: type, environment_name, "
-                "cleanup_on_exit, timeout, "
-                "logging_level, network_topology, deployment_target, resource_limits, service_dependencies, "
-                "capture_limit, capture_length)"
-            ),
+            "unknown key 'tpye' of netns - did you mean 'type'?",
         ),
         ("  network_environment: {type: netns, cleanup_on_exit: no}", "no", "expected true or false, got 'no'"),
         (
@@ -268,19 +263,12 @@ def errors(folder: Path, registry: Registry, text: str, sets: tuple[str, ...] = 
         (
             "  expect: passed",
             "passed",
-            (
-                "expected a verdict, got 'passed' - did you mean 'pass'? "
-                "(allowed: pass, fail, error, flaky, unsupported, inconclusive, cancelled)"
-            ),
+            "expected a verdict, got 'passed' - did you mean 'pass'?",
         ),
         (
             "  expect: [{when: {clent: pong}, verdict: fail}]",
             "clent",
-            (
-                "no axis 'clent' - did you mean 'client'? (there are: "
-                "name, protocol, scenario, network_environment, execution_environments, type, tags, server, client, "
-                "server.version, client.version)"
-            ),
+            "no axis 'clent' - did you mean 'client'?",
         ),
         ("  expect: [{when: {client: pong}}]", "{client", "a rule is {when: {axis: value}, verdict: ..., reason: ...}"),
         ("  timeout: 0", "0", "must be more than 0, got 0"),
@@ -358,11 +346,7 @@ def test_a_mistake_in_a_test_case_is_named_where_it_stands(
         (
             "{server: pong, client: {implementation: pong, vraiant: plain}}",
             "vraiant",
-            (
-                "unknown key 'vraiant' of pong - did you mean "
-                "'variant'? (allowed: implementation, role, version, target, depends_on, environment, "
-                "ready, variant, count, pause, args)"
-            ),
+            "unknown key 'vraiant' of pong - did you mean 'variant'?",
         ),
         (
             "{server: pong, client: {implementation: pong, variant: plian}}",
@@ -472,6 +456,7 @@ def test_a_mistake_in_the_services_is_named_where_it_stands(
     [
         ("[1]\n", ["1:1 an experiment is a mapping of keys such as name, protocol, test_cases"]),
         ("name: x\n", ["1:1 the key 'test_cases' must be a list of at least one test case"]),
+        ("name: x\ntest_case: []\n", ["2:1 unknown key 'test_case' - did you mean 'test_cases'?"]),
         (HEAD + "test_cases: []\n", ["4:13 the key 'test_cases' must be a list of at least one test case"]),
         (HEAD + "test_cases: [x]\n", ["4:14 a test case is a mapping of keys such as name, scenario, services"]),
         (HEAD.replace("name: x\n", "") + CASE, ["1:1 the key 'name' is missing (Name of the experiment)"]),

@@ -108,8 +108,8 @@ def test_a_fitting_value_becomes_exactly_its_type(type_: Any, text: str, value: 
     ("type_", "text", "message"),
     [
         (int, "true", "expected a whole number, got true"),
-        (Lapse, "20", "20 of what? Durations of links need a unit: 20ms or 20s"),
-        (Lapse, "'1.5'", "1.5 of what? Durations of links need a unit: 1.5ms or 1.5s"),
+        (Lapse, "20", "20 of what? For example 20ms or 20s"),
+        (Lapse, "'1.5'", "1.5 of what? For example 1.5ms or 1.5s"),
         (int, "3.7", "expected a whole number, got 3.7"),
         (int, "3.0", "expected a whole number, got 3.0"),
         (int, "'5'", "expected a whole number, got '5'"),

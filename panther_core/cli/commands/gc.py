@@ -12,14 +12,14 @@ from panther_core.cli.blocks import Rows, link
 from panther_core.cli.console import Console
 from panther_core.cli.text import plural, shown_path, size
 from panther_core.results.shelf import Policy, Shelved, pack, remove, runs_in, unpack
-from panther_hookspecs import Bytes, ConfigurationException, Quantity, Seconds
+from panther_hookspecs import Age, Bytes, ConfigurationException, Quantity
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the rules. Without one nothing is removed."""
     parser.add_argument("folder", metavar="DIR", nargs="?", help="the folder with the runs (default: runs)")
     parser.add_argument("--keep", type=int, metavar="N", help="keep the N newest runs of each experiment")
-    parser.add_argument("--older-than", type=_age, metavar="AGE", help="runs that ended longer ago, e.g. 30d")
+    parser.add_argument("--older-than", type=_quantity(Age), metavar="AGE", help="runs that ended longer ago, e.g. 30d")
     parser.add_argument(
         "--at-most", type=_quantity(Bytes), metavar="SIZE", help="the oldest, until all runs take no more, e.g. 20GiB"
     )
@@ -28,13 +28,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", action="store_true", help="compress the evidence instead of removing the run")
     parser.add_argument("--unpack", metavar="RUN", help="put the packed evidence of a run back into its place")
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
-
-
-def _age(text: str) -> float:
-    """Read a duration with its unit: who writes 3 means days, and would lose the runs of today."""
-    if text.strip()[-1:].isdigit():
-        raise argparse.ArgumentTypeError(f"{text} of what? For example {text.strip()}d or {text.strip()}h")
-    return _quantity(Seconds)(text)
 
 
 def _quantity(kind: type[Quantity]) -> Callable[[str], float]:
@@ -66,7 +59,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         unfinished=args.unfinished,
         unexpected=args.unexpected,
     )
-    gone = policy.gone(runs_in(Path(args.folder) if args.folder else console.runs), time.time())
+    gone = policy.gone(runs_in(console.folder_of_runs(args.folder)), time.time())
     return _act([each for each in gone if not (args.pack and each.packed)], args, console)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
 from panther_core.cli.session import write_report
 from panther_core.cli.text import shown_path
-from panther_hookspecs import ReportDescriptor
+from panther_hookspecs import ConfigurationException, ReportDescriptor
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,12 +33,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Make the report, or list the ones there are."""
-    registry = console.plugins.registry
     if not args.format:
-        rows = [(each.name, each.filename, each.summary) for each in registry.all(ReportDescriptor)]
-        console.show(Rows(rows=rows, titles=("report", "file", "what it shows")))
+        show_reports(console.plugins.registry.all(ReportDescriptor), console)
         return 0
-    descriptor = registry.get(ReportDescriptor, args.format)
+    return make_report(args, console)
+
+
+def show_reports(reports: Iterable[ReportDescriptor], console: Console) -> None:
+    """List what there is to choose from."""
+    rows = [(each.name, each.filename, each.summary) for each in reports]
+    console.show(Rows(rows=rows, titles=("report", "file", "what it shows")))
+
+
+def make_report(args: argparse.Namespace, console: Console) -> int:
+    """Make the report that is asked for."""
+    descriptor = console.plugins.registry.get(ReportDescriptor, args.format)
+    if args.against and not descriptor.compares:
+        able = ", ".join(each.name for each in console.plugins.registry.all(ReportDescriptor) if each.compares)
+        raise ConfigurationException(
+            f"the report {descriptor.name} does not show what has changed since another run (--against); "
+            f"these do: {able or 'none'}\n  try: panther compare {args.against} {args.run} --json"
+        )
     run = console.run_folder(args.run)
     if args.output == "-":
         with tempfile.TemporaryDirectory(prefix="panther-report-") as folder:

@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """List them, the newest first."""
-    base = Path(args.folder) if args.folder else console.runs
+    base = console.folder_of_runs(args.folder)
     runs = runs_in(base)
     if args.json:
         console.say(json.dumps([_as_json(each) for each in runs], indent=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,9 +55,7 @@ def _address(text: str) -> str:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Answer until it is interrupted."""
-    base = Path(args.folder) if args.folder else console.runs
-    if not base.is_dir():
-        raise ConfigurationException(f"there is no folder {base}\n  try: panther run, which makes runs below runs/")
+    base = console.folder_of_runs(args.folder or str(console.runs))
     try:
         server = Server(Site(base, _reports(console)), args.bind, args.port)
     except OSError as error:
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.say(f"{shown_path(base)} at http://{host}:{server.server_address[1]}/  (Ctrl-C ends it)")
         console.stdout.flush()
         try:
-            with signals_interrupt():
+            with signals_interrupt(signal.SIGINT):  # a shell has it ignored by what it starts with &
                 server.serve_forever()
         except KeyboardInterrupt:
             return 0

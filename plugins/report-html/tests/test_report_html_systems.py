@@ -55,5 +55,15 @@ def test_a_pause_in_which_nothing_ran_is_left_out() -> None:
     assert [(bar["x"], bar["width"]) for bar in picture.rows[0].bars] == [(0, WIDTH / 2), (WIDTH / 2, WIDTH / 2)]
 
 
+def test_workers_that_only_make_cases_ready_ahead_are_no_rows() -> None:
+    def ready_at(number: int, worker: int, begin: float, waited: float) -> dict[str, Any]:
+        timings = {"prepare": 0.5, "setup": 0.5, "turn": waited, "start": 1.0, "stop": 1.0, "judge": 3.0}
+        return attempt(number, f"local-{worker}", begin, 6, timings=timings)
+
+    picture = picture_of([ready_at(1, 1, 0, 0), ready_at(2, 2, 0, 2), ready_at(3, 1, 4, 0)], [])
+    assert picture
+    assert [(row.name, len(row.bars), row.busy) for row in picture.rows] == [("local-1", 3, 1.0)]
+
+
 def test_records_that_say_nothing_about_time_are_not_drawn() -> None:
     assert picture_of([{"case": "1", "started": "soon"}, attempt(1, "a", 0, 1), {"started": 5}], []) is None

@@ -47,6 +47,7 @@ def panther_register_reports() -> Iterable[ReportDescriptor]:
         filename="measurements.parquet",
         summary="Every measurement of every attempt as a table for data frames",
         write=_write_parquet,
+        exports=True,
         needs=(_DUCKDB,),
     )
 

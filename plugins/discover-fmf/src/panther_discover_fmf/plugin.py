@@ -63,5 +63,9 @@ def panther_register_services() -> Iterator[ServiceDescriptor]:
 def panther_register_reports() -> Iterator[ReportDescriptor]:
     """Yield the report that other tools read."""
     yield ReportDescriptor(
-        name="tmt-results", summary="The results as tmt's results.yaml", filename="results.yaml", write=write_results
+        name="tmt-results",
+        summary="The results as tmt's results.yaml",
+        filename="results.yaml",
+        write=write_results,
+        exports=True,
     )

@@ -25,6 +25,7 @@ def panther_register_reports() -> Iterable[ReportDescriptor]:
         filename="flamegraph.speedscope.json",
         summary="All profiles as one file for the viewer speedscope",
         write=_write_speedscope,
+        exports=True,
     )
 
 

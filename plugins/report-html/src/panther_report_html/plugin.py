@@ -19,6 +19,7 @@ def panther_register_reports() -> Iterable[ReportDescriptor]:
         summary="The run for a person: matrix, verdicts with reasons, time lines, messages, numbers; one offline file",
         write=_write,
         refers=True,
+        compares=True,
     )
 
 

@@ -21,6 +21,11 @@ _CUT = 0.25
 """A time in which nothing ran, longer than this share of the rest, is left out: the run was taken up again."""
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 _MOST_TICKS = 10
+_TURN = "turn"
+_AFTERWARDS = frozenset({"collect", "teardown", "judge"})
+_WAITED = 0.001
+_OVERLAP = 0.005
+"""Seconds by which two attempts may seem to run at a time that did not: the next begins while the last is written down."""
 
 
 @attrs.frozen
@@ -34,6 +39,8 @@ class Bar:
     label: str
     case: int | None
     """Its number on the page."""
+    waited: float = 0.0
+    """How long it was ready before its turn came."""
 
 
 @attrs.frozen
@@ -64,7 +71,7 @@ class Picture:
 
 def picture_of(attempts: Iterable[Mapping[str, Any]], cases: Sequence[Case]) -> Picture | None:
     """Return the drawing, or nothing where there is no more than one attempt to be drawn."""
-    bars = sorted(_bars(attempts, cases), key=lambda each: each.start)
+    bars = _in_lanes(sorted(_bars(attempts, cases), key=lambda each: each.start))
     if len(bars) <= 1:
         return None
     bars, cuts = _without_pauses(bars)
@@ -89,14 +96,44 @@ def _bars(attempts: Iterable[Mapping[str, Any]], cases: Sequence[Case]) -> Itera
         with contextlib.suppress(TypeError, ValueError):  # a record that others made may lack or bend them
             start = datetime.fromisoformat(str(each.get("started"))).timestamp()
             case = numbers.get(str(each.get("case")))
+            before, waited, ran = _times(each)
             yield Bar(
                 str(each.get("system") or "?"),
-                start,
-                start + max(0.0, float(each.get("seconds") or 0.0)),
+                start + before + waited,
+                start + before + waited + ran,
                 str(each.get("verdict") or "error"),
                 case.label if case else str(each.get("name")),
                 case.number if case else None,
+                waited,
             )
+
+
+def _times(attempt: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Return for how long an attempt was made ready, waited for its turn, and had it."""
+    timings = {str(name): max(0.0, float(spent)) for name, spent in (attempt.get("timings") or {}).items()}
+    names = list(timings)
+    if _TURN not in names:
+        return 0.0, 0.0, max(0.0, float(attempt.get("seconds") or 0.0))
+    at = names.index(_TURN)
+    after = [timings[each] for each in names[at + 1 :] if each not in _AFTERWARDS]
+    return sum(timings[each] for each in names[:at]), timings[_TURN], sum(after)
+
+
+def _in_lanes(bars: Sequence[Bar]) -> Sequence[Bar]:
+    """Return the bars on as many systems of a kind as had a case at a time, where cases have waited for their turn.
+
+    More workers than that make cases ready ahead, and would be rows that tell of nothing but their waiting.
+    """
+    ahead = {_natural(each.system)[0] for each in bars if each.waited > _WAITED}
+    names = {kind: sorted({each.system for each in bars if _natural(each.system)[0] == kind}, key=_natural) for kind in ahead}
+    free: dict[str, float] = {}
+    moved = []
+    for each in bars:
+        lanes = names.get(_natural(each.system)[0], [each.system])
+        lane = next((name for name in lanes if free.get(name, 0.0) <= each.start + _OVERLAP), each.system)
+        free[lane] = each.end
+        moved.append(attrs.evolve(each, system=lane))
+    return moved
 
 
 def _without_pauses(bars: Sequence[Bar]) -> tuple[list[Bar], list[float]]:

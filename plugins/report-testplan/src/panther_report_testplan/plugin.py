@@ -17,6 +17,7 @@ def panther_register_reports() -> Iterable[ReportDescriptor]:
         filename="testplan.json",
         summary="A report of Testplan, for tpsreport and its viewer",
         write=write,
+        exports=True,
     )
 
 
