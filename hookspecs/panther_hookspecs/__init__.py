@@ -249,9 +249,9 @@ if TYPE_CHECKING:
         last_run_began,
     )
     from panther_hookspecs.units import (
+        Age,
         BitRate,
         Bytes,
-        Age,
         Lapse,
         Quantity,
         Seconds,
@@ -354,6 +354,7 @@ __all__ = [
     "PROJECT",
     "REPLAY_REPORT",
     "SPECIFICATIONS",
+    "Age",
     "Artifact",
     "AttachedTool",
     "BaseEvent",
@@ -413,7 +414,6 @@ __all__ = [
     "Interval",
     "Job",
     "JobEnd",
-    "Age",
     "Lapse",
     "Launcher",
     "Layer",

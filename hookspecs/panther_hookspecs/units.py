@@ -46,7 +46,8 @@ class Seconds(Quantity):
 
 
 if TYPE_CHECKING:
-    Lapse = Age = Seconds  # whoever makes a link in Python says Seconds
+    Lapse = Seconds  # whoever makes a link in Python says Seconds
+    Age = Seconds
 else:
 
     class Lapse(Seconds):
@@ -61,11 +62,13 @@ else:
             found = super().parse(value)
             bare = isinstance(value, (int, float)) or (isinstance(value, str) and not value.strip()[-1:].isalpha())
             if bare and found and not isinstance(value, Quantity):
-                raise ValueError(f"{found:g} of what? For example {' or '.join(f'{found:g}{unit}' for unit in cls.LIKELY)}")
+                raise ValueError(
+                    f"{found:g} of what? For example {' or '.join(f'{found:g}{unit}' for unit in cls.LIKELY)}"
+                )
             return found
 
     class Age(Lapse):
-        """How long ago something was, in seconds, written with its unit: people mean days, and seconds would do harm."""
+        """How long ago something was, in seconds, written with its unit: people mean days, not seconds."""
 
         EXAMPLE: ClassVar[str] = "30d"
         LIKELY: ClassVar[tuple[str, str]] = ("d", "h")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from panther_core.statistics import repetitions_to_show_anything
 
 _MOST = 20
 _MOST_OPEN = 5
+_MOST_APART = 12
 _MOST_DIFFERENCES = 8
 _WHOLE_PERCENT = 10
+_HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
+_ABSENT = re.compile(r"\bNone in(?= [AB]\b)")
 _NAMED = (Outcome.WORSE, Outcome.BETTER, Outcome.CHANGED, Outcome.SAME, Outcome.INCONCLUSIVE)
 _COLOURS = {Outcome.WORSE: "red", Outcome.BETTER: "green", Outcome.CHANGED: "cyan", Outcome.INCONCLUSIVE: "yellow"}
 
@@ -46,7 +50,9 @@ def _differences(found: Comparison) -> list[Block]:
 
 def _capped(texts: Sequence[str]) -> list[Block]:
     more = len(texts) - _MOST_DIFFERENCES
-    rows = Rows(rows=[(each,) for each in texts[:_MOST_DIFFERENCES]], indent=4)
+    rows = Rows(
+        rows=[(_ABSENT.sub("nothing in", _HASH.sub(r"\1...", each)),) for each in texts[:_MOST_DIFFERENCES]], indent=4
+    )
     return [rows, f"    and {more} more: --json lists all"] if more > 0 else [rows]
 
 
@@ -160,9 +166,9 @@ def _undecided(found: Comparison, *, one_case: bool) -> list[Block]:
     a, b = found.repetitions
     said = f"{plural(len(undecided), 'metric')} cannot be decided with {a} and {b} repetitions"
     more = f"; at least {min(needed)} of each are needed (repeat: {min(needed)})" if needed else ""
-    if min(a, b) < repetitions_to_show_anything():
-        return [*blamed, f"  {said}{more}"]
     large = sorted((each for each in undecided if _large(each)), key=lambda each: each.p)
+    if min(a, b) < repetitions_to_show_anything():
+        return [*blamed, f"  {said}{more}", *_farthest([each for each in large if each.metric.symbol])]
     return [*blamed, f"  {said}{more}", *_rows(large[:_MOST_OPEN], one_case=one_case), *_more(len(large), _MOST_OPEN)]
 
 
@@ -178,6 +184,23 @@ def _blamed(changes: Sequence[Change]) -> list[Block]:
         rows.append((first, str(each.metric), values, each.blamed))
     said = f"  {plural(len(changes), 'metric')} look different, but the machine may be the reason"
     return [f"{said}; sure are two parts of one run", Rows(rows=rows), *_more(len(changes), _MOST_OPEN)]
+
+
+def _farthest(changes: Sequence[Change]) -> list[Block]:
+    """Return what functions and calls are farthest apart where the repetitions are too few to prove anything."""
+    found: dict[tuple[str, str, str], Change] = {}
+    for each in sorted(changes, key=_apart, reverse=True):
+        found.setdefault((each.metric.service, each.metric.name.partition(".")[0], each.metric.symbol), each)
+    shown = list(found.values())[:_MOST_APART]
+    rows = [("? " + str(each.metric), *_told(each)[1:2], _percent(each.relative), each.case) for each in shown]
+    title = "  functions and system calls that are farthest apart, which proves nothing"
+    return [title, Rows(rows=rows, indent=2), *_more(len(found), _MOST_APART)] if rows else []
+
+
+def _apart(change: Change) -> float:
+    """Return how far apart both sides are: the difference as a part of the larger one."""
+    before, after = change.medians
+    return abs(after - before) / max(abs(before), abs(after))
 
 
 def _large(change: Change) -> bool:

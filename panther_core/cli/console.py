@@ -133,9 +133,11 @@ class Console(CommandContext):
         return Path(self.settings.paths.get("output_dir", "runs")) if self.config_file else Path("runs")
 
     def folder_of_runs(self, name: str | None) -> Path:
-        """Return the folder called ``name``, which has to be there, or without one the folder in which runs are made."""
+        """Return the folder called ``name``, which has to be there; without a name the one in which runs are made."""
         if name and not Path(name).is_dir():
-            raise ConfigurationException(f"there is no folder {name}\n  try: panther run, which makes runs below {self.runs}/")
+            raise ConfigurationException(
+                f"there is no folder {name}\n  try: panther run, which makes runs below {self.runs}/"
+            )
         return Path(name) if name else self.runs
 
     def run_folder(self, name: str) -> Path:

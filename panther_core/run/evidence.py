@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from panther_core.checks import ExitCodeCheck
+from panther_core.checks import ExitCodeCheck, ThatCheck
 from panther_core.plan.cases import PlannedCase
 from panther_core.run.compose import Prepared
 from panther_core.run.engine import Engine
@@ -166,7 +166,7 @@ def check_all(case: PlannedCase, seen: Evidence) -> Iterator[CheckResult]:
     """Yield the results of the scenario's checks and of the case's own.
 
     Where a protocol says what an exchange is, only its scenario can show one. Without a protocol a program
-    that ends by itself must end with 0, unless the case has checks of its own.
+    that ends by itself must end with 0, unless the case has checks of its own that show what was done: numbers do not.
     """
     view = _view(case, seen)
     if case.scenario is not None and case.protocol is not None:
@@ -181,8 +181,9 @@ def check_all(case: PlannedCase, seen: Evidence) -> Iterator[CheckResult]:
                 f"{type(error).__name__}: {error}",
             )
     checks = case.checks
-    if not checks and case.scenario is None:
-        checks = tuple(ExitCodeCheck(service=name) for name, status in seen.exits.items() if status.reason != "stopped")
+    if case.scenario is None and all(isinstance(each, ThatCheck) for each in checks):
+        ended = (name for name, status in seen.exits.items() if status.reason != "stopped")
+        checks = (*checks, *(ExitCodeCheck(service=name) for name in ended))
     for check in checks:
         result = check.run(view)
         yield result if case.protocol is None else attrs.evolve(result, proves_exchange=False)

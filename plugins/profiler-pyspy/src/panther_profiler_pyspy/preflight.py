@@ -30,7 +30,7 @@ def problems_of(target: InstrumentTarget, options: PySpyOptions) -> Iterator[Pro
             what="py-spy sees nothing but Python",
             where=f"service {target.service}",
             why=f"its implementation says that it is {target.runtime}",
-            fix="perf_record or gperf_cpu for it; `services` of pyspy names those to watch",
+            fix="runtime: python if it is Python after all, else perf_record; `services` of pyspy names those to watch",
         )
     yield from _option_problems(options)
     yield from _kernel_problems()

@@ -146,7 +146,7 @@ class ValgrindEnvironment(ExecutionEnvironmentInterface):
                     what=f"the result of process {pid} is not complete",
                     where=where,
                     why="it was killed, perhaps because it did not end when the service did",
-                    fix="a longer stop_grace, or a service that ends its children",
+                    fix="a longer stop_grace, or a stop_signal at which it waits for its children (nginx: SIGQUIT)",
                 )
             else:
                 loose.append(pid)

@@ -25,7 +25,7 @@ _TURN = "turn"
 _AFTERWARDS = frozenset({"collect", "teardown", "judge"})
 _WAITED = 0.001
 _OVERLAP = 0.005
-"""Seconds by which two attempts may seem to run at a time that did not: the next begins while the last is written down."""
+"""Seconds by which attempts may seem to overlap that did not: one begins while the last is written down."""
 
 
 @attrs.frozen
@@ -125,7 +125,9 @@ def _in_lanes(bars: Sequence[Bar]) -> Sequence[Bar]:
     More workers than that make cases ready ahead, and would be rows that tell of nothing but their waiting.
     """
     ahead = {_natural(each.system)[0] for each in bars if each.waited > _WAITED}
-    names = {kind: sorted({each.system for each in bars if _natural(each.system)[0] == kind}, key=_natural) for kind in ahead}
+    names = {
+        kind: sorted({each.system for each in bars if _natural(each.system)[0] == kind}, key=_natural) for kind in ahead
+    }
     free: dict[str, float] = {}
     moved = []
     for each in bars:
