@@ -33,7 +33,8 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.NotEq: operator.ne,
 }
 _MOST_NODES = 200
-_MOST_NAMED = 20
+_MOST_NAMED = 10
+_SIMILAR = 0.6
 """Measurements that a message names."""
 
 
@@ -85,6 +86,16 @@ def names(tree: ast.expr) -> tuple[str, ...]:
     return tuple(name for child in ast.iter_child_nodes(tree) if isinstance(child, ast.expr) for name in names(child))
 
 
+def _alike(name: str, other: str) -> bool:
+    """Return whether each part of one dotted name may be meant by that of the other, most being the same anyway."""
+    ours, theirs = name.split("."), other.split(".")
+    return len(ours) == len(theirs) and all(map(_similar, ours, theirs))
+
+
+def _similar(part: str, other: str) -> bool:
+    return part == other or difflib.SequenceMatcher(None, part, other).ratio() >= _SIMILAR
+
+
 def _nearby(name: str, values: Mapping[str, float]) -> str:
     """Return the measurements that there are; of very many, some of those whose names begin in the same way."""
     shown = sorted(values)
@@ -105,9 +116,12 @@ def evaluate(tree: ast.expr, values: Mapping[str, float]) -> Any:
         case ast.Name() | ast.Attribute():
             name = ast.unparse(tree)
             if name not in values:
-                near = difflib.get_close_matches(name, values, n=1)
-                hint = f" - did you mean {near[0]!r}?" if near else ""
-                raise ExpressionError(f"no measurement {name!r}{hint}; there are: {_nearby(name, values)}")
+                near = difflib.get_close_matches(name, [each for each in values if _alike(name, each)], n=1)
+                raise ExpressionError(
+                    f"no measurement {name!r} - did you mean {near[0]!r}?"
+                    if near
+                    else f"no measurement {name!r}; there are: {_nearby(name, values)}"
+                )
             return values[name]
         case ast.BoolOp(op=op, values=parts):
             results = (bool(evaluate(part, values)) for part in parts)

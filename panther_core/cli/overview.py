@@ -126,7 +126,7 @@ def case_blocks(case: Mapping[str, Any], folder: Path) -> list[Block]:
                 for each in case.get("findings") or ()
             ],
         ),
-        ("problems", [(each,) for each in case.get("problems") or ()]),
+        ("problems", [(line,) for each in case.get("problems") or () for line in str(each).splitlines()]),
         ("files", [(link(attempt / each["path"], each["path"]), each.get("kind", "")) for each in _files(case)]),
     ):
         if rows:

@@ -65,7 +65,7 @@ def number(value: float) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """Return a measured value with its unit as a person says it: ``274 ms``, ``49.4 us``, ``1.4 MiB``, ``3 samples``."""
+    """Return a measured value with its unit as a person says it: ``274 ms``, ``1.4 MiB``, ``3 samples``."""
     if unit in _TIMES:
         seconds = value * _TIMES[unit]
         scale = next((each for each in ("s", "ms", "us") if abs(seconds) >= _TIMES[each]), unit if not value else "ns")

@@ -20,6 +20,7 @@ _MOST_FUNCTIONS = 4
 _MOST_NUMBERS = 5
 _WORTH_NAMING = 0.005
 _AXIS = "execution_environments"
+_CUT = ".truncated"
 
 Record = Mapping[str, Any]
 _WithAndWithout = tuple[Sequence[Record], Sequence[Record]]
@@ -55,9 +56,10 @@ def watched_blocks(cases: Sequence[Record], run: Path, *, indent: int = 2) -> li
     watched = [each for each in cases if each.get("instruments")]
     if not watched:
         return []
-    hot = _hot(watched, run)
+    hot, cut = _hot(watched, run), _cut(watched)
     rows = [
-        (service, f"{instrument} {part}".rstrip(), each.told()) for (service, instrument, part), each in hot.items()
+        (service, f"{instrument} {part}".rstrip(), each.told() + cut.get((service, instrument), ""))
+        for (service, instrument, part), each in hot.items()
     ]
     blocks: list[Block] = []
     for row, each in list(zip(aligned(rows), hot.values(), strict=True))[:_MOST_LINES]:
@@ -80,6 +82,16 @@ def _hot(cases: Iterable[Record], run: Path) -> dict[tuple[str, str, str], _Hot]
                 key = (profile.service, profile.instrument, profile.part)
                 found.setdefault(key, _Hot()).add(profile)
     return {key: each for key, each in sorted(found.items()) if each.weights}
+
+
+def _cut(cases: Iterable[Record]) -> dict[tuple[str, str], str]:
+    """Return a remark for each service and instrument whose recording is not complete."""
+    return {
+        (str(each.get("service") or ""), str(each["name"]).removesuffix(_CUT)): "; cut off at its limit"
+        for case in _newest(cases)
+        for each in case.get("measurements") or ()
+        if str(each["name"]).endswith(_CUT) and each["value"]
+    }
 
 
 def _newest(cases: Iterable[Record]) -> Iterator[Record]:

@@ -167,7 +167,7 @@ def test_a_measurement_that_is_not_there_names_those_that_could_be_meant_and_not
     with pytest.raises(expression.ExpressionError) as few:
         expression.evaluate(expression.parse("server.strace.sendto.seconds < 1"), values)
     assert str(few.value).endswith("there are: server.strace.sendto.count and 300 more")
-    with pytest.raises(expression.ExpressionError, match=r"there are: (\S+, ){19}\S+ and 281 more$"):
+    with pytest.raises(expression.ExpressionError, match=r"there are: (\S+, ){9}\S+ and 291 more$"):
         expression.evaluate(expression.parse("client.rtt < 1"), values)
     with pytest.raises(expression.ExpressionError, match="there are: none"):
         expression.evaluate(expression.parse("client.rtt < 1"), {})

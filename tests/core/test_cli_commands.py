@@ -176,6 +176,14 @@ def test_report_lists_writes_and_prints(project: PantherProject) -> None:
     assert project.run("report last --format markdown --output -").stdout.startswith("## good: all 1 as expected")
     project.run("report nosuch --format json --output new/x").assert_exit(2, "no run 'nosuch'")
     assert not (project.folder / "new").exists()
+    assert {"json", "csv"} <= {each.split()[0] for each in project.run("export").stdout.splitlines()}
+    assert "markdown" not in project.run("export").stdout
+    project.run("report last -f csv --against last").assert_exit(2, "does not show what has changed")
+
+
+@pytest.mark.parametrize("command", ["runs", "gc --keep 1", "serve"])
+def test_a_folder_that_is_not_there_is_an_error(project: PantherProject, command: str) -> None:
+    project.run(f"{command} nodir").assert_exit(2, "there is no folder nodir")
 
 
 def test_validate_finds_what_a_network_environment_knows_without_starting_anything(

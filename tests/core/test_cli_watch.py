@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,14 @@ def test_a_finished_run_is_told_from_its_beginning(project: PantherProject) -> N
     lines = outcome.stdout.splitlines()
     assert [line.split()[0] for line in lines[:3]] == ["pass"] * 3
     assert lines[-1] == "3/3 done: 3 pass  runs/good"
+
+
+def test_the_axes_of_a_matrix_stand_in_the_order_of_the_experiment(panther_project: MakeProject) -> None:
+    axes = "matrix: {server.argv: [[echo, here]], client.argv: [[echo, there]]}\n"
+    project = panther_project({"good.yaml": GOOD.replace("test_cases", axes + "test_cases")}, plugins=[DummyPlugin()])
+    ran = project.run("run good.yaml")
+    labels = [re.findall(r"(\w+)\.argv=", each) for each in (ran.stdout, project.run("watch last").stdout)]
+    assert labels[0] == labels[1] == ["server", "client"] * 3
 
 
 def test_a_run_knows_from_the_ones_before_how_much_work_it_is(project: PantherProject) -> None:

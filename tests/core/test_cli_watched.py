@@ -73,6 +73,14 @@ def test_the_hottest_functions_are_named_with_their_file(tmp_path: Path, capsys:
     assert detail[-1] == f"        {run}/cases/ping-1/1/{path}"
 
 
+def test_a_recording_that_was_cut_off_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = "profiles/server/strace/strace.folded"
+    cut = {"name": "strace.truncated", "value": 1, "service": "server"}
+    one = record(1, instruments=["strace"], artifacts=[folded(path)], measurements=[cut])
+    lines = shown(written(tmp_path / "run", [one], {f"cases/ping-1/1/{path}": "calls;read 5\n"}), capsys)
+    assert [each for each in lines if each.endswith("; cut off at its limit")]
+
+
 def test_an_instrument_without_a_profile_shows_its_first_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -313,6 +313,25 @@ def test_functions_that_got_worse_are_named_first(make: Make, tmp_path: Path) ->
     assert lines[first + 2] == "  other metrics"
 
 
+def test_where_repetitions_are_too_few_the_functions_that_are_farthest_apart_are_named_all_the_same(make: Make) -> None:
+    def traced(counts: dict[str, int]) -> list[dict[str, Any]]:
+        numbers = [{"name": f"strace.{call}.count", "value": each} for call, each in counts.items()]
+        return [record(instruments=["strace"], measurements=numbers)]
+
+    found = compare(make("a", traced({"fsync": 1, "read": 100})), make("b", traced({"fsync": 90, "read": 101})))
+    assert not list(found.regressions())
+    lines = text(found).splitlines()
+    at = lines.index("  functions and system calls that are farthest apart, which proves nothing")
+    assert lines[at + 1].split() == ["?", "strace.fsync.count", "1", "->", "90", "+8900", "%", "ping"]
+    assert not lines[at + 2]
+
+
+def test_a_run_is_not_compared_with_itself(make: Make) -> None:
+    one = make("a", [record()])
+    with pytest.raises(ConfigurationException, match="a is compared with itself"):
+        compare(one, one)
+
+
 def test_a_call_that_was_not_made_counts_as_none(make: Make) -> None:
     def traced(counts: Iterable[int]) -> list[dict[str, Any]]:
         return [

@@ -191,8 +191,25 @@ def test_a_run_is_found_by_path_by_name_and_as_the_last_one(tmp_path: Path) -> N
     run = made(tmp_path)
     run.close()
     assert find_run(str(run.folder), tmp_path) == find_run(run.folder.name, tmp_path) == find_run("last", tmp_path)
-    with pytest.raises(RunDirectoryError, match="no run 'nonsense'"):
+    with pytest.raises(RunDirectoryError, match=r"no run 'nonsense'.*\n  try: panther runs"):
         find_run("nonsense", tmp_path)
+
+
+def test_who_names_something_else_than_a_run_is_told_what_it_is_and_which_runs_could_be_meant(tmp_path: Path) -> None:
+    for name in ("ping-20260101T000000Z", "ping-20260102T000000Z"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / RESOLVED).touch()
+    (tmp_path / "new.yaml").touch()
+    for name, hint in (
+        ("ping", rf"the newest run of that experiment: {tmp_path}/ping-20260102T000000Z$"),
+        ("some/ping.yaml", "the newest run of that experiment: .*ping-20260102T000000Z$"),
+        (f"{tmp_path}/new.yaml", "it is an experiment; to run it: panther run .*new.yaml$"),
+        ("pong-20260101T000000Z", "did you mean 'ping-20260101T000000Z'"),
+    ):
+        with pytest.raises(RunDirectoryError, match=hint):
+            find_run(name, tmp_path)
+    with pytest.raises(RunDirectoryError, match="try: panther run, which makes one"):
+        find_run("ping", tmp_path / "nothing")
 
 
 def test_records_are_json_lines_that_any_tool_reads(tmp_path: Path) -> None:

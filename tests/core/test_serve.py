@@ -162,15 +162,17 @@ def test_a_measurement_is_drawn_over_the_runs_of_its_experiment(base: Path, read
     assert reader.ask("/history?experiment=nobody")[0] == 404
 
 
-def test_the_command_says_where_it_listens_and_ends_when_it_is_told_to(base: Path) -> None:
-    command = [sys.executable, "-m", "panther_core", "serve", str(base), "--port", "0"]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_says_where_it_listens_and_ends_when_it_is_told_to(base: Path, number: signal.Signals) -> None:
+    ignoring = ["env", "--ignore-signal=INT"]  # as a shell starts what it does not wait for
+    command = [*ignoring, sys.executable, "-m", "panther_core", "serve", str(base), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout
         found = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
         assert found
         assert Reader(int(found[1])).ask("/")[0] == 200
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         assert process.wait(60) == 0
     finally:
         process.kill()

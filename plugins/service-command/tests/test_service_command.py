@@ -10,6 +10,7 @@ import attrs
 import pytest
 from panther_service_command.manager import CommandManager, CommandOptions
 
+from panther_core.testing import MakeProject
 from panther_core.testing.conformance import ServiceConformance
 from panther_hookspecs import Seconds, ServiceContext, ServicePlan
 
@@ -72,3 +73,23 @@ def test_files_outputs_and_phases_are_planned() -> None:
     assert [each.argv for each in plan.pre_run] == [("mkdir", "www")]
     assert [each.argv for each in plan.post_run] == [("rm", "-r", "www"), ("true",)]
     assert plan.runtime == "python"
+
+
+def test_a_number_alone_needs_the_programs_to_end_well_too(panther_project: MakeProject) -> None:
+    project = panther_project(
+        {
+            "numbers.yaml": """
+name: numbers
+network_environment: localhost
+test_cases:
+  - name: good
+    services: {one: {implementation: command, argv: ["true"]}}
+    checks: [{that: one.cpu_seconds >= 0}]
+  - name: bad
+    services: {one: {implementation: command, argv: ["false"]}}
+    checks: [{that: one.cpu_seconds >= 0}]
+    expect: fail
+"""
+        }
+    )
+    assert "1 pass, 1 fail, all as expected" in project.run("run numbers.yaml").stdout
