@@ -28,6 +28,8 @@ _SWAP = ("memsw.limit_in_bytes", "swap.max")
 _ENTER = 'until [ "$1" = -- ]; do echo $$ >"$1" || exit 126; shift; done; shift; exec "$@"'
 PREFIX = "panther-"
 """Begins the name of every group that PANTHER makes; the run's id follows."""
+_TRIAL = "trial-"
+"""Stands for a run's id, with the process's, in the name of a group that shows whether one can be made."""
 
 
 @attrs.frozen
@@ -149,7 +151,7 @@ class ControlGroup:
 def why_not(limits: ResourceLimits) -> str:
     """Return why no group can be made that keeps these limits; nothing if one can."""
     try:
-        group = ControlGroup.beside(os.getpid(), f"{PREFIX}trial-{os.getpid()}-{time.monotonic_ns()}", limits)
+        group = ControlGroup.beside(os.getpid(), f"{PREFIX}{_TRIAL}{os.getpid()}-{time.monotonic_ns()}", limits)
     except OSError as error:
         who = ", and this user may make none" if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else ""
         return f"it takes control groups of the kernel{who}: {error.strerror}: {error.filename or _ROOT}"
@@ -162,9 +164,9 @@ def abandoned_groups() -> Iterator[Leftover]:
     for parent, names, _ in os.walk(_ROOT):
         for name in fnmatch.filter(names, f"{PREFIX}*-*"):
             place = Path(parent, name)
-            group = ControlGroup({"": place})
-            if not group.pids():
-                run_id = name.removeprefix(PREFIX).rpartition("-")[0]
+            group, run_id = ControlGroup({"": place}), name.removeprefix(PREFIX).rpartition("-")[0]
+            trying = run_id.startswith(_TRIAL) and Path("/proc", run_id.removeprefix(_TRIAL)).exists()
+            if not (trying or group.pids()):
                 yield Leftover(what=f"control group {place}", run_id=run_id, remove=group.remove)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from panther_core.process import Supervisor
 from panther_core.testing import MakeProject, PantherProject
 from panther_core.testing.dummy import DummyNetwork, DummyPlugin
 from panther_hookspecs import (
@@ -370,6 +371,23 @@ def test_clean_lists_and_removes_what_dead_runs_have_left(panther_project: MakeP
     assert there == ["veth-7"]
     project.run("clean").assert_ok()
     assert there == []
+
+
+def test_clean_leaves_alone_what_belongs_to_a_run_that_has_begun_meanwhile(panther_project: MakeProject) -> None:
+    begun: list[Supervisor] = []
+    removed: list[str] = []
+
+    def look() -> Iterator[Leftover]:
+        begun.append(Supervisor.start(run_id="new-run"))
+        yield Leftover(what="network", run_id="new-run", remove=lambda: removed.append("network"))
+
+    try:
+        panther_project({}, plugins=[needing(leftovers=look)]).run("clean").assert_ok()
+    finally:
+        for each in begun:
+            each.close()
+    assert len(begun) == 1
+    assert removed == []
 
 
 def test_clean_keeps_what_makes_later_runs_faster_unless_it_is_asked_for(panther_project: MakeProject) -> None:

@@ -32,22 +32,25 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _find(console: Console, *, caches: bool) -> tuple[list[Leftover], list[str]]:
-    """Return what no living run owns: processes first, then what network environments find, each asked by itself."""
+    """Return what no living run owns: processes first, then what network environments find, each asked by itself.
+
+    Which runs live is asked last: a run that begins in between would lose what it has just made.
+    """
     from panther_core.process.clean import alive_runs, leftovers  # noqa: PLC0415 - looks at every process of the machine
 
     found: list[Leftover] = list(leftovers())
     failed: list[str] = []
-    alive = alive_runs()
     for descriptor in console.plugins.registry.all(NetworkEnvironmentDescriptor):
         if descriptor.leftovers is None:
             continue
         try:
             left = (each for each in descriptor.leftovers() if caches or not each.cache)
             known = {(each.run_id, each.what) for each in found}  # several environments may find the same thing
-            found += [each for each in left if each.run_id not in alive and (each.run_id, each.what) not in known]
+            found += [each for each in left if (each.run_id, each.what) not in known]
         except Exception as error:  # noqa: BLE001 - a plugin's failure is reported, and the others are still asked
             failed.append(f"{descriptor.name} cannot look for leftovers: {error}")
-    return found, failed
+    alive = alive_runs()
+    return [each for each in found if each.run_id not in alive], failed
 
 
 def _remove(leftover: Leftover) -> str:
