@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from panther_hookspecs.doors import (
         Doors,
+        Proxy,
         door_problems,
         doors_of,
         loopback_recordings,
@@ -276,7 +277,7 @@ _NAMES_OF_MODULE = {
     "_markers": "API_VERSION PROJECT hookimpl hookspec",
     "attaching": "AttachedTool is_running process_names processes_to_attach",
     "commands": "CommandProcessor CommandResult Launcher Layer LayerRole Process ServiceCommand ShellCommand",
-    "doors": "Doors door_problems doors_of loopback_recordings streams_can",
+    "doors": "Doors Proxy door_problems doors_of loopback_recordings streams_can",
     "environments": "Context EnvironmentInterface EnvironmentOptions MetricsRecorder",
     "errors": (
         "ConfigurationException DockerComposeException EnvironmentUnavailableError "
@@ -460,6 +461,7 @@ __all__ = [
     "Provider",
     "Provisioner",
     "ProvisionerDescriptor",
+    "Proxy",
     "Quantity",
     "Reach",
     "Readiness",

@@ -11,10 +11,21 @@ import attrs
 from panther_hookspecs.environments import Context
 from panther_hookspecs.errors import TestExecutionError
 from panther_hookspecs.impairments import EVERY_LINK, LinkChange, LinkSpec, link_between
-from panther_hookspecs.links import LinkDescriptor, LinkDoor, LinkFlow, LinkPort, LinkSetup, LinkTask, chosen_link
+from panther_hookspecs.links import (
+    LinkDescriptor,
+    LinkDoor,
+    LinkFlow,
+    LinkPort,
+    LinkSetup,
+    LinkTask,
+    chosen_link,
+    described_flows,
+    report_links,
+    tell_switch,
+)
 from panther_hookspecs.networks import Endpoint, ServiceSpec
 from panther_hookspecs.recordings import RecordedPlace, Recording
-from panther_hookspecs.values import Problem
+from panther_hookspecs.values import Artifact, Problem
 
 Place = Callable[[str, Endpoint, str], Endpoint]
 """Gives a door its name, and a place for it beside the service that it stands for and whose transport it has."""
@@ -31,33 +42,61 @@ class Doors:
     seen: Mapping[tuple[str, str], Endpoint] = attrs.field(factory=dict)
     """Where a service sees another one, by both names."""
 
-    def refuse(
-        self, directions: Iterable[tuple[str, str]], change: LinkChange, links: Iterable[LinkDescriptor]
-    ) -> None:
-        """Raise for a change that nobody can make to what crosses these directions."""
+
+@attrs.define
+class Proxy:
+    """What stands in these doors while a case runs; without doors there is nothing, and nothing happens."""
+
+    doors: Doors = Doors()
+    _mechanism: str = ""
+    _setup: LinkSetup = LinkSetup()
+
+    def seen_by(self, viewer: str, endpoint: Endpoint) -> Endpoint:
+        """Return where a service finds another one: at the door before it, if there is one."""
+        return self.doors.seen.get((viewer, endpoint.name), endpoint)
+
+    def begin(
+        self, context: Context, mechanism: str, start: Callable[[str, tuple[str, ...]], object], *, changes: bool
+    ) -> str:
+        """Choose a mechanism, ``mechanism`` if that names one, and ``start`` it; return what it does, for the log."""
+        flows = self.doors.flows
+        if not flows:
+            return ""
+        wanted = {each for flow in flows for each in flow.spec.used()} | ({"steps"} if changes else set())
+        link = chosen_link(context.links, wanted, mechanism, lambda _trial: True, proxy=True)
+        task = LinkTask(
+            name="doors",
+            ports=(),
+            flows=flows,
+            seed=context.seed,
+            folder=context.folder,
+            changes=changes,
+            doors=self.doors.doors,
+        )
+        self._mechanism, self._setup = link.name, link.factory(task)
+        start(self._mechanism, self._setup.switch)
+        return f"links by {self._mechanism}: {described_flows(flows)}"
+
+    def change(self, context: Context, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
+        """Let it do something else from now on; return the monotonic time at which that took effect."""
         pairs = {frozenset(each) for each in directions}
-        streams = [each for each in self.doors if each.transport == "tcp" and {each.source, each.target} in pairs]
-        lacking = sorted(_asked_by(change) - streams_can(links)) if streams else []
+        streams = [each for each in self.doors.doors if each.transport == "tcp" and {each.source, each.target} in pairs]
+        lacking = sorted(_asked_by(change) - streams_can(context.links)) if streams else []
         if lacking:
             raise TestExecutionError(
                 f"a link could not be changed: {', '.join(lacking)}: {streams[0].target} talks tcp\n"
                 f"  because {_STREAMS}"
             )
+        if self._setup.control is None:
+            raise TestExecutionError(
+                "a link could not be changed: no mechanism that takes changes is between the services"
+            )
+        return tell_switch(self._setup.control, ["->".join(each) for each in directions], change)
 
-    def prepared(self, context: Context, mechanism: str, *, changes: bool) -> tuple[str, LinkSetup]:
-        """Return the mechanism that does it, and what it needs."""
-        wanted = {each for flow in self.flows for each in flow.spec.used()} | ({"steps"} if changes else set())
-        link = chosen_link(context.links, wanted, mechanism, lambda _trial: True, proxy=True)
-        task = LinkTask(
-            name="doors",
-            ports=(),
-            flows=self.flows,
-            seed=context.seed,
-            folder=context.folder,
-            changes=changes,
-            doors=self.doors,
-        )
-        return link.name, link.factory(task)
+    def report(self, folder: Path) -> Iterator[Artifact]:
+        """Yield what became of the packets, once it has ended."""
+        if self.doors.flows:
+            yield report_links(folder, self._mechanism, self.doors.flows, [self._setup])
 
 
 def doors_of(

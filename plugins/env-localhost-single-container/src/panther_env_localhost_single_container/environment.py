@@ -21,23 +21,19 @@ from panther_env_localhost_single_container.options import SingleContainerOption
 from panther_hookspecs import (
     Artifact,
     ControlGroup,
-    Doors,
     Endpoint,
     LinkChange,
-    LinkSetup,
     NetworkPlan,
     Problem,
     Process,
+    Proxy,
     ResourceLimits,
     ServiceLaunch,
     ServiceSpec,
     TestExecutionError,
-    described_flows,
     door_problems,
     doors_of,
     loopback_recordings,
-    report_links,
-    tell_switch,
     why_not,
 )
 
@@ -55,9 +51,7 @@ class SingleContainerEnvironment(ContainerEnvironment):
 
     options: Any = attrs.field(factory=SingleContainerOptions)
     _endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict, init=False)
-    _doors: Doors = attrs.field(factory=Doors, init=False)
-    _mechanism: str = attrs.field(default="", init=False)
-    _setup: LinkSetup = attrs.field(factory=LinkSetup, init=False)
+    _proxy: Proxy = attrs.field(factory=Proxy, init=False)
     _helpers: Helpers | None = attrs.field(default=None, init=False)
 
     def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
@@ -119,12 +113,12 @@ class SingleContainerEnvironment(ContainerEnvironment):
             )
         place = functools.partial(_beside, taken)
         self._endpoints = endpoints
-        self._doors = doors_of(self.links, services, endpoints, place, _ALIASES, changes=self.changes)
+        self._proxy = Proxy(doors_of(self.links, services, endpoints, place, _ALIASES, changes=self.changes))
         return endpoints
 
     def endpoint_seen(self, viewer: str, endpoint: Endpoint) -> Endpoint:
         """Return the door of the proxy, where there is one in front of a service."""
-        return self._doors.seen.get((viewer, endpoint.name), endpoint)
+        return self._proxy.seen_by(viewer, endpoint)
 
     def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:
         """Start the container; none of the services."""
@@ -150,36 +144,26 @@ class SingleContainerEnvironment(ContainerEnvironment):
         self.engine.create(guard.project, request)
         self.engine.start(guard.project)
         self._helpers = Helpers(self.context, self._first_process())
-        if self._doors.flows:
-            self._link(self._helpers)
+        told = self._proxy.begin(self.context, self.options.link_mechanism, self._helpers.start, changes=self.changes)
+        if told:
+            self.note("info", told)
         if config.capture:
             self._record(self._helpers)
 
     def _first_process(self) -> int:
         return int(self.engine.inspect(self.container("*"))["State"]["Pid"])
 
-    def _link(self, helpers: Helpers) -> None:
-        """Start the proxy between the services."""
-        self._mechanism, self._setup = self._doors.prepared(
-            self.context, self.options.link_mechanism, changes=self.changes
-        )
-        helpers.start(self._mechanism, self._setup.switch)
-        self.note("info", f"links by {self._mechanism}: {described_flows(self._doors.flows)}")
-
     def _record(self, helpers: Helpers) -> None:
         """Start a recorder for each service."""
         folder = self.context.folder / "capture"
         folder.mkdir(exist_ok=True)
         limits = int(self.options.capture_limit), int(self.options.capture_length)
-        for name, recording in loopback_recordings(self._endpoints, self._doors.seen, folder, *limits):
+        for name, recording in loopback_recordings(self._endpoints, self._proxy.doors.seen, folder, *limits):
             helpers.record(name, recording)
 
     def change_link(self, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
         """Let the proxy do something else from now on."""
-        self._doors.refuse(directions, change, self.context.links)
-        if self._setup.control is None:
-            raise TestExecutionError(f"{self.get_name()}: no mechanism that takes changes is between the services")
-        return tell_switch(self._setup.control, ["->".join(each) for each in directions], change)
+        return self._proxy.change(self.context, directions, change)
 
     def container(self, service: str) -> str:
         """Return the name of the one container."""
@@ -213,8 +197,7 @@ class SingleContainerEnvironment(ContainerEnvironment):
         if self._helpers is None:
             return
         self._helpers.finish()
-        if self._doors.flows:
-            yield report_links(self.context.folder, self._mechanism, self._doors.flows, [self._setup])
+        yield from self._proxy.report(self.context.folder)
         yield from self._helpers.recordings()
 
     def teardown_environment(self) -> None:

@@ -14,25 +14,20 @@ from panther_env_localhost.helpers import Helpers
 from panther_env_localhost.options import LocalhostOptions
 from panther_hookspecs import (
     Artifact,
-    Doors,
     Endpoint,
     EnvironmentUnavailableError,
     LinkChange,
-    LinkSetup,
     LinkSpec,
     LocalNetworkEnvironment,
     NetworkPlan,
     Problem,
     Process,
+    Proxy,
     ServiceLaunch,
     ServiceSpec,
-    TestExecutionError,
-    described_flows,
     door_problems,
     doors_of,
     loopback_recordings,
-    report_links,
-    tell_switch,
 )
 
 _CAPTURE = "capture"
@@ -47,9 +42,7 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
     _links: Mapping[str, LinkSpec] = attrs.field(factory=dict, init=False)
     _changes: bool = attrs.field(default=False, init=False)
     _endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict, init=False)
-    _doors: Doors = attrs.field(factory=Doors, init=False)
-    _mechanism: str = attrs.field(default="", init=False)
-    _setup: LinkSetup = attrs.field(factory=LinkSetup, init=False)
+    _proxy: Proxy = attrs.field(factory=Proxy, init=False)
     _helpers: Helpers | None = attrs.field(default=None, init=False)
     _recorded: tuple[str, ...] = attrs.field(default=(), init=False)
 
@@ -103,27 +96,25 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
             endpoints = reserved.shared_address(services, self._ports(), ipv6=ipv6)
             place = functools.partial(_shared, reserved, self._ports(), ipv6=ipv6)
         self._endpoints = endpoints
-        self._doors = doors_of(self._links, services, endpoints, place, aliases, changes=self._changes)
+        self._proxy = Proxy(doors_of(self._links, services, endpoints, place, aliases, changes=self._changes))
         for each in endpoints.values():
             self.note("debug", f"{each.name} is at {each.ip} {dict(each.ports)}")
         return endpoints
 
     def endpoint_seen(self, viewer: str, endpoint: Endpoint) -> Endpoint:
         """Return the door of the proxy, where there is one in front of a service."""
-        return self._doors.seen.get((viewer, endpoint.name), endpoint)
+        return self._proxy.seen_by(viewer, endpoint)
 
     def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:
         """Start the proxy and the recorders, and wait until they are ready."""
         asked = config if isinstance(config, NetworkPlan) else NetworkPlan(**config)
         helpers = self._helpers = Helpers(self.context.launcher, self.context.folder, self.context.cancelled)
-        if self._doors.flows:
-            name, setup = self._doors.prepared(self.context, self.options.link_mechanism, changes=self._changes)
-            self._mechanism, self._setup = name, setup
-            for key in {f"{each.source}->{each.target}" for each in self._doors.doors}:
-                assert self._reserved is not None  # doors were planned with it
-                self._reserved.let_go(key)
-            helpers.start(name, setup.switch)
-            self.note("info", f"links by {name}: {described_flows(self._doors.flows)}")
+        for key in {f"{each.source}->{each.target}" for each in self._proxy.doors.doors}:
+            assert self._reserved is not None  # doors were planned with it
+            self._reserved.let_go(key)
+        told = self._proxy.begin(self.context, self.options.link_mechanism, helpers.start, changes=self._changes)
+        if told:
+            self.note("info", told)
         if asked.capture:
             self._record(helpers, optional=asked.capture_optional)
         helpers.wait(self.options.timeout)
@@ -141,24 +132,20 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
         folder = self.context.folder / _CAPTURE
         folder.mkdir(exist_ok=True)
         limits = int(self.options.capture_limit), self.options.capture_length
-        found = dict(loopback_recordings(self._endpoints, self._doors.seen, folder, *limits))
+        found = dict(loopback_recordings(self._endpoints, self._proxy.doors.seen, folder, *limits))
         self._recorded = tuple(found)
         for name, recording in found.items():
             helpers.start(f"recorder-{name}", self.context.recorder(recording))
 
     def change_link(self, directions: Sequence[tuple[str, str]], change: LinkChange) -> float:
         """Let the proxy do something else from now on."""
-        self._doors.refuse(directions, change, self.context.links)
-        if self._setup.control is None:
-            raise TestExecutionError(f"{self.get_name()}: no mechanism that takes changes is between the services")
-        return tell_switch(self._setup.control, ["->".join(each) for each in directions], change)
+        return self._proxy.change(self.context, directions, change)
 
     def collect(self) -> Iterable[Artifact]:
         """End what records and impairs, so that it writes what it has seen, and yield that."""
         if self._helpers is not None:
             self._helpers.end()
-        if self._doors.flows:
-            yield report_links(self.context.folder, self._mechanism, self._doors.flows, [self._setup])
+        yield from self._proxy.report(self.context.folder)
         for name in self._recorded:
             path = f"{_CAPTURE}/{name}.pcapng"
             yield Artifact(path=path, kind="capture", service=name, title=f"Packets of {name}")
