@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import re
 import tempfile
 import threading
@@ -18,7 +20,7 @@ from panther_core.remote.cases import RemoteCases
 from panther_core.remote.code import gather, used_plugins
 from panther_core.remote.host import LEASE, Archive, RemoteHost
 from panther_core.results import RunDirectory
-from panther_core.results.directory import RESOLVED
+from panther_core.results.directory import HELD, RESOLVED
 from panther_core.run.engine import Engine
 from panther_core.run.evidence import explain
 from panther_core.run.record import Attempt, info_of, record_of
@@ -36,6 +38,8 @@ from panther_hookspecs import (
 
 LARGEST_FOLDER = 64 << 20
 """Bytes of an experiment's folder that are copied without asking."""
+_USES_HERE = re.compile(r"\{here\}|^discover:", re.MULTILINE)
+"""An experiment that names its folder, or whose cases are found there."""
 
 
 @attrs.define
@@ -51,6 +55,8 @@ class Elsewhere:
     _hosts: dict[str, RemoteHost] = attrs.field(factory=dict)
     _code: dict[str, Archive] = attrs.field(factory=dict)
     """PANTHER for each kind of host."""
+    _archive: Archive | None = None
+    """The experiment's folder, once a system has needed it."""
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @functools.cached_property
@@ -122,18 +128,35 @@ class Elsewhere:
                 with tempfile.TemporaryDirectory(prefix="panther-code-") as folder:
                     gather(used_plugins(self.experiment, self.registry), Path(folder), binary)
                     self._code[binary] = Archive.of(Path(folder))
-        here = ""
-        if "{here}" in self.experiment:
-            size = sum(each.stat().st_size for each in self.here.rglob("*") if each.is_file())
-            if size > LARGEST_FOLDER:
-                raise EnvironmentUnavailableError(
-                    f"the folder of the experiment, {self.here}, has {size >> 20} MiB: too much to copy to "
-                    f"{host.connection.name}\n  try: keep what the experiment needs in a folder of its own"
-                )
-            here = host.copy(self.here)
+        here = host.place(self._packed_here()) if _USES_HERE.search(self.experiment) else ""
         cases = RemoteCases(host, host.place(self._code[binary]), here)
         cases.begin()
         return cases
+
+    def _packed_here(self) -> Archive:
+        """Return the experiment's folder without the runs in it, packed once for all systems."""
+        with self._lock:
+            if self._archive is None:
+                if (size := size_of(self.here)) > LARGEST_FOLDER:
+                    raise EnvironmentUnavailableError(
+                        f"the folder of the experiment, {self.here}, has {size >> 20} MiB: too much to copy to other "
+                        "systems\n  try: keep what the experiment needs in a folder of its own"
+                    )
+                self._archive = Archive.of(self.here, without=HELD)
+            return self._archive
+
+
+def size_of(tree: Path) -> int:
+    """Return the bytes of all files in a folder but for runs; a file that goes away meanwhile has none."""
+    size = 0
+    for folder, folders, files in os.walk(tree):
+        if HELD in files:
+            folders.clear()
+            continue
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                size += Path(folder, name).lstat().st_size
+    return size
 
 
 def without(text: str, *keys: str) -> str:

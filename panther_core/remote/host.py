@@ -35,11 +35,11 @@ class Archive:
     size: int
 
     @classmethod
-    def of(cls, tree: Path) -> Archive:
-        """Pack a file or folder."""
+    def of(cls, tree: Path, without: str = "") -> Archive:
+        """Pack a file or folder, but for folders with a file called ``without``."""
         digest, size = hashlib.sha256(), 0
         with tempfile.TemporaryFile(buffering=0) as file:
-            for part in packed(str(tree)):
+            for part in packed(str(tree), without):
                 digest.update(part)
                 write_all(file, part)
                 size += len(part)

@@ -101,14 +101,20 @@ class Parts:
         return data
 
 
-def packed(path: str) -> Iterator[bytes]:
-    """Yield an archive of a file, or of what is in a folder; sockets and pipes are left out."""
+def packed(path: str, without: str = "") -> Iterator[bytes]:
+    """Yield an archive of a file, or of what is in a folder; sockets and pipes are left out.
+
+    Folders with a file called ``without`` are left out, too.
+    """
     parts = Parts()
     os.stat(path)
     with tarfile.open(fileobj=parts, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK) as archive:  # type: ignore[call-overload]
         if not os.path.isdir(path):
             archive.add(path, arcname=os.path.basename(path))
         for folder, folders, files in os.walk(path):
+            if without in files:
+                folders.clear()
+                continue
             for name in sorted([*folders, *files]):
                 full = os.path.join(folder, name)
                 with contextlib.suppress(FileNotFoundError):

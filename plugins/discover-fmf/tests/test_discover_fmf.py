@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from panther_discover_fmf.discover import find, seconds_of
+from panther_discover_fmf.manager import LACKING, FmfManager, FmfOptions, script_of
 from panther_discover_fmf.options import DiscoverOptions
 
 from panther_core.testing import MakeProject
-from panther_hookspecs import ConfigurationException
+from panther_hookspecs import (
+    ConfigurationException,
+    NoOptions,
+    Provisioner,
+    ProvisionerDescriptor,
+    ServiceContext,
+    System,
+    hookimpl,
+)
 
 TREE = r"""
 duration: 1m
@@ -110,3 +125,108 @@ def test_durations_are_read_as_tests_write_them(text: object, seconds: float) ->
 def test_a_folder_without_metadata_is_told_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationException, match="fmf init"):
         names(tmp_path)
+
+
+ROOM = r"""
+set -e
+mkdir -p "$1/layers" "$1/root"
+mount -t tmpfs none "$1/layers"
+mkdir "$1/layers/up" "$1/layers/work"
+mount -t overlay -o "lowerdir=/,upperdir=$1/layers/up,workdir=$1/layers/work" none "$1/root"
+for each in proc dev tmp; do mount --rbind "/$each" "$1/root/$each"; done
+rm -rf "$1/root/etc/apt/sources.list.d"
+[ ! -d "$1/packages" ] || cp -r "$1/packages" "$1/root/srv/"
+echo "deb [trusted=yes] file:/srv/packages ./" >"$1/root/etc/apt/sources.list"
+shift
+exec chroot "$0" "$@"
+"""
+"""Enters a copy of this machine in which packages come from one folder: what is installed there is gone afterwards."""
+
+
+@attrs.define(eq=False)
+class Rooms(Provisioner):
+    """Systems that are such copies; it also announces itself."""
+
+    folder: Path
+
+    def reserve(self) -> System:
+        def reach(argv: Sequence[str]) -> Sequence[str]:
+            return ("unshare", "--mount", "sh", "-c", ROOM, str(self.folder / "root"), str(self.folder), *argv)
+
+        facts = {"interpreter": sys.executable, "folder": str(self.folder / "far")}
+        return System(name="room", labels=frozenset({"room"}), reach=reach, facts=facts)
+
+    def release(self, system: System) -> None:
+        pass
+
+    @hookimpl
+    def panther_register_provisioners(self) -> Iterator[ProvisionerDescriptor]:
+        yield ProvisionerDescriptor(name="room", summary="a copy", options=NoOptions, factory=lambda _: self)
+
+
+def package(folder: Path, name: str) -> None:
+    """Make a Debian package with one program, and the index with which apt finds it in the folder."""
+    control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: nobody <n@example.org>\nDescription: one\n"
+    made = folder / "made"
+    (made / "DEBIAN").mkdir(parents=True)
+    (made / "DEBIAN/control").write_text(control)
+    (made / "usr/bin").mkdir(parents=True)
+    program = made / "usr/bin" / name
+    program.write_text("#!/bin/sh\necho installed\n")
+    program.chmod(0o755)
+    target = folder / "packages" / f"{name}.deb"
+    target.parent.mkdir()
+    subprocess.run(("dpkg-deb", "--build", "--root-owner-group", made, target), check=True, capture_output=True)
+    data = target.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    about = f"Filename: ./{target.name}\nSize: {len(data)}\nSHA256: {digest}\n"
+    (target.parent / "Packages").write_text(control + about)
+
+
+def can_make_rooms(folder: Path) -> bool:
+    argv = ("unshare", "--mount", "sh", "-c", ROOM, str(folder / "root"), str(folder), "apt-get", "--version")
+    return (
+        os.geteuid() == 0 and shutil.which("unshare") is not None and not subprocess.run(argv, check=False).returncode
+    )
+
+
+def test_a_tree_goes_to_other_systems_and_what_it_requires_is_installed_there(
+    panther_project: MakeProject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("room")
+    if not can_make_rooms(folder):
+        pytest.skip("needs root, an overlay of the whole machine, and apt")
+    package(folder, "panther-test-tool")
+    tests = """
+/first: {test: "test -f main.fmf; panther-test-tool | grep installed", require: [panther-test-tool, coreutils]}
+/second: {test: "touch written; panther-test-tool", require: [panther-test-tool]}
+/nowhere: {test: "true", require: [panther-no-such-package]}
+"""
+    experiment = """
+name: far
+network_environment: localhost
+provisioners: [{type: room, max_workers: 1}]
+discover: [{type: fmf, requires: install}]
+"""
+    files = {".fmf/version": "1\n", "tests/main.fmf": tests, "e.yaml": experiment}
+    old = {"runs/old/.panther": "", "runs/old/main.fmf": "/x: {test: x}"}
+    project = panther_project({**files, **old}, plugins=[Rooms(folder)])
+    outcome = project.run("run e.yaml")
+    outcome.assert_verdicts({"/tests/first": "pass", "/tests/second": "pass", "/tests/nowhere": "error"})
+    why = {each["name"]: each["why"] for each in outcome.attempts()}
+    assert "Unable to locate package panther-no-such-package" in why["/tests/nowhere"]
+    assert not (project.folder / "tests/written").exists()
+    assert shutil.which("panther-test-tool") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_only_root_installs_and_others_are_told_so(tmp_path: Path) -> None:
+    wanted = FmfOptions(test="true", requires=("bash", "panther-no-such-package"), install=True)
+    made = FmfManager(wanted).plan(ServiceContext(name="test", role="test", options=wanted)).files["install.sh"]
+    tmp_path.chmod(0o777)
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    subprocess.run((*nobody, "bash", "-s"), input=made, cwd=tmp_path, check=True)
+    argv = ("bash", "-s", ".", str(tmp_path))
+    done = subprocess.run(argv, input=script_of(wanted).encode(), cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == LACKING
+    assert b"not installed: panther-no-such-package (only root can install it, and this is nobody)" in done.stderr

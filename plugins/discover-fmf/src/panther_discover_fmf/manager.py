@@ -21,7 +21,9 @@ REPORTED = "reported.jsonl"
 _SCRIPT = """\
 #!/bin/bash
 set -eu
-tree=$(cd "$1" && pwd) folder=$2
+folder=$2
+cd "$1" || {{ echo "the tree is not here: keep it in the experiment's folder, which is copied" >&2; exit {code}; }}
+tree=$PWD
 {checks}chmod +x "$folder"/bin/*
 export TMT_TREE=$tree TMT_TEST_NAME={name} TMT_TEST_SERIAL_NUMBER={serial} TMT_TEST_DATA=$folder/data
 export TMT_TEST_METADATA=$folder/metadata.yaml TMT_PLAN_DATA=$folder/plan TMT_REBOOT_COUNT=0 TMT_TEST_RESTART_COUNT=0
@@ -30,10 +32,30 @@ export TMT_SOURCE_DIR=$tree PATH=$folder/bin:$PATH
 exec bash -eo pipefail -c {test}
 """
 _CHECK = """\
-installed() {{ command -v "$1" || dpkg -s "$1" || rpm -q --whatprovides "$1"; }} >/dev/null 2>&1
 for each in {names}; do
-    installed "$each" || {{ echo "not installed: $each" >&2; exit {code}; }}
+    installed "$each" || {{ echo "not installed: $each$(cat "$folder/refused" 2>/dev/null || :)" >&2; exit {code}; }}
 done
+"""
+_INSTALLED = 'installed() { command -v "$1" || dpkg -s "$1" || rpm -q --whatprovides "$1"; } >/dev/null 2>&1\n'
+_INSTALL = """\
+#!/bin/bash
+# Install what a test requires and this system lacks; one at a time, if several tests do.
+set -u
+{installed}missing=()
+exec 9</etc/os-release
+flock 9
+for each in {names}; do installed "$each" || missing+=("$each"); done
+[ ${{#missing[@]}} -gt 0 ] || exit 0
+if [ "$(id -u)" != 0 ]; then echo " (only root can install it, and this is $(id -un))" >refused; exit 0; fi
+export DEBIAN_FRONTEND=noninteractive
+if command -v apt-get >/dev/null; then
+    get() {{ apt-get install -qq -y --no-install-recommends -- "${{missing[@]}}"; }}
+    get || {{ apt-get update -qq && get; }}
+elif command -v dnf >/dev/null; then
+    dnf -q -y install -- "${{missing[@]}}"
+else
+    echo " (there is neither apt nor dnf to install it)" >refused
+fi
 """
 _REPORT_RESULT = """\
 #!/bin/bash
@@ -64,6 +86,7 @@ class FmfOptions:
         "respect", help="What becomes of its result: respect, xfail, custom, or one that always holds."
     )
     requires: tuple[str, ...] = option((), help="Packages or programs without which it is unsupported.")
+    install: bool = option(False, help="Whether those that are missing are installed first.")
     variables: Mapping[str, str] = option(factory=dict, help="Its environment variables.")
     serial: int = option(1, help="Its number among the tests.")
     metadata: Mapping[str, Any] = option(factory=dict, help="All that is written about it, for itself to read.")
@@ -82,7 +105,9 @@ class FmfManager(ServiceManager):
         about = {"result": told.result, **told.metadata}
         return ServicePlan(
             run=ShellCommand("bash", ("{dir}/run.sh", tree, "{dir}")),
+            pre_run=(ShellCommand("bash", ("{dir}/install.sh",)),) if _installs(told) else (),
             files={
+                **({"install.sh": _install_script(told).encode()} if _installs(told) else {}),
                 "run.sh": script_of(told).encode(),
                 METADATA: (json.dumps(about, indent=1) + "\n").encode(),
                 "bin/tmt-report-result": _REPORT_RESULT.encode(),
@@ -95,13 +120,26 @@ class FmfManager(ServiceManager):
         )
 
 
+def _installs(test: FmfOptions) -> bool:
+    return test.install and bool(test.requires)
+
+
+def _names(test: FmfOptions) -> str:
+    return " ".join(map(shlex.quote, test.requires))
+
+
+def _install_script(test: FmfOptions) -> str:
+    return _INSTALL.format(installed=_INSTALLED, names=_names(test))
+
+
 def script_of(test: FmfOptions) -> str:
     """Return the script around a test."""
     if test.framework != "shell":
         return f'echo "the framework {test.framework} is not there" >&2\nexit {LACKING}\n'
     quote = shlex.quote
     return _SCRIPT.format(
-        checks=_CHECK.format(names=" ".join(map(quote, test.requires)), code=LACKING) if test.requires else "",
+        checks=_INSTALLED + _CHECK.format(names=_names(test), code=LACKING) if test.requires else "",
+        code=LACKING,
         name=quote(test.test_name),
         serial=test.serial,
         variables="".join(f"export {quote(name)}={quote(value)}\n" for name, value in test.variables.items()),

@@ -8,7 +8,7 @@ import attrs
 
 from panther_hookspecs import option
 
-REQUIRES = ("check", "ignore")
+REQUIRES = ("check", "install", "ignore")
 
 
 @attrs.frozen(kw_only=True)
@@ -29,5 +29,6 @@ class DiscoverOptions:
     requires: str = option(
         "check",
         validator=attrs.validators.in_(REQUIRES),
-        help="Whether a test whose required packages are not installed is unsupported, or run nevertheless.",
+        help="What to do about required packages that are not installed: without them a test is unsupported (check), "
+        "they are installed first where the system is root's and has apt or dnf, or it runs nevertheless.",
     )
