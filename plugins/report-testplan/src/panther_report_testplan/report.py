@@ -108,16 +108,17 @@ def _common(
     counter: Mapping[str, int],
     ran: Mapping[str, float] | None,
 ) -> Entry:
+    identity = uuid.uuid5(uuid.NAMESPACE_OID, "/".join((*parents, name)))
     return {
         "type": type_,
         "name": name,
         "description": None,
         "definition_name": name,
-        "uid": str(uuid.uuid5(uuid.NAMESPACE_OID, "/".join((*parents, name)))),
+        "uid": str(identity),
         "status": status,
         "runtime_status": "finished",
         "logs": [],
-        "hash": hash((*parents, name)) & 0x7FFFFFFF,
+        "hash": identity.int & 0x7FFFFFFF,
         "parent_uids": list(parents),
         "timer": {"run": [dict(ran)] if ran else []},
         "counter": dict(counter),
