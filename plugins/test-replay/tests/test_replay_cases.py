@@ -114,6 +114,13 @@ def test_a_recording_that_is_cut_off_keeps_a_case_from_running(panther_project: 
     assert "is cut off" in outcome.cases()[0]["why"]
 
 
+def test_a_recording_that_is_not_there_is_named_at_its_place(panther_project: MakeProject) -> None:
+    client = PLAYER.replace("x.jsonl", "y.jsonl").format(options="timing: none")
+    outcome = run(panther_project, recording(), client=client)
+    outcome.assert_exit(2, "x.yaml:12:51", "there is no recording", "try: panther recording RUN -o y.jsonl")
+    assert not outcome.runs
+
+
 def test_a_case_without_a_player_is_refused(panther_project: MakeProject) -> None:
     run(panther_project, recording()).assert_exit(2, "no service of this case plays a recording")
 
@@ -140,6 +147,7 @@ test_cases:
 
 
 def test_an_encrypted_protocol_is_told_to_be_none_that_can_be_replayed(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(recording())
     options = PlayerOptions(recording=tmp_path / "x.jsonl")
     context = ServiceContext(name="c", role="client", options=options, protocol="quic", target="s", encrypted=True)
     with pytest.raises(UnsupportedError, match="because it is encrypted, with keys that are others in every session"):

@@ -9,11 +9,18 @@ import attrs
 from panther_hookspecs import Seconds, option
 
 
+def _is_there(_owner: object, _field: object, path: Path) -> None:
+    if not path.is_file():
+        raise ValueError(f"there is no recording {path} - try: panther recording RUN -o {path.name}")
+
+
 @attrs.frozen(kw_only=True)
 class PlayerOptions:
     """What is played, and how."""
 
-    recording: Path = option(help="A recording, or a capture (pcap, pcapng): its first conversation is taken.")
+    recording: Path = option(
+        validator=_is_there, help="A recording, or a capture (pcap, pcapng): its first conversation is taken."
+    )
     timing: str = option(
         "original",
         validator=attrs.validators.in_(("original", "none")),
