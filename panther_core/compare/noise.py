@@ -163,6 +163,9 @@ class Surroundings:
         if abs(self.slower) > _WORTH_SAYING / 2:
             side = "B" if self.slower > 0 else "A"
             found.append(f"it was {abs(self.slower):.0%} slower in {side}: processor times are compared at equal speed")
+        if self.known and self.pressure > _CROWDED:
+            waited = f"somebody waited for a processor {self.pressure:.0%} of the time"
+            found.append(f"{waited}: times by the clock say nothing, but for two parts of one run")
         return found
 
 

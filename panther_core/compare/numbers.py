@@ -176,12 +176,13 @@ def _judged(sample: Sample, tolerance: float | None, p: float, corrected: float,
     limit, direction = rules.limit(sample.metric), direction_of(sample.metric, rules)
     before, after = (median(each) for each in sample.fair)
     allowed = (limit if tolerance is None else tolerance) * abs(before)
+    bound = 0.0 if tolerance is None else allowed  # where nothing could be said, equal numbers are still equal
     delta = cliffs_delta(*sample.fair)
     interval = shift_interval(*sample.fair)
     beyond = abs(after - before) > allowed and (after - before) * delta > 0
     if beyond and corrected <= rules.alpha and tolerance is not None:
         outcome = _named(after > before, direction)
-    elif tolerance is not None and interval is not None and -allowed <= interval.low and interval.high <= allowed:
+    elif interval is not None and -bound <= interval.low and interval.high <= bound:
         outcome = Outcome.SAME
     else:
         outcome = Outcome.INCONCLUSIVE

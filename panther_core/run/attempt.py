@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -315,6 +316,14 @@ def _keep_messages(attempt: Attempt, seen: Evidence) -> None:
         attempt.notes.append(f"the messages could not be told: {type(error).__name__}: {error}")
 
 
+def _leave_out_what_is_no_number(attempt: Attempt) -> None:
+    """Keep NaN and infinity out of the result, where no JSON reader wants them, and say so."""
+    for each in attempt.measurements:
+        if not math.isfinite(each.value):
+            attempt.notes.append(f"{each.name} was measured as {each.value}, which is no number: it was left out")
+    attempt.measurements = [each for each in attempt.measurements if math.isfinite(each.value)]
+
+
 def _judge(attempt: Attempt) -> tuple[Verdict, str]:
     """Let the scenario and the checks of the case look at the evidence."""
     with attempt.timed("judge"):
@@ -326,6 +335,7 @@ def _judge(attempt: Attempt) -> tuple[Verdict, str]:
             artifacts=tuple(attempt.artifacts),
         )
         attempt.measurements += evidence.measured(attempt.case, seen)
+        _leave_out_what_is_no_number(attempt)
         seen = attrs.evolve(seen, measurements=tuple(attempt.measurements))
         attempt.checks += evidence.check_all(attempt.case, seen)
         _keep_messages(attempt, seen)

@@ -100,6 +100,14 @@ def test_time_by_the_clock_says_nothing_on_a_crowded_machine(make: Make) -> None
     assert change.outcome is Outcome.INCONCLUSIVE
     assert change.blamed == ("the machine was busier in B: somebody waited for a processor 97% of the time, 2% in A")
     assert compare(a, b).disturbed == (0, 10)
+    assert "waited for a processor 97% of the time: times by the clock say nothing, but for two parts" in text(
+        compare(a, b)
+    )
+
+
+def test_times_that_are_all_equal_are_the_same_on_any_machine(make: Make) -> None:
+    a, b = (make(side, [3.0] * 10, name="handshake", told=BUSY) for side in "ab")
+    assert the(compare(a, b), "server.handshake").outcome is Outcome.SAME
 
 
 def test_time_by_the_clock_is_judged_on_a_quiet_machine(make: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from panther_core.testing.dummy import DummyPlugin
 from panther_hookspecs import (
     CaseControl,
     CaseOutline,
+    Measurement,
     Problem,
     Stage,
     StageResult,
@@ -132,6 +134,21 @@ def test_only_a_good_result_counts_as_one(returned: object, status: Verdict) -> 
     result = Stage("any", lambda _: returned).execute("given")
     assert result.status is status
     assert bool(result.error) == (status not in (Verdict.PASS, Verdict.INCONCLUSIVE))
+
+
+def test_what_is_measured_and_no_number_is_left_out_and_named(panther_project: MakeProject) -> None:
+    def measure(case: CaseControl) -> None:
+        for name, value in (("good", 1.0), ("ratio", math.nan), ("rate", math.inf)):
+            case.measure(Measurement(name=name, value=value))
+
+    outcome = run(panther_project, Tried(stage("one", [], measure)))
+    assert "NaN" not in (outcome.run / "results.jsonl").read_text()
+    assert outcome.measurements()["good"] == 1
+    assert not {"ratio", "rate"} & set(outcome.measurements())
+    assert outcome.cases()[0]["notes"] == [
+        "ratio was measured as nan, which is no number: it was left out",
+        "rate was measured as inf, which is no number: it was left out",
+    ]
 
 
 def test_a_stage_that_is_too_slow_fails_and_one_that_never_returns_is_given_up(
