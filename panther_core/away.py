@@ -1,9 +1,10 @@
 """PANTHER away from home: carries out single attempts that another PANTHER asks for, one after the other.
 
 ``python -m panther_core.away FOLDER`` reads a line of JSON for each attempt, the fields of a CaseTask, and writes one:
-``{"record": ..., "folder": ...}`` with ``error`` if one ended it, ``{"refused": why}`` where it cannot be tried, or
-``{"lost": why}`` if this system is not fit any more. ``{"cancel": true}`` ends what runs. It writes to the descriptor
-that ``PANTHER_CONTROL`` names, or to standard output. When its input ends, it ends, and so does all that it started.
+``{"record": ..., "folder": ..., "events": [...]}`` with ``error`` if one ended it, ``{"refused": why}`` where it cannot
+be tried, or ``{"lost": why}`` if this system is not fit any more. ``{"cancel": true}`` ends what runs. It writes to the
+descriptor that ``PANTHER_CONTROL`` names, or to standard output. When its input ends, it ends, and so does all that it
+started.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import queue
 import shutil
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +25,7 @@ import attrs
 
 from panther_core import session
 from panther_core.config import ExperimentConfig, GlobalConfig, load_experiment
-from panther_core.events import EventManager
+from panther_core.events.travel import told
 from panther_core.metrics import MetricsCollector
 from panther_core.plan import PlannedCase, plan_cases
 from panther_core.plugin_manager import PluginManager
@@ -31,7 +33,7 @@ from panther_core.results import RunDirectory
 from panther_core.results.directory import LOCK
 from panther_core.run.attempt import carry_out
 from panther_core.run.engine import Engine
-from panther_hookspecs import CaseTask, PantherExperimentError
+from panther_hookspecs import BaseEvent, CaseTask, PantherExperimentError
 
 LEAST_FREE = 1 << 20
 """Bytes: with less, evidence may be incomplete, so that an attempt shows nothing."""
@@ -49,6 +51,8 @@ class Away:
     _cases: dict[str, PlannedCase] = attrs.field(factory=dict)
     _plan: Iterator[PlannedCase] = attrs.field(factory=lambda: iter(()))
     _cancelled: bool = False
+    _events: deque[BaseEvent] = attrs.field(factory=deque)
+    """What has happened and was not told yet."""
 
     def carry_out(self, task: CaseTask) -> Mapping[str, Any]:
         """Carry out one attempt; say how it went."""
@@ -57,11 +61,14 @@ class Away:
             case = self._find(task.case_id)
         except PantherExperimentError as refusal:
             return {"refused": str(refusal)}
+        self._events.clear()
         record, error = carry_out(case, task.attempt, engine)
+        events = [told(self._events.popleft()) for _ in range(len(self._events))]
         if shutil.disk_usage(self.folder).free < LEAST_FREE:
             return {"lost": f"the disk with {self.folder} is full"}
         about = {"type": type(error).__name__, "text": str(error)} if error else None
-        return {"record": record, "error": about, "folder": str(engine.run.folder / record["folder"])}
+        folder = str(engine.run.folder / record["folder"])
+        return {"record": record, "error": about, "folder": folder, "events": events}
 
     def cancel(self) -> None:
         """End what runs, and start nothing more."""
@@ -89,7 +96,7 @@ class Away:
                 self.plugins,
                 GlobalConfig(),
                 MetricsCollector(),
-                EventManager().emit,
+                self._events.append,
                 None,
                 here,
                 keep_capture=task.keep_capture,

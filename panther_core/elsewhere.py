@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from panther_core.events.travel import revived
 from panther_core.plan import PlannedCase
 from panther_core.registry import Registry
 from panther_core.remote.cases import RemoteCases
@@ -117,6 +118,8 @@ class Elsewhere:
             raise
         except PantherExperimentError as error:
             return _broken(case, number, engine, folder, error), error
+        for each in record.pop("events", ()):
+            engine.emit(revived(each))
         told = record.pop("error", None)
         return record, _as_error(told) if told else None
 

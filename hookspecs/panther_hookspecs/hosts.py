@@ -117,7 +117,8 @@ class CaseExecutor(abc.ABC):
     def carry_out(self, task: CaseTask, folder: Path) -> Mapping[str, Any]:
         """Run the attempt, place its evidence in ``folder``, return its record; SystemLostError if its system is gone.
 
-        If an exception ended the attempt, the record has ``{"type": ..., "text": ...}`` under ``error``.
+        If an exception ended the attempt, the record has ``{"type": ..., "text": ...}`` under ``error``; what observers
+        here are to be told of what happened there has the key ``events``, as ``panther_core.away`` gives it.
         It must never run an attempt twice by itself: whether it is tried again is decided, and recorded, by the engine.
         """
 

@@ -65,7 +65,7 @@ class RemoteCases(CaseExecutor):
             raise EnvironmentUnavailableError(answer["refused"])
         self.host.fetch(answer["folder"], folder)
         self.host.remove(answer["folder"])
-        return {**answer["record"], "error": answer.get("error")}
+        return {**answer["record"], "error": answer.get("error"), "events": answer.get("events", ())}
 
     def cancel(self) -> None:
         """End what runs there; its record follows, unless nobody is there to send it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from panther_core.testing import MakeProject
+from panther_core.testing import MakeProject, Outcome
 from panther_hookspecs import NoOptions, Provisioner, ProvisionerDescriptor, System, hookimpl
 
 KILL_THE_AGENT = r"""
@@ -48,6 +48,13 @@ class FarPlugin:
         )
 
 
+def event_names(outcome: Outcome, name: str) -> list[str]:
+    """Return what the first case of that name has told, and that must be the same everywhere."""
+    case = next(each["case"] for each in outcome.attempts() if each["name"] == name)
+    told = [each for each in outcome.events() if case in (each["entity_id"], each["content"].get("test_case_id"))]
+    return [each["name"] for each in told]
+
+
 def test_cases_run_where_their_labels_are_and_their_evidence_comes_back(
     panther_project: MakeProject, tmp_path: Path
 ) -> None:
@@ -75,6 +82,8 @@ test_cases:
         if record["name"] in ("here", "there"):
             assert output.read_text().strip() == {"here": "here", "there": "read there"}[record["name"]]
     assert (outcome.folder("ping") / "services/client").is_dir()
+    assert [event_names(outcome, "there")] * 3 == [event_names(outcome, name) for name in ("here", "there", "wrong")]
+    assert "service.ready" in event_names(outcome, "ping")
     assert not (tmp_path / "far").exists()
 
 

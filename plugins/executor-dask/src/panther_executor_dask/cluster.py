@@ -79,8 +79,7 @@ class DaskCases(CaseExecutor):
             raise TestExecutionError(str(answer["refused"]))
         with tarfile.open(fileobj=io.BytesIO(answer["evidence"])) as archive:
             archive.extractall(folder, filter="data")
-        record = dict(answer["record"])
-        return record | ({"error": answer["error"]} if answer.get("error") else {})
+        return {**answer["record"], "error": answer.get("error"), "events": answer.get("events", ())}
 
     def cancel(self) -> None:
         """End what runs: Dask would let it run to its end."""
