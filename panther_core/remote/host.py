@@ -59,6 +59,8 @@ class RemoteHost(Host):
     connection: Connection
     _jobs: dict[str, RemoteJob] = attrs.field(factory=dict)
     _names: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
+    _over: list[str] = attrs.field(factory=list)
+    """Jobs of which the host need keep nothing any more; told with the next that starts."""
     _copied: dict[str, Archive] = attrs.field(factory=dict)
     """What was copied there, by its digest: it is copied again, should the host have lost it."""
 
@@ -131,6 +133,7 @@ class RemoteHost(Host):
             "env": dict(env or {}),
             "timeout": timeout,
             "stdin": stdin,
+            "forget": self._told_over(),
         }
         job = self._jobs[name] = RemoteJob(self, name, message, files=files, heard=heard)
         self.connection.send(message)
@@ -163,9 +166,13 @@ class RemoteHost(Host):
         self._gone(f"the connection to {self.connection.name} was closed")
 
     def forget(self, job: str) -> None:
-        """Let the host remove what it keeps of a job that has ended."""
+        """Let the host remove what it keeps of a job that has ended, when it is next told anything."""
         self._jobs.pop(job, None)
-        self.connection.send({"do": "forget", "job": job})
+        self._over.append(job)
+
+    def _told_over(self) -> list[str]:
+        over, self._over = self._over, []
+        return over
 
     def _told(self, message: Mapping[str, Any], blob: bytes) -> None:
         job = self._jobs.get(message.get("job") or message.get("end") or message.get("lost") or "")

@@ -10,11 +10,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import attrs
+
+from panther_core.remote.far.processes import read
 
 _SSHD = "/usr/sbin/sshd"
 _SERVER = """\
@@ -69,8 +71,8 @@ class SshHost:
 
     def cut(self) -> None:
         """Break every connection; what runs goes on."""
-        for pid in self.processes():
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sshd: root"):
+        for pid, words in self.commands().items():
+            if words.startswith(b"sshd: root"):
                 _kill(pid)
 
     def kill(self) -> None:
@@ -91,6 +93,10 @@ class SshHost:
         """Return what runs there."""
         found = subprocess.run(("ip", "netns", "pids", self.name), capture_output=True, text=True, check=False)
         return [int(each) for each in found.stdout.split()]
+
+    def commands(self) -> Mapping[int, bytes]:
+        """Return the command lines of what runs there; nothing of what ends meanwhile."""
+        return {pid: read(f"/proc/{pid}/cmdline") for pid in self.processes()}
 
 
 def _kill(pid: int) -> None:

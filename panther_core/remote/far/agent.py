@@ -202,7 +202,12 @@ class Agent:
         return os.path.join(self.base, "trees", digest)
 
     def do_start(self, message: dict[str, Any], _blob: bytes) -> None:
-        """Start a command, unless it was started before."""
+        """Start a command, unless it was started before; remove what is kept of others that have ended."""
+        for job in message["forget"]:
+            log = self.jobs.ended.pop(job, None)
+            if log:
+                with contextlib.suppress(OSError):
+                    os.unlink(log)
         self.jobs.start(message["job"], message)
 
     def do_write(self, message: dict[str, Any], blob: bytes) -> None:
@@ -226,13 +231,6 @@ class Agent:
         if job is not None and job.control is not None:
             with contextlib.suppress(OSError):
                 job.control.send(b"ok\n")
-
-    def do_forget(self, message: dict[str, Any], _blob: bytes) -> None:
-        """Remove what is kept of a command that has ended."""
-        log = self.jobs.ended.pop(message["job"], None)
-        if log:
-            with contextlib.suppress(OSError):
-                os.unlink(log)
 
     def do_fetch(self, message: dict[str, Any], _blob: bytes) -> Any:
         """Send a file or folder as an archive, in parts."""
