@@ -192,9 +192,9 @@ def _farthest(changes: Sequence[Change]) -> list[Block]:
     for each in sorted(changes, key=_apart, reverse=True):
         found.setdefault((each.metric.service, each.metric.name.partition(".")[0], each.metric.symbol), each)
     shown = list(found.values())[:_MOST_APART]
-    rows = [("? " + str(each.metric), *_told(each)[1:2], _percent(each.relative), each.case) for each in shown]
+    rows = [(str(each.metric), _percent(each.relative), _told(each)[1]) for each in shown]
     title = "  functions and system calls that are farthest apart, which proves nothing"
-    return [title, Rows(rows=rows, indent=2), *_more(len(found), _MOST_APART)] if rows else []
+    return [title, Rows(rows=rows, indent=4), *_more(len(found), _MOST_APART)] if rows else []
 
 
 def _apart(change: Change) -> float:

@@ -23,7 +23,8 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 _EPILOG = """\
 panther COMMAND --help explains one command.
-Exit codes: 0 all as expected, 1 not, 2 usage or configuration, 3 this machine cannot run it, 130 interrupted."""
+Exit codes: 0 all as expected, 1 not, 2 usage or configuration,
+3 this machine cannot run it, 130 interrupted."""
 
 
 def main(argv: Sequence[str] | None = None, *, extra: Sequence[object] = ()) -> int:

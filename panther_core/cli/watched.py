@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from panther_core.cli.blocks import Block, Rows, Styled, aligned, link
-from panther_core.cli.text import amount, number
+from panther_core.cli.text import amount
 from panther_core.folded import Profile, profiles_of
 from panther_core.statistics import median
 
@@ -103,19 +103,22 @@ def _newest(cases: Iterable[Record]) -> Iterator[Record]:
 
 def _numbers(cases: Sequence[Record], profiled: set[tuple[str, str]]) -> list[tuple[str, str, str]]:
     """Return the first numbers of the instruments that left no profile: medians over all cases."""
-    values: dict[tuple[str, str], dict[str, list[float]]] = {}
+    values: dict[tuple[str, str], dict[tuple[str, str], list[float]]] = {}
     for case in cases:
         names = set(case.get("instruments") or ())
         for each in case.get("measurements") or ():
             instrument, _, rest = str(each["name"]).partition(".")
             key = (str(each.get("service") or ""), instrument)
             if instrument in names and "." not in rest and key not in profiled:
-                values.setdefault(key, {}).setdefault(rest, []).append(float(each["value"]))
+                measured = (rest, str(each.get("unit") or ""))
+                values.setdefault(key, {}).setdefault(measured, []).append(float(each["value"]))
     return [
         (
             service,
             instrument,
-            ", ".join(f"{name} {number(median(many))}" for name, many in list(numbers.items())[:_MOST_NUMBERS]),
+            ", ".join(
+                f"{name} {amount(median(many), unit)}" for (name, unit), many in list(numbers.items())[:_MOST_NUMBERS]
+            ),
         )
         for (service, instrument), numbers in sorted(values.items())
     ][:_MOST_LINES]

@@ -107,9 +107,12 @@ def descendants(roots: Iterable[int]) -> list[int]:
 
 def program_below(pid: int, forks: int, argv: list[bytes]) -> int:
     """Return the process of ``argv`` that stands ``forks`` parents below ``pid``, 0 while (or once) there is none."""
-    level = [pid]
+    level, above = [pid], [pid]
     for _ in range(forks):
-        level = [child for parent in level for child in children_of(parent)]
+        level, above = [child for parent in level for child in children_of(parent)], level
+    # What a wrapper has forked and not made another program of yet, or never will, is the wrapper still.
+    wrappers = [_arguments(each) for each in above] if forks else []
+    level = [each for each in level if _arguments(each) not in wrappers]
     if not level:
         return 0
     # A wrapper may have helpers beside the program, a compressor for example: the command line tells them apart.
@@ -344,12 +347,9 @@ class Worker:
             if service is None or not service.pid:
                 continue
             pid = program_below(service.pid, service.forks, service.program)
-            # A copy of the wrapper that is about to become the program would lose the signal.
-            begun = not service.forks or (pid and _arguments(pid) != _arguments(service.pid))
-            late = time.monotonic() >= until
-            if pid and (begun or late):
+            if pid:
                 kill(pid, number)
-            elif not late:
+            elif time.monotonic() < until:
                 self.undelivered.append((until, token, number))
 
     def kill(self, token: int) -> None:

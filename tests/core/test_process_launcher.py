@@ -263,6 +263,19 @@ def test_the_signal_goes_to_the_program_below_its_wrapper(start: Callable[..., L
     assert process.stop(signal=signal.SIGTERM, grace=SOON).code == 3
 
 
+def test_a_copy_that_a_wrapper_has_made_of_itself_is_not_the_program(
+    start: Callable[..., LocalProcess], tmp_path: Path
+) -> None:
+    wrapper = "import os, subprocess, sys, time; os.fork() or time.sleep(600); " + CALL
+    layer = Layer(role=LayerRole.INSTRUMENT, by="wrapper", argv=(sys.executable, "-I", "-c", wrapper), forks=True)
+    process = start(
+        sys.executable, "-I", "-c", "import time; print('up', flush=True); time.sleep(600)", layers=(layer,)
+    )
+    eventually((tmp_path / "stdout").read_text, "the program's start")
+    assert b"'up'" in Path(f"/proc/{process.program_pid}/cmdline").read_bytes().split(b"\0")[3]
+    assert len(process.pids()) == 3
+
+
 def test_a_signal_waits_for_a_wrapper_that_has_not_started_its_program_yet(start: Callable[..., LocalProcess]) -> None:
     wrapper = "import signal, subprocess, sys, time; signal.signal(15, lambda *_: 0); time.sleep(0.3); " + CALL
     layer = Layer(role=LayerRole.INSTRUMENT, by="wrapper", argv=(sys.executable, "-I", "-c", wrapper), forks=True)

@@ -11,9 +11,9 @@ from panther_hookspecs import Leftover, NetworkEnvironmentDescriptor
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add what decides how much is removed."""
-    parser.add_argument("--dry-run", action="store_true", help="only list it")
+    parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
     parser.add_argument(
-        "--caches", action="store_true", help="also what makes later runs faster, such as images that were built"
+        "--caches", action="store_true", help="remove also what makes later runs faster, such as images that were built"
     )
 
 

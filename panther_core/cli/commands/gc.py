@@ -18,13 +18,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the rules. Without one nothing is removed."""
     parser.add_argument("folder", metavar="DIR", nargs="?", help="the folder with the runs (default: runs)")
     parser.add_argument("--keep", type=int, metavar="N", help="keep the N newest runs of each experiment")
-    parser.add_argument("--older-than", type=_quantity(Age), metavar="AGE", help="runs that ended longer ago, e.g. 30d")
     parser.add_argument(
-        "--at-most", type=_quantity(Bytes), metavar="SIZE", help="the oldest, until all runs take no more, e.g. 20GiB"
+        "--older-than", type=_quantity(Age), metavar="AGE", help="remove runs that ended longer ago, e.g. 30d"
     )
-    parser.add_argument("--unfinished", action="store_true", help="also runs that could be resumed")
-    parser.add_argument("--unexpected", action="store_true", help="also runs in which something was not as expected")
-    parser.add_argument("--pack", action="store_true", help="compress the evidence instead of removing the run")
+    parser.add_argument(
+        "--at-most",
+        type=_quantity(Bytes),
+        metavar="SIZE",
+        help="remove the oldest until all runs take no more, e.g. 20GiB",
+    )
+    parser.add_argument("--unfinished", action="store_true", help="remove also runs that could be resumed")
+    parser.add_argument(
+        "--unexpected", action="store_true", help="remove also runs in which something was not as expected"
+    )
+    parser.add_argument("--pack", action="store_true", help="compress the evidence of a run instead of removing it")
     parser.add_argument("--unpack", metavar="RUN", help="put the packed evidence of a run back into its place")
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
 

@@ -18,7 +18,7 @@ from panther_profiler_gperf.options import DEFAULT_SIGNAL, CpuOptions, number_of
 from panther_profiler_gperf.preflight import Program, cpu_problems, kill_problems
 from panther_profiler_gperf.processes import forked
 from panther_profiler_gperf.stacks import ProfileError, Stacks
-from panther_profiler_gperf.switching import OWN, CpuSwitch, Follower
+from panther_profiler_gperf.switching import OWN, CpuSwitch, Follower, program_of
 from panther_profiler_gperf.views import write_folded, write_json, write_text
 
 _FILE = "cpu.prof"
@@ -63,14 +63,17 @@ class CpuEnvironment(GperfEnvironment):
         self._process, self._main = target_process, target_process.program_pid
         if not self.options.switched:
             return
+        follows = self.options.forks or self.options.target_process
+        if self._main and not follows:
+            self._main = program_of(target_process, number_of(self.options.switch_signal), self.options.timeout)
         sender, sampling = self.sender(self.options.switch_signal), self._sampling()
         self._switch = CpuSwitch(sender, sampling, self.results(), self.options.timeout)
-        if self.options.forks or self.options.target_process:
+        if follows:
             told = self.options
             self._follower = Follower(target_process, self._switch, told.forks, told.target_process)
             self._follower.start()
         elif self._main:
-            self._switch.on(self._main)
+            self._switch.on(self._main, patience=0.0)
         if self.options.monitoring_duration:
             self._timer = threading.Timer(self.options.monitoring_duration, self._switch_off)
             self._timer.daemon = True

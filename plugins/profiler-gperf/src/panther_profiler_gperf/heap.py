@@ -122,6 +122,7 @@ class HeapEnvironment(GperfEnvironment):
         with self._lock:
             if self._final or self._process.exit is not None:
                 return
+            self._main = self._process.program_pid  # strace starts it some time after itself
             pids = (self._main, *(forked(self._process.pids()) if self.options.forks else ()))
             for pid in pids:
                 path = dump_heap(self.sender(self.options.dump_signal), pid, self.results(), self.options.timeout)

@@ -60,6 +60,12 @@ def handler_is_there(pid: int, number: int, patience: float) -> bool:
     return catches(pid, number)
 
 
+def program_of(process: Process, number: int, patience: float) -> int:
+    """Return the process id of the program once it handles the signal: strace starts it some time after itself."""
+    until(lambda: catches(process.program_pid, number) or process.exit is not None, patience)
+    return process.program_pid
+
+
 def at_a_good_moment(pid: int) -> None:
     """Wait until it is likely that a process is in the middle of nothing.
 
@@ -108,13 +114,13 @@ class CpuSwitch:
     _tried: set[int] = attrs.field(factory=set, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
-    def on(self, pid: int) -> None:
+    def on(self, pid: int, patience: float | None = None) -> None:
         """Begin to sample a process; its file gets the process's number."""
         with self._lock:
             if pid in self._tried or len(self._died) >= _ENOUGH:
                 return
             self._tried.add(pid)
-            if not handler_is_there(pid, self.sender.number, self.patience):
+            if not handler_is_there(pid, self.sender.number, self.patience if patience is None else patience):
                 if is_running(pid):
                     self.refused.append(f"process {pid} has no handler for the signal: gperftools is not in it")
                 return

@@ -21,6 +21,7 @@ _MOURNING = 0.1
 """Seconds until it is known of a process that has ended that it has."""
 _STARTED = "Sampling process"
 _NOT_YET = ("Failed to find python version", "Failed to find a python interpreter")
+_REFUSED = "Operation not permitted"
 """What py-spy says of a process that may be about to become an interpreter."""
 _TRIES = 5.0
 """Seconds for that."""
@@ -65,7 +66,8 @@ def attach(context: Context, program: str, argv: Sequence[str], watched: Process
         if not any(each in said for each in _NOT_YET) or time.monotonic() > deadline:
             process.kill()
             reason = complaint(said) or str(process.exit or f"no answer within {timeout:g} s")
-            raise EnvironmentUnavailableError(f"py-spy cannot look into service {watched.name}: {reason}")
+            hint = "\n  try: root, or in a container the capability SYS_PTRACE" if _REFUSED in reason else ""
+            raise EnvironmentUnavailableError(f"py-spy cannot look into service {watched.name}: {reason}{hint}")
 
 
 def complaint(text: str) -> str:

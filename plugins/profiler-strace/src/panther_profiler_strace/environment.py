@@ -35,6 +35,8 @@ from panther_profiler_strace.trace import Trace
 from panther_profiler_strace.views import write_folded, write_json, write_text
 from panther_profiler_strace.watch import Watch
 
+_REFUSED = "Operation not permitted"
+
 
 @attrs.define(slots=False)
 class StraceEnvironment(ExecutionEnvironmentInterface):
@@ -123,7 +125,8 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
         failed = self._tracer.exit
         if failed is not None and process.exit is None:
             said = _complaint(folder / "stderr") or str(failed)
-            raise EnvironmentUnavailableError(f"strace could not attach to service {process.name}: {said}")
+            hint = "\n  try: root, or in a container the capability SYS_PTRACE" if _REFUSED in said else ""
+            raise EnvironmentUnavailableError(f"strace could not attach to service {process.name}: {said}{hint}")
 
     def _is_tracing(self) -> bool:
         if self.options.attach:

@@ -13,14 +13,18 @@ from panther_test_replay.recording import load_recording
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what may follow the command."""
-    parser.add_argument("run", help="the run: its folder, its name, or last")
-    parser.add_argument("--case", default="", help="name or identity of the case; the first with a capture if left out")
-    parser.add_argument("--port", type=int, required=True, help="the server's port")
-    parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
+    parser.add_argument("run", metavar="RUN", help="the run: its folder, its name, or last")
+    parser.add_argument(
+        "--case", metavar="CASE", default="", help="name or id of the case (default: the first with a capture)"
+    )
+    parser.add_argument("--port", type=int, required=True, metavar="N", help="the server's port")
+    parser.add_argument(
+        "--transport", choices=("udp", "tcp"), default="udp", help="what the server speaks (default: udp)"
+    )
     parser.add_argument(
         "--every", action="store_true", help="datagrams: all conversations with that server, not only the first"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write")
+    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the file to write")
 
 
 def run(arguments: argparse.Namespace, context: CommandContext) -> int:

@@ -39,7 +39,7 @@ def panther_register_commands() -> Iterable[CommandDescriptor]:
     """Announce the command that makes recordings."""
     yield CommandDescriptor(
         name="recording",
-        summary="Makes a recording of the packets of a case",
+        summary="Make a recording of the packets of a case",
         configure=command.configure,
         run=command.run,
     )
