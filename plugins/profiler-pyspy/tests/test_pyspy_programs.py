@@ -166,7 +166,7 @@ def test_the_rate_is_the_one_that_was_asked_for(program: Path, watching: Watchin
     with watching(sampling_rate=20, idle=True) as bench:
         began = time.monotonic()
         found = bench.run(program, "wait", 3.0)
-        assert 1 <= found["pyspy.samples"] <= 20 * (time.monotonic() - began) + 2
+        assert 1 <= found["pyspy.samples"] <= 20 * (time.monotonic() - began) + 10
 
 
 def test_all_threads_are_seen(program: Path, watching: Watching) -> None:

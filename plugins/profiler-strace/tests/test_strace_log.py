@@ -229,6 +229,7 @@ def test_ordinary_failures_are_no_finding_and_others_are_grouped() -> None:
     trace = read(
         call('openat(AT_FDCWD</tmp>, "no", O_RDONLY) = -1 ENOENT (No such file or directory)'),
         call(f"recvfrom({SERVER}, 0x7f, 1, 0, 0x7f, [1]) = -1 EAGAIN (Resource temporarily unavailable)"),
+        call("rt_sigreturn({mask=[]}) = -1 EPERM (Operation not permitted)"),
         call('openat(AT_FDCWD</tmp>, "log1", O_RDONLY) = -1 EACCES (Permission denied)'),
         call('openat(AT_FDCWD</tmp>, "log2", O_RDONLY) = -1 EACCES (Permission denied)'),
         call(f'sendto({SERVER}, "x", 1, 0, {CLIENT}, 16) = -1 ENETUNREACH (Network is unreachable) (INJECTED)'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,21 @@ def test_a_case_that_differs_from_the_earlier_run_is_found_by_its_link(against: 
 
 def test_numbers_are_drawn_with_every_point(opened: Page) -> None:
     assert opened.js("document.querySelectorAll('#chart circle').length") == 8
+    ticks = opened.js("[...document.querySelectorAll('#chart svg > g:last-child text')].map(each => each.textContent)")
+    assert len(ticks) > 1
+    assert all(re.fullmatch(r"0|[0.]*[1-9]\d?[0.]*", each) for each in ticks), f"ends of an axis are round: {ticks}"
     opened.go("#m=client+minip.rtt.median&v=pass")
     assert opened.js("document.querySelectorAll('#chart circle').length") == 4
     assert opened.js("document.getElementById('measure').value") == "client minip.rtt.median"
+
+
+def test_nothing_of_an_open_case_sticks_out_of_a_narrow_screen(opened: Page) -> None:
+    size = {"height": 800, "deviceScaleFactor": 1, "mobile": False}
+    opened.browser.call("Emulation.setDeviceMetricsOverride", width=400, **size)
+    try:
+        opened.go("#c=0")
+        opened.until("document.querySelector('.detail') !== null")
+        assert opened.js("document.documentElement.scrollWidth") <= 400
+        assert opened.js("document.querySelector('.detail').getBoundingClientRect().right") <= 400
+    finally:
+        opened.browser.call("Emulation.clearDeviceMetricsOverride")

@@ -60,7 +60,7 @@ def test_workers_that_only_make_cases_ready_ahead_are_no_rows() -> None:
         timings = {"prepare": 0.5, "setup": 0.5, "turn": waited, "start": 1.0, "stop": 1.0, "judge": 3.0}
         return attempt(number, f"local-{worker}", begin, 6, timings=timings)
 
-    picture = picture_of([ready_at(1, 1, 0, 0), ready_at(2, 2, 0, 2), ready_at(3, 1, 4, 0)], [])
+    picture = picture_of([ready_at(1, 1, 0, 0), ready_at(2, 2, 0, 2), ready_at(3, 1, 4, 0)], [], jobs=1)
     assert picture
     assert [(row.name, len(row.bars), row.busy) for row in picture.rows] == [("local-1", 3, 1.0)]
 

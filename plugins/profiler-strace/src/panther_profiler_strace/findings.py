@@ -33,6 +33,9 @@ ORDINARY: Mapping[str, frozenset[str]] = {
 }
 """Errors that are no finding from these calls: the way to ask a question, or the end of a wait."""
 
+_NEVER_FAIL = frozenset({"rt_sigreturn", "sigreturn"})
+"""Calls whose result is that of what a signal has interrupted, which strace shows as theirs."""
+
 _GRAVE = frozenset(
     {"EACCES", "EADDRINUSE", "EADDRNOTAVAIL", "EBADF", "EDQUOT", "EFAULT", "EFBIG", "EINVAL", "EIO", "EMFILE", "ENFILE"}
     | {"ENOBUFS", "ENOMEM", "ENOSPC", "ENOTSOCK", "EPERM", "EROFS"}
@@ -42,6 +45,8 @@ _GRAVE = frozenset(
 
 def is_ordinary(call: str, error: str) -> bool:
     """Return whether a failure is a normal part of how programs work."""
+    if call in _NEVER_FAIL:
+        return True
     return error.startswith("ERESTART") or error in ALWAYS_ORDINARY or call in ORDINARY.get(error, ())
 
 

@@ -16,6 +16,7 @@ _NARROWEST = 0.8
 """Width below which a frame is not drawn: a picture cannot be zoomed."""
 _CHARACTER = 6.4
 _NAMED = 3
+_WORTH_NAMING = 0.005
 _STYLE = (
     "text{font:11px ui-monospace,monospace;fill:#1b1b1f}"
     ".a{fill:#f6c99a}.b{fill:#f3b279}.c{fill:#f8dbb4}.d{fill:#efc18c}.root{fill:#dcdce2}"
@@ -77,7 +78,9 @@ def _about(graph: Graph) -> str:
         if frame.name:
             own[frame.name] = own.get(frame.name, 0.0) + frame.own
     hottest = sorted(own.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
-    told = ", ".join(f"{name} {weight / whole:.0%}" for name, weight in hottest if whole and weight)
+    told = ", ".join(
+        f"{name} {weight / whole:.0%}" for name, weight in hottest if whole and weight >= _WORTH_NAMING * whole
+    )
     return f"hottest by themselves: {told}" if told else ""
 
 

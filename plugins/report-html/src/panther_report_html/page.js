@@ -192,11 +192,16 @@
         draw("line", {class: "median", x1: x(median), x2: x(median), y1: y - 7, y2: y + 7}),
         draw("text", {class: "faint", x: width - 100, y: y + 4}, short(median) + " " + column.unit));
     });
-    const height = rows.length * 20 + 26, ends = draw("g", {}, ...[low, (low + high) / 2, high].map(value => draw("text", {class: "faint", x: x(value), y: height - 4, "text-anchor": "middle"}, short(value))));
+    const height = rows.length * 20 + 26, ends = draw("g", {}, ...ticks(low, high).map(value => draw("text", {class: "faint", x: x(value), y: height - 4, "text-anchor": "middle"}, short(value))));
     const more = groups.size > rows.length ? `The first ${rows.length} of ${groups.size}; the filter above chooses others. ` : "";
     box.replaceChildren(el("p", {}, el("label", {}, "Measurement ", select)),
       rows.length ? el("div", {class: "wide"}, draw("svg", {width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": column.name + " of every case"}, ...lines, ends)) : el("p", {}, "None of the cases above has it."),
       el("p", {class: "legend"}, more + "Each point is a case, the upright line the median, the band where the median lies with 95 % confidence (from 6 repetitions on)."));
+  };
+
+  const ticks = (low, high) => {
+    const raw = (high - low) / 5 || 1, unit = 10 ** Math.floor(Math.log10(raw)), step = unit * [1, 2, 5, 10].find(each => each * unit >= raw * .999);
+    return Array.from({length: Math.floor(high / step + .001) - Math.ceil(low / step - .001) + 1}, (_, number) => (Math.ceil(low / step - .001) + number) * step);
   };
 
   // ---- pictures of other reports: images, so that nothing in them can reach into this page

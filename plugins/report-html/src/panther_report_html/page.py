@@ -72,7 +72,7 @@ def write_page(run: RunView, target: Path) -> None:
         more_defects=max(0, len(defects) - MOST_DEFECTS),
         kinds=kinds,
         pictures=pictures,
-        systems=picture_of(run.attempts(), cases),
+        systems=picture_of(run.attempts(), cases, _jobs(run)),
         facts=facts_of(run.lock),
         others=[(name, address(name)) for name in _OTHER_REPORTS if (run.folder / name).is_file()],
         address=address,
@@ -88,6 +88,14 @@ def _experiment(run: RunView) -> Mapping[str, Any]:
         return run.experiment
     except OSError:
         return {}
+
+
+def _jobs(run: RunView) -> int:
+    """Return how many cases could run at a time, 0 where the run does not tell."""
+    told = (
+        each.get("content", {}).get("metadata", {}) for each in run.events_about({str(_experiment(run).get("name"))})
+    )
+    return next((int(each["jobs"]) for each in told if "jobs" in each), 0)
 
 
 def _counts(cases: Iterable[Case]) -> list[tuple[str, str, int]]:

@@ -24,8 +24,6 @@ _MOST_TICKS = 10
 _TURN = "turn"
 _AFTERWARDS = frozenset({"collect", "teardown", "judge"})
 _WAITED = 0.001
-_OVERLAP = 0.005
-"""Seconds by which attempts may seem to overlap that did not: one begins while the last is written down."""
 
 
 @attrs.frozen
@@ -69,9 +67,12 @@ class Picture:
     width: int = WIDTH
 
 
-def picture_of(attempts: Iterable[Mapping[str, Any]], cases: Sequence[Case]) -> Picture | None:
-    """Return the drawing, or nothing where there is no more than one attempt to be drawn."""
-    bars = _in_lanes(sorted(_bars(attempts, cases), key=lambda each: each.start))
+def picture_of(attempts: Iterable[Mapping[str, Any]], cases: Sequence[Case], jobs: int = 0) -> Picture | None:
+    """Return the drawing, or nothing where there is no more than one attempt to be drawn.
+
+    ``jobs`` is how many cases could run at a time, where that is known.
+    """
+    bars = _in_lanes(sorted(_bars(attempts, cases), key=lambda each: each.start), jobs)
     if len(bars) <= 1:
         return None
     bars, cuts = _without_pauses(bars)
@@ -119,22 +120,22 @@ def _times(attempt: Mapping[str, Any]) -> tuple[float, float, float]:
     return sum(timings[each] for each in names[:at]), timings[_TURN], sum(after)
 
 
-def _in_lanes(bars: Sequence[Bar]) -> Sequence[Bar]:
-    """Return the bars on as many systems of a kind as had a case at a time, where cases have waited for their turn.
+def _in_lanes(bars: Sequence[Bar], jobs: int) -> Sequence[Bar]:
+    """Return the bars on as many workers of this machine as had a case at a time, where cases waited for their turn.
 
     More workers than that make cases ready ahead, and would be rows that tell of nothing but their waiting.
     """
-    ahead = {_natural(each.system)[0] for each in bars if each.waited > _WAITED}
-    names = {
-        kind: sorted({each.system for each in bars if _natural(each.system)[0] == kind}, key=_natural) for kind in ahead
-    }
-    free: dict[str, float] = {}
+    names = sorted({each.system for each in bars}, key=_natural)
+    kinds = {_natural(each)[0] for each in names}
+    if not 0 < jobs < len(names) or len(kinds) > 1 or not any(each.waited > _WAITED for each in bars):
+        return bars
+    free = dict.fromkeys(names[:jobs], 0.0)
     moved = []
     for each in bars:
-        lanes = names.get(_natural(each.system)[0], [each.system])
-        lane = next((name for name in lanes if free.get(name, 0.0) <= each.start + _OVERLAP), each.system)
-        free[lane] = each.end
-        moved.append(attrs.evolve(each, system=lane))
+        lane = min(free, key=lambda name: free[name])
+        start = max(each.start, free[lane])  # the next begins while the last is written down
+        free[lane] = max(start, each.end)
+        moved.append(attrs.evolve(each, system=lane, start=start, end=free[lane]))
     return moved
 
 
