@@ -76,6 +76,21 @@ def kinds(folder: Path) -> set[str]:
     return {re.sub(r"_\d{8}_\d{6}$", "", path.stem) for path in (folder / "graphs").iterdir()}
 
 
+def test_cells_stand_in_the_order_of_their_values_whatever_ended_first(tmp_path: Path) -> None:
+    records = [record(0, {"server": name, "client.rate": rate}, 1.0) for name in "ba" for rate in ("1000", "20", "100")]
+    (found,) = samples_of(Run(tmp_path, records), ["*"])
+    assert list(found.cells) == ["a, 20", "a, 100", "a, 1000", "b, 20", "b, 100", "b, 1000"]
+
+
+def test_two_faults_of_a_case_are_not_samples_of_one_thing(tmp_path: Path) -> None:
+    made = record(0, {"server": "one"}, 1.0, 2.0, metric="recovery.seconds")
+    for fault, each in zip(("stop", "kill"), made["measurements"], strict=True):
+        each["labels"] = {"what": fault, "better": "lower"}
+    (found,) = samples_of(Run(tmp_path, [made, made]), ["*"])
+    assert found.cells == {"one, kill": (2.0, 2.0), "one, stop": (1.0, 1.0)}
+    assert found.axes["one, kill"] == {"server": "one", "": "kill"}
+
+
 def test_a_run_becomes_its_figures_and_one_page(tmp_path: Path) -> None:
     write(matrix(tmp_path), tmp_path / "graphs.html", PlotOptions(formats=("svg",)))
     assert kinds(tmp_path) == {

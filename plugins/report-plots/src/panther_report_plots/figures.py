@@ -8,9 +8,12 @@ from typing import Any
 
 from panther_hookspecs import median, median_interval
 from panther_report_plots.data import Fault, Load, Samples, number
-from panther_report_plots.style import COLOURS, COLUMN, FAULT, MARKERS, PAGE, PARAMETERS, label, scaled
+from panther_report_plots.style import COLOURS, COLUMN, FAULT, LINES, MARKERS, PAGE, PARAMETERS, label, scaled
 
 _MOST_POINTS = 5000
+_WIDE = 30
+_MANY = 4
+"""Curves whose names fit into a figure."""
 _WIDEST = 48
 """Characters that fit beside each other below a column's width."""
 
@@ -59,12 +62,20 @@ def box(plt: Any, samples: Samples) -> Any:
         axes.set_yticks(range(1, len(names) + 1), [each.replace("\n", " ") for each in shown])
         axes.set_xlabel(label(samples.name, unit))
         axes.invert_yaxis()
+        axes.set_xscale(_scale(columns))
         axes.grid(visible=False, axis="y")
     else:
         axes.set_xticks(range(1, len(names) + 1), shown)
         axes.set_ylabel(label(samples.name, unit))
+        axes.set_yscale(_scale(columns))
         axes.grid(visible=False, axis="x")
     return figure
+
+
+def _scale(columns: Sequence[Sequence[float]]) -> str:
+    """Return the scale on which values can be told apart: logarithmic where some are many times others."""
+    every = [value for each in columns for value in each]
+    return "log" if min(every) > 0 and max(every) > _WIDE * min(every) else "linear"
 
 
 def numeric_axis(samples: Samples) -> str:
@@ -102,9 +113,18 @@ def lines(plt: Any, samples: Samples, axis: str) -> Any:
             axes.fill_between([place for place, _ in bands], low, high, color=colour, alpha=0.2, linewidth=0)
     axes.set_xlabel(axis.replace("_", " "))
     axes.set_ylabel(label(samples.name, unit))
-    if len(groups) > 1:
-        axes.legend()
+    axes.set_yscale(_scale([values for points in groups.values() for _, values in points]))
+    _name_curves(figure, axes, len(groups))
     return figure
+
+
+def _name_curves(figure: Any, axes: Any, count: int) -> None:
+    """Put names beside curves: into the figure where that leaves room for them, else below it."""
+    if count > _MANY:
+        figure.set_figheight(figure.get_figheight() + 0.16 * -(-count // 2))
+        figure.legend(loc="outside lower center", ncols=2)
+    elif count > 1:
+        axes.legend()
 
 
 def sides(samples: Samples) -> Mapping[str, list[str]]:
@@ -122,7 +142,10 @@ def heat_map(plt: Any, samples: Samples) -> Any:
     for cell, values in samples.cells.items():
         place = samples.axes[cell]
         table[rows.index(place[names[0]])][columns.index(place[names[1]])] = median(values) / factor
-    figure, axes = plt.subplots(figsize=(COLUMN, max(2.0, 0.3 * len(rows) + 0.9)))
+    longest = max(map(len, columns))
+    tilted = longest > 8  # noqa: PLR2004 - characters that fit beside each other
+    height = max(2.0, 0.3 * len(rows) + 0.9) + (0.03 * longest if tilted else 0)
+    figure, axes = plt.subplots(figsize=(COLUMN, height))
     image = axes.imshow(table, cmap="viridis", aspect="auto")
     known = [value for row in table for value in row if value == value]  # noqa: PLR0124 - NaN differs from itself
     half = (min(known) + max(known)) / 2
@@ -138,7 +161,7 @@ def heat_map(plt: Any, samples: Samples) -> Any:
                     fontsize=6,
                     color="black" if value > half else "white",
                 )
-    axes.set_xticks(range(len(columns)), columns, rotation=30 if max(map(len, columns)) > 8 else 0, ha="center")  # noqa: PLR2004
+    axes.set_xticks(range(len(columns)), columns, rotation=30 if tilted else 0, ha="right" if tilted else "center")
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel(names[1])
     axes.set_ylabel(names[0])
@@ -151,20 +174,19 @@ def cdf(plt: Any, loads: Sequence[Load]) -> Any:
     """Draw the latencies of loads as distributions; what got no answer keeps a curve below 1."""
     figure, axes = plt.subplots(figsize=(COLUMN, 2.3))
     for index, load in enumerate(loads):
-        _distribution(axes, load, COLOURS[index % len(COLOURS)])
+        _distribution(axes, load, COLOURS[index % len(COLOURS)], LINES[index // 2 % len(LINES)])
     axes.set_xscale("log")
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("latency (ms)")
     axes.set_ylabel("share of requests")
-    if len(loads) > 1:
-        axes.legend()
+    _name_curves(figure, axes, len(loads))
     return figure
 
 
-def _distribution(axes: Any, load: Load, colour: str) -> None:
+def _distribution(axes: Any, load: Load, colour: str, line: str = "-") -> None:
     found = sorted(1e3 * (each.answered - each.due) for each in load.requests if each.answered is not None)
     shares = [(index + 1) / len(load.requests) for index in range(len(found))]
-    axes.step(found, shares, where="post", color=colour, label=load.cell)
+    axes.step(found, shares, where="post", color=colour, linestyle=line, label=load.cell)
 
 
 def scatter(plt: Any, load: Load) -> Any:
@@ -197,17 +219,17 @@ def _points(axes: Any, load: Load) -> None:
     axes.set_xlabel("time (s)")
     axes.set_ylabel("latency (ms)")
     if lost:
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper right", handlelength=0.5)
 
 
 def _faults(axes: Any, faults: Sequence[Fault], zero: float) -> None:
-    for each in faults:
+    for index, each in enumerate(faults):
         axes.axvspan(each.begin - zero, max(each.over - zero, each.begin - zero + 1e-3), color=FAULT, alpha=0.15, lw=0)
         axes.annotate(
             each.what,
             (each.begin - zero, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(0, 2),
+            xytext=(0, 2 + 7 * (index % 2) * (len(faults) > 2)),  # noqa: PLR2004 - many texts would overlap
             textcoords="offset points",
             fontsize=6,
             color=FAULT,
@@ -235,12 +257,22 @@ def time_series(plt: Any, load: Load) -> Any:
     return figure
 
 
+def _bins(ordered: Sequence[float]) -> int | list[float]:
+    """Return how many bins a histogram has, or their edges where its axis is logarithmic."""
+    count = min(50, max(5, len(ordered) // 10))
+    if not ordered or _scale([ordered]) == "linear":
+        return count
+    ratio = ordered[-1] / ordered[0]
+    return [float(ordered[0] * ratio ** (index / count)) for index in range(count)] + [ordered[-1]]
+
+
 def analysis(plt: Any, load: Load) -> Any:
     """Draw four views of one load: over time, as a histogram, as a distribution, as percentiles."""
     figure, ((over_time, histogram), (distribution, shares)) = plt.subplots(2, 2, figsize=(PAGE, 4.0))
     _points(over_time, load)
     found = sorted(1e3 * (each.answered - each.due) for each in load.requests if each.answered is not None)
-    histogram.hist(found, bins=min(50, max(5, len(found) // 10)), color=COLOURS[0] + "80", edgecolor=COLOURS[0], lw=0.5)
+    histogram.hist(found, bins=_bins(found), color=COLOURS[0] + "80", edgecolor=COLOURS[0], lw=0.5)
+    histogram.set_xscale(_scale([found or [0.0]]))
     histogram.set_xlabel("latency (ms)")
     histogram.set_ylabel("requests")
     _distribution(distribution, load, COLOURS[0])

@@ -6,8 +6,9 @@ from typing import Any
 
 COLUMN, PAGE = 3.5, 7.16
 """Widths in inches."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-"""Okabe and Ito."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
+"""Okabe and Ito, but for their yellow, too pale for a line on white."""
+LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 FAULT = "#B00020"
 PARAMETERS: Any = {
