@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, ClassVar
 
 import attrs
 
 from panther_hookspecs.hosts import CaseExecutor, Host, Reach
+from panther_hookspecs.networks import Leftover
 from panther_hookspecs.plugins import Descriptor
 
 
@@ -93,3 +94,5 @@ class ProvisionerDescriptor(Descriptor):
 
     factory: Callable[[Any], Provisioner]
     """Takes the options value."""
+    leftovers: Callable[[], Iterable[Leftover]] | None = None
+    """Finds what killed runs have left behind, for `panther clean`."""

@@ -6,7 +6,7 @@ import argparse
 
 from panther_core.cli.console import Console
 from panther_core.cli.text import plural
-from panther_hookspecs import Leftover, NetworkEnvironmentDescriptor
+from panther_hookspecs import Leftover, NetworkEnvironmentDescriptor, ProvisionerDescriptor
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _find(console: Console, *, caches: bool) -> tuple[list[Leftover], list[str]]:
-    """Return what no living run owns: processes first, then what network environments find, each asked by itself.
+    """Return what no living run owns: processes first, then what plugins find, each asked by itself.
 
     Which runs live is asked last: a run that begins in between would lose what it has just made.
     """
@@ -40,7 +40,12 @@ def _find(console: Console, *, caches: bool) -> tuple[list[Leftover], list[str]]
 
     found: list[Leftover] = list(leftovers())
     failed: list[str] = []
-    for descriptor in console.plugins.registry.all(NetworkEnvironmentDescriptor):
+    registry = console.plugins.registry
+    sources: tuple[NetworkEnvironmentDescriptor | ProvisionerDescriptor, ...] = (
+        *registry.all(NetworkEnvironmentDescriptor),
+        *registry.all(ProvisionerDescriptor),
+    )
+    for descriptor in sources:
         if descriptor.leftovers is None:
             continue
         try:

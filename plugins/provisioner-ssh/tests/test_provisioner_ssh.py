@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +15,9 @@ import attrs
 import pytest
 from panther_provisioner_ssh.hosts import SshHosts as Provisioner
 from panther_provisioner_ssh.hosts import SshOptions
+from panther_provisioner_ssh.sockets import leftovers
 
+from panther_core.results import DirectoryView
 from panther_core.testing import MakeProject
 from panther_core.testing.sshd import SshHosts, missing
 from panther_hookspecs import BaseEvent, EnvironmentUnavailableError, hookimpl
@@ -68,19 +73,25 @@ class Trouble:
                 self.action()  # type: ignore[operator]
 
 
-def test_both_hosts_work_and_labels_decide_which(hosts: SshHosts, panther_project: MakeProject, tmp_path: Path) -> None:
-    far = tmp_path / "far"
-    outcome = panther_project({"e.yaml": experiment(hosts, far)}).run("run e.yaml", subprocess=True)
-    outcome.assert_verdicts({"any": ["pass"] * 20, "big": ["pass"] * 3})
-    records = outcome.attempts()
-    networks = {
-        record["system"].split("/")[0]: (outcome.run / record["folder"] / "services/one/stdout").read_text()
-        for record in records
-        if record["name"] == "any"
-    }
-    assert len(set(networks.values())) == len(networks) >= 1
-    assert {each["system"].split("/")[0] for each in records if each["name"] == "big"} == {hosts.hosts[1].name}
-    assert not far.exists()
+def test_two_runs_share_both_hosts_labels_decide_which_and_nothing_is_left(
+    hosts: SshHosts, panther_project: MakeProject, tmp_path: Path
+) -> None:
+    project = panther_project({"e.yaml": experiment(hosts, tmp_path / "far")})
+    argv = (sys.executable, "-m", "panther_core", "run", "e.yaml", "--output")
+    runs = [project.folder / name for name in ("one", "two")]
+    begun = [subprocess.Popen((*argv, run), cwd=project.folder, stdout=subprocess.DEVNULL) for run in runs]
+    assert [each.wait() for each in begun] == [0, 0]
+    for run in runs:
+        records = list(DirectoryView(run).attempts())
+        assert [each["verdict"] for each in records] == ["pass"] * 23
+        networks = {
+            record["system"].split("/")[0]: (run / record["folder"] / "services/one/stdout").read_text()
+            for record in records
+            if record["name"] == "any"
+        }
+        assert len(set(networks.values())) == len(networks) >= 1
+        assert {each["system"].split("/")[0] for each in records if each["name"] == "big"} == {hosts.hosts[1].name}
+    assert not (tmp_path / "far").exists()
 
 
 @pytest.mark.parametrize("trouble", ["cut", "kill"])
@@ -124,3 +135,36 @@ def test_what_was_noted_on_a_worker_is_there_when_it_is_reserved_again(hosts: Ss
         assert json.dumps(dict(pool.reserve().notes)) == '{"snapshot": "ready"}'
     finally:
         pool.close()
+
+
+ABANDON = """
+import os, signal, sys
+from panther_provisioner_ssh.hosts import SshHosts, SshOptions
+pool = SshHosts(SshOptions(hosts=(sys.argv[1],), config=sys.argv[2]))
+pool.open("a-dead-run")
+pool.reserve()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_connections_of_a_killed_run_are_found_and_ended_and_those_of_a_living_one_are_not(
+    hosts: SshHosts, panther_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # the path of a socket must be short
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    living = Provisioner(SshOptions(hosts=(hosts.hosts[0].name,), config=str(hosts.config)))
+    try:
+        living.reserve()
+        argv = (sys.executable, "-c", ABANDON, hosts.hosts[0].name, str(hosts.config))
+        assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
+        (left,) = leftovers()
+        assert (left.run_id, left.what.startswith(f"folder {folder}/panther-ssh-")) == ("a-dead-run", True)
+        panther_project({"x": ""}).run("clean --dry-run").assert_exit(0, left.what)
+        left.remove()
+        assert not list(leftovers())
+        assert len(list(folder.iterdir())) == 1
+    finally:
+        living.close()
+    assert not list(folder.iterdir())
+    folder.rmdir()

@@ -12,6 +12,8 @@ from panther_lib_containers.engine import Engine
 
 from panther_hookspecs import EnvironmentUnavailableError, PantherExperimentError, Provisioner, System, option
 
+ENVIRONMENT = "provisioner"
+"""What the containers are labelled with, beside their run."""
 _GONE = 404
 _STAY = "sleep $1; while ls /tmp/panther-*/agents; do sleep 2; done"
 """What a container does: it ends when the lease of whoever worked in it is over, should PANTHER have been killed."""
@@ -57,7 +59,7 @@ class Containers(Provisioner):
             "Entrypoint": [],
             "Cmd": ["sh", "-c", _STAY, "sh", str(int(options.lease) + 1)],
             "Env": [f"{key}={value}" for key, value in options.environment.items()],
-            "Labels": {"panther.run": self._run, "panther.environment": "provisioner"},
+            "Labels": {"panther.run": self._run, "panther.environment": ENVIRONMENT},
             "HostConfig": {**host, "NanoCpus": int(options.cpus * 1e9)},
         }
         self.engine.create(name, request)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
+from panther_lib_containers.leftovers import leftovers
+
 from panther_hookspecs import Need, ProvisionerDescriptor, hookimpl
-from panther_provisioner_container.containers import ContainerOptions, Containers
+from panther_provisioner_container.containers import ENVIRONMENT, ContainerOptions, Containers
 
 
 @hookimpl
@@ -16,5 +19,6 @@ def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
         summary="Containers of one image; it needs Python and nothing of PANTHER",
         options=ContainerOptions,
         factory=Containers,
+        leftovers=functools.partial(leftovers, ENVIRONMENT),
         needs=(Need("tool", "docker", package="docker.io", why="it makes the containers"),),
     )

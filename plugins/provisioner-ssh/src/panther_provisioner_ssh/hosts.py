@@ -6,15 +6,16 @@ import contextlib
 import shlex
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import attrs
 
 from panther_hookspecs import EnvironmentUnavailableError, Provisioner, System, option
+from panther_provisioner_ssh import sockets
 
 _SETTINGS = (
     "BatchMode=yes",
@@ -57,12 +58,19 @@ class SshHosts(Provisioner):
     options: SshOptions
     _free: deque[_Slot] = attrs.field()
     _notes: dict[_Slot, MutableMapping[str, Any]] = attrs.field(factory=dict)
-    _sockets: str = ""
+    _run: str = ""
+    _sockets: Path | None = None
+    _owner: IO[str] | None = None
+    """What says that the sockets are in use."""
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
 
     @_free.default
     def _all_slots(self) -> deque[_Slot]:
         return deque((host, number) for number in range(self.options.workers) for host in self.options.hosts)
+
+    def open(self, run_id: str) -> None:
+        """Note the run, so that `panther clean` knows whose the connections are."""
+        self._run = run_id
 
     def most(self) -> int:
         """Return how many workers all hosts have together."""
@@ -74,7 +82,8 @@ class SshHosts(Provisioner):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._free)
-                self._sockets = self._sockets or tempfile.mkdtemp(prefix="panther-ssh-")
+                if self._sockets is None:
+                    self._sockets, self._owner = sockets.make(self._run)
                 slot = next((each for each in self._free if each[0] not in why), None)
                 if slot is None:
                     raise EnvironmentUnavailableError("; ".join(f"{host}: {each}" for host, each in why.items()))
@@ -91,12 +100,13 @@ class SshHosts(Provisioner):
 
     def close(self) -> None:
         """Close the connections."""
-        if not self._sockets:
+        if self._sockets is None or self._owner is None:
             return
         for host in self.options.hosts:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(self._ssh("-O", "exit", host), capture_output=True, timeout=_PROBE, check=False)
         shutil.rmtree(self._sockets, ignore_errors=True)
+        self._owner.close()
 
     def _give_back(self, slot: _Slot) -> None:
         with self._changed:

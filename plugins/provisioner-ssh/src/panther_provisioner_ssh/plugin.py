@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from panther_hookspecs import Need, ProvisionerDescriptor, hookimpl
 from panther_provisioner_ssh.hosts import SshHosts, SshOptions
+from panther_provisioner_ssh.sockets import leftovers
 
 
 @hookimpl
@@ -16,5 +17,6 @@ def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
         summary="Hosts that the OpenSSH client reaches; they need Python and nothing of PANTHER",
         options=SshOptions,
         factory=SshHosts,
+        leftovers=leftovers,
         needs=(Need("tool", "ssh", package="openssh-client", why="it is the way to the hosts"),),
     )
