@@ -9,6 +9,9 @@ from panther_hookspecs import CheckResult, Verdict
 NOTHING_CHECKED = "nothing was checked: give the case a scenario with a check, or checks of its own"
 NOTHING_EXCHANGED = "every check passed, but none of them shows that anything was exchanged"
 
+STAGE = "stage "
+"""How the name of the check begins that says how a stage ended."""
+
 
 def judge(results: Iterable[CheckResult]) -> tuple[Verdict, str]:
     """Return the verdict over all results, and why in one line."""
@@ -18,8 +21,10 @@ def judge(results: Iterable[CheckResult]) -> tuple[Verdict, str]:
     for worst in (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED):
         bad = [each for each in every if each.verdict is worst]
         if bad:
-            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-            return worst, f"{bad[0].name}: {bad[0].evidence}{more}"
+            # That time was over tells nothing of why: what was found besides goes with it.
+            shown = bad[: 2 if bad[0].name.startswith(STAGE) else 1]
+            more = f" (and {len(bad) - len(shown)} more)" if len(bad) > len(shown) else ""
+            return worst, "; ".join(f"{each.name}: {each.evidence}" for each in shown) + more
     proofs = [each for each in every if each.proves_exchange]
     if not proofs:
         return Verdict.INCONCLUSIVE, NOTHING_EXCHANGED

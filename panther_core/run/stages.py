@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from panther_core.checks.judge import STAGE
 from panther_core.run import evidence
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError
@@ -64,7 +65,9 @@ def _run_all(attempt: Attempt, control: Control, stages: list[Stage]) -> None:
         attempt.stages.append(_record(stage, result, time.monotonic() - since))
         if result.status is not Verdict.PASS:
             going = False
-            attempt.checks.append(CheckResult(name=f"stage {stage.name}", verdict=result.status, evidence=result.error))
+            attempt.checks.append(
+                CheckResult(name=f"{STAGE}{stage.name}", verdict=result.status, evidence=result.error)
+            )
     if cancelled:
         raise CancelledError("cancelled")
 

@@ -144,6 +144,15 @@ def test_nothing_checked_and_nothing_exchanged_are_inconclusive() -> None:
     assert judge([result(PASS)]) == (Verdict.INCONCLUSIVE, NOTHING_EXCHANGED)
 
 
+def test_that_time_was_over_is_told_with_what_was_found_besides() -> None:
+    late, found, more = (
+        CheckResult(name=name, verdict=FAIL, evidence=evidence)
+        for name, evidence in (("stage exchange", "time was over"), ("files", "none arrived"), ("ends", "badly"))
+    )
+    assert judge([late]) == (FAIL, "stage exchange: time was over")
+    assert judge([late, found, more]) == (FAIL, "stage exchange: time was over; files: none arrived (and 1 more)")
+
+
 def test_the_worst_result_decides() -> None:
     assert judge([result(PASS, proves=True), result(FAIL), result(ERROR)])[0] is ERROR
     assert judge([result(PASS, proves=True), result(FAIL)])[0] is FAIL

@@ -17,6 +17,7 @@ from panther_core.testing import MakeProject
 from panther_hookspecs import ServiceDescriptor, hookimpl
 
 BROKEN = Path(__file__).with_name("broken") / "server.py"
+FORGETFUL = BROKEN.with_name("client.py")
 REFERENCE = Path(__file__).parents[1] / "src" / "panther_service_aioquic" / "implementation.toml"
 DEFECTS = ("wrong", "truncated", "unfinished", "silent", "stranger", "no-retry", "no-update")
 LAZY = {
@@ -37,13 +38,15 @@ def broken_servers(reference: Implementation) -> Iterator[Implementation]:
 
 
 def lazy_clients(reference: Implementation) -> Iterator[Implementation]:
-    """Yield clients that end well without having done anything."""
+    """Yield clients that end well without having done anything, or leave something out."""
     part = reference.parts["client"]
     for name, (program, args) in LAZY.items():
         own = attrs.evolve(part, program=program, args=(*args, "{downloads}", "{names}"), when=(), python="")
         yield attrs.evolve(reference, name=f"client-{name}", parts={"client": own}, probe=None)
     plain = attrs.evolve(part, when=tuple(each for each in part.when if "--key-update" not in each.args))
     yield attrs.evolve(reference, name="client-no-update", parts={"client": plain})
+    forgetful = attrs.evolve(part, args=("-I", str(FORGETFUL), *part.args[2:]))
+    yield attrs.evolve(reference, name="client-no-token", parts={"client": forgetful})
 
 
 class Broken:
@@ -79,6 +82,7 @@ parameters: {alpn: hq-interop}
 timeout: 8s
 test_cases:
   - {name: retry, scenario: retry, services: {client: aioquic}, matrix: {server: [server-no-retry, aioquic]}}
+  - {name: token, scenario: retry, services: {server: aioquic}, matrix: {client: [client-no-token]}}
   - name: server
     scenario: keyupdate
     parameters: {files: [400KiB]}
@@ -123,7 +127,7 @@ def test_wrong_files_silence_strange_certificates_and_idle_clients_never_pass(pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
-def test_a_server_that_skips_the_retry_or_the_key_update_fails_where_packets_are_seen(
+def test_who_skips_the_retry_its_token_or_the_key_update_fails_where_packets_are_seen(
     panther_project: MakeProject,
 ) -> None:
     outcome = panther_project({"e.yaml": PACKETS}, plugins=[Broken()]).run("run e.yaml --jobs 2")
@@ -131,10 +135,12 @@ def test_a_server_that_skips_the_retry_or_the_key_update_fails_where_packets_are
     assert {name: verdict for name, (verdict, _) in found.items()} == {
         "retry server-no-retry": "fail",
         "retry aioquic": "pass",
+        "token client-no-token": "fail",
         "server server-no-update": "fail",
         "server aioquic": "pass",
         "client client-no-update": "fail",
     }
     assert "no Retry in the packets at the client" in found["retry server-no-retry"][1]
+    assert "client has never repeated the token of the server's Retry" in found["token client-no-token"][1]
     assert "client had not ended" in found["server server-no-update"][1]
     assert "key phase 1 in the packets at the server: client 0, server 0" in found["client client-no-update"][1]

@@ -9,11 +9,10 @@ from panther_protocol_quic.evidence.frames import Hello
 from panther_protocol_quic.evidence.packets import V1, V2, Kind, Packet, varint
 from panther_protocol_quic.evidence.traffic import CERTIFICATE, Connection, Traffic
 from panther_protocol_quic.materials import connections
-from panther_protocol_quic.seeing import Sight, first_initial, handshakes
+from panther_protocol_quic.seeing import STREAMS_BIDI, Sight, first_initial, handshakes
 
 CHACHA20 = 0x1303
 MOST_STREAMS = 1000
-_STREAMS_BIDI = 0x08
 _EARLY_DATA = 42
 _OVERHEAD = 40
 """Bytes of a packet of the short form that are no data, about: only for those that nobody can open."""
@@ -106,7 +105,7 @@ def streams(sight: Sight) -> Iterable[CheckResult]:
     """The server must not allow all streams at once, so that the client has to wait for more."""
     traffic = sight.packets("server")
     values = [each.server_parameters() for each in traffic.connections] if traffic else []
-    found = [varint(each[_STREAMS_BIDI], 0)[0] for each in values if _STREAMS_BIDI in each]
+    found = [varint(each[STREAMS_BIDI], 0)[0] for each in values if STREAMS_BIDI in each]
     if not found:
         why = sight.lacking() if traffic is None else "nobody logged the keys with which the server's limit can be read"
         yield unseen("streams", why)

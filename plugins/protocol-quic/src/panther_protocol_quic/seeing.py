@@ -10,13 +10,15 @@ from panther_hookspecs import ScenarioEvidence, last_run_began
 from panther_protocol_quic.cases import Case, Side, cases
 from panther_protocol_quic.evidence.captures import read_capture
 from panther_protocol_quic.evidence.errors import close_name, is_friendly
-from panther_protocol_quic.evidence.packets import Kind, Packet
+from panther_protocol_quic.evidence.packets import Kind, Packet, varint
 from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
 from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
 from panther_protocol_quic.places import PATHS
 
 _MOST_KEYS = 1 << 22
 MEMO = "quic"
+STREAMS_BIDI = 0x08
+"""The transport parameter that says how many streams a client may open at first."""
 
 
 @attrs.define
@@ -96,7 +98,25 @@ class Sight:
                 said = frame.data.decode("utf-8", "replace").strip()
                 who = self.case.client.name if packet.from_client else self.case.server.name
                 return f"{who} closed with {close_name(*frame.numbers)}{f': {said}' if said else ''}"
-        return _silence(last)
+        return _silence(last) or _starved(last)
+
+
+def _starved(connection: Connection) -> str:
+    """Return that the client has used all streams that it was allowed, if it has."""
+    given = connection.server_parameters().get(STREAMS_BIDI)
+    if given is None:
+        return ""
+    raised, used = 0, set()
+    for packet in connection.packets:
+        for frame in connection.frames(packet):
+            if frame.name == "max_streams" and not packet.from_client:
+                raised += 1
+            elif frame.name == "stream" and packet.from_client and frame.numbers[0] % 4 == 0:
+                used.add(frame.numbers[0])
+    first = varint(given, 0)[0]
+    if raised or len(used) < first:
+        return ""
+    return f"the client has used all {first} streams that the server allows, and the server never allowed more"
 
 
 def _misaddressed(connection: Connection) -> str:
@@ -114,6 +134,10 @@ def _silence(connection: Connection) -> str:
     kinds = {each.kind for each in connection.packets if not each.from_client}
     if not kinds:
         return f"the server answered none of {len(connection.packets)} packets"
+    retries = [each for each in connection.packets if each.kind is Kind.RETRY and not each.from_client]
+    tokens = {each.token for each in connection.packets if each.kind is Kind.INITIAL and each.from_client}
+    if retries and tokens.isdisjoint(each.token for each in retries):
+        return "the client has never repeated the token of the server's Retry"
     if kinds == {Kind.NEGOTIATION}:
         return "the server does not know the version, and the client did not try another one"
     if Kind.SHORT not in kinds and Kind.HANDSHAKE not in kinds:

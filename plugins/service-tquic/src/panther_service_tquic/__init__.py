@@ -1,0 +1,1 @@
+"""TQUIC, QUIC and HTTP/3 in Rust, as server and client for PANTHER."""

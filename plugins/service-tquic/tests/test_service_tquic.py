@@ -1,0 +1,18 @@
+"""TQUIC does with itself what its data claims, where it has been built."""
+
+from __future__ import annotations
+
+import pytest
+from panther_protocol_quic.testing import is_built, run_with_itself
+
+from panther_core.testing import MakeProject
+
+SCENARIOS = ("http3", "multiplexing", "retry", "resumption", "zerortt", "ipv6")
+
+
+@pytest.mark.skipif(not is_built("tquic"), reason="takes minutes to build: panther run builds it when it is first used")
+@pytest.mark.timeout(1800)
+def test_what_is_claimed_holds(panther_project: MakeProject) -> None:
+    outcome = run_with_itself(panther_project, "tquic", SCENARIOS)
+    outcome.assert_ok()
+    outcome.assert_verdicts(dict.fromkeys(SCENARIOS, "pass"))
