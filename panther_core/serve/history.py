@@ -63,7 +63,7 @@ def chart(points: Sequence[Point]) -> Element:
         return _HEIGHT - _BOTTOM - (value - lowest) * scale
 
     marks: list[Element] = []
-    for value in dict.fromkeys((lowest, (lowest + highest) / 2, highest)):
+    for value in ticks(lowest, highest):
         marks.append(_line("axis", _LEFT, y(value), _WIDTH - _RIGHT, y(value)))
         marks.append(_text(_LEFT - 6, y(value) + 3, f"{value:.3g}", "end"))
     places = [_LEFT + number * step if len(points) > 1 else (_WIDTH + _LEFT) / 2 for number in range(len(points))]
@@ -80,6 +80,15 @@ def chart(points: Sequence[Point]) -> Element:
         marks.append(_text(places[-1], _HEIGHT - 5, _day(points[-1].ended), "end"))
     told = f"medians from {median(points[0].values):.4g} to {median(points[-1].values):.4g} over {len(points)} runs"
     return el("svg", {"viewBox": f"0 0 {_WIDTH:g} {_HEIGHT:g}", "role": "img", "aria-label": told}, *marks)
+
+
+def ticks(lowest: float, highest: float) -> list[float]:
+    """Return round numbers, two to six of them, that divide what is between two values."""
+    wide = (highest - lowest) / 5 or 1.0
+    unit = 10.0 ** math.floor(math.log10(wide))
+    step = next(each * unit for each in (1, 2, 5, 10) if each * unit >= 0.999 * wide)
+    first, last = math.ceil(lowest / step - 0.001), math.floor(highest / step + 0.001)
+    return [number * step for number in range(first, last + 1)]
 
 
 def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Element:

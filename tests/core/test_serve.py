@@ -18,6 +18,7 @@ import attrs
 import pytest
 
 from panther_core.serve import Server, Site
+from panther_core.serve.history import ticks
 from panther_core.testing.conformance import sample_run
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -177,3 +178,18 @@ def test_the_command_says_where_it_listens_and_ends_when_it_is_told_to(base: Pat
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "shown"),
+    [
+        (0, 6.711, [0, 2, 4, 6]),
+        (0, 5, [0, 1, 2, 3, 4, 5]),
+        (-3, 14, [0, 5, 10]),
+        (0, 0, [0]),
+        (0, 0.0042, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_an_axis_has_round_numbers(lowest: float, highest: float, shown: list[float]) -> None:
+    scale = 0.001 if 0 < highest < 1 else 1
+    assert ticks(lowest, highest) == pytest.approx([each * scale for each in shown])

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from panther_core.capabilities import matrix
@@ -94,10 +95,12 @@ def _print(descriptors: Sequence[Descriptor], found: Mapping[Need, Found], conso
 def _rows(descriptors: Sequence[Descriptor], found: Mapping[Need, Found]) -> list[tuple[Part, ...]]:
     """Return one row for each thing that is needed, with everyone who needs it."""
     rows: dict[tuple[Part, ...], set[str]] = {}
+    home = Path.home()
     for each in found.values():
         state = Styled(_STATES[each.ok], _STYLES[each.ok])
-        told = each.advice if each.ok is False else each.detail or each.need.why
-        users = rows.setdefault((each.need.kind, each.need.name, state, told), set())
+        told = each.advice if each.ok is False else each.detail or ("" if each.ok else each.need.why)
+        name = each.need.name.replace(f"{home}/", "~/", 1) if each.need.name.startswith(f"{home}/") else each.need.name
+        users = rows.setdefault((each.need.kind, name, state, told), set())
         users.update(one.name for one in descriptors if each.need in one.needs)
     return [(*row, ", ".join(sorted(users))) for row, users in rows.items()]
 
