@@ -33,6 +33,16 @@ test_cases:
     network_environment: docker_compose
     services: {one: {implementation: command, argv: ["true"]}}
 """
+FULL = """
+name: full
+test_cases:
+  - name: full
+    network_environment: {type: docker_compose, pool: 10.251.9.0/24}
+    services: {one: {implementation: command, argv: ["true"]}}
+  - name: later
+    network_environment: localhost
+    services: {one: {implementation: command, argv: ["true"]}}
+"""
 DYING = """
 name: dying
 test_cases:
@@ -144,3 +154,12 @@ def test_compose_that_is_missing_is_named(
     outcome = panther_project({"twice.yaml": TWICE}).run("run twice.yaml")
     assert {each["verdict"] for each in outcome.cases()} == {"error"}
     assert all("Docker has no Compose plugin" in each["why"] for each in outcome.cases())
+
+
+def test_addresses_that_are_used_up_end_their_case_alone(panther_project: MakeProject) -> None:
+    engine = Engine()
+    made = engine.run("network", "create", "--subnet", "10.251.9.0/24", f"taken-{marker()}").strip()
+    try:
+        panther_project({"full.yaml": FULL}).run("run full.yaml").assert_verdicts({"full": "error", "later": "pass"})
+    finally:
+        engine.run("network", "rm", made)

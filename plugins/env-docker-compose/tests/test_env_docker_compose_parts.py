@@ -19,7 +19,7 @@ from panther_core.testing import recording_context
 from panther_hookspecs import (
     Bytes,
     Endpoint,
-    ResourceExhaustionException,
+    EnvironmentUnavailableError,
     ResourceLimits,
     ServiceCommand,
     ServiceLaunch,
@@ -54,7 +54,7 @@ def test_a_network_that_somebody_has_is_not_taken() -> None:
 def test_two_cases_never_get_the_same_network_and_one_that_ended_gives_its_own_back() -> None:
     first, second = reserve("case", "10.242.0.0/23", ()), reserve("case", "10.242.0.0/23", ())
     assert first.subnet != second.subnet
-    with pytest.raises(ResourceExhaustionException, match="no network of"):
+    with pytest.raises(EnvironmentUnavailableError, match="no network of"):
         reserve("case", "10.242.0.0/23", ())
     first.release()
     again = reserve("case", "10.242.0.0/23", ())

@@ -12,7 +12,7 @@ import attrs
 import pytest
 from panther_env_localhost.addresses import Reservations, claim, needs_ipv6
 
-from panther_hookspecs import Readiness, ResourceExhaustionException, ServicePlan, ServiceSpec, ShellCommand
+from panther_hookspecs import EnvironmentUnavailableError, Readiness, ServicePlan, ServiceSpec, ShellCommand
 
 
 def service(name: str, *args: str, **more: object) -> ServiceSpec:
@@ -111,7 +111,7 @@ def test_a_port_stays_with_its_case_after_its_service_has_started(case: Reservat
 
 
 def test_running_out_of_ports_is_said_with_the_way_out(case: Reservations) -> None:
-    with pytest.raises(ResourceExhaustionException, match="no port from 20000 to 20000 is free\n  try: a wider"):
+    with pytest.raises(EnvironmentUnavailableError, match="no port from 20000 to 20000 is free\n  try: a wider"):
         case.shared_address([service("a")], range(20000, 20001), ipv6=False)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 from panther_lib_containers.claims import claim
 
-from panther_hookspecs import Endpoint, ResourceExhaustionException, ServiceSpec
+from panther_hookspecs import Endpoint, EnvironmentUnavailableError, ServiceSpec
 
 _PREFIX = 24
 _FIRST_HOST = 2
@@ -35,7 +35,7 @@ class Reservation:
     def endpoints(self, services: Sequence[ServiceSpec], *, ipv6: bool) -> Mapping[str, Endpoint]:
         """Return where each service will be found, on the ports that its protocol knows."""
         if len(services) > _MOST:
-            raise ResourceExhaustionException(f"{len(services)} services are too many for one network ({_MOST})")
+            raise EnvironmentUnavailableError(f"{len(services)} services are too many for one network ({_MOST})")
         return {
             spec.name: Endpoint(
                 name=spec.name,
@@ -72,7 +72,7 @@ def reserve(key: str, pool: str, taken: Iterable[str]) -> Reservation:
         if holder is not None:
             text = _digest(str(subnet)).hex()
             return Reservation(subnet, f"fd{text[:2]}:{text[2:6]}:{text[6:10]}::/64", holder)
-    raise ResourceExhaustionException(f"no network of {pool} is free\n  try: another pool, or `panther clean`")
+    raise EnvironmentUnavailableError(f"no network of {pool} is free\n  try: another pool, or `panther clean`")
 
 
 def _routes() -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from panther_hookspecs import Endpoint, ResourceExhaustionException, ServiceSpec
+from panther_hookspecs import Endpoint, EnvironmentUnavailableError, ServiceSpec
 
 _BLOCK = 256
 _BLOCKS = 255 * 256
@@ -127,7 +127,7 @@ class Reservations:
         for name in names:
             free = next((port for port in candidates if self._hold_port(key, port, ipv6=ipv6)), None)
             if free is None:
-                raise ResourceExhaustionException(
+                raise EnvironmentUnavailableError(
                     f"no port from {ports[0]} to {ports[-1]} is free\n  try: a wider first_port and last_port"
                 )
             chosen[name] = free
@@ -147,7 +147,7 @@ class Reservations:
             free = (each for each in candidates if (service.ip, each) not in self._doors)
             found = next((each for each in free if _can_bind(kind, service.ip, each)), None)
             if found is None:
-                raise ResourceExhaustionException(f"no port at {service.ip} is free for {key}\n  try: fewer links")
+                raise EnvironmentUnavailableError(f"no port at {service.ip} is free for {key}\n  try: fewer links")
             self._doors.add((service.ip, found))
             chosen[name] = found
         return Endpoint(name=key, ip=service.ip, hostname=service.hostname, ports=chosen)
