@@ -40,6 +40,13 @@ test_cases:
       client: {implementation: ping-pong-py}
     checks: [{that: "server.strace.net.datagrams_received >= 5"}]
 """
+QUIC = """
+name: quic
+protocol: quic
+network_environment: {type: localhost_single_container, docker: {base_image: "BASE", build: {pull: never}}}
+test_cases:
+  - {name: transfer, scenario: transfer, parameters: {files: [64KiB]}, implementation: ngtcp2}
+"""
 BROKEN = """
 name: broken
 network_environment:
@@ -114,6 +121,17 @@ def test_services_and_tools_are_built_once_and_removed_when_that_is_asked_for(
     project.run("clean --caches").assert_ok()
     assert [each["tag"] for each in made if Engine().image(each["tag"])] == []
     assert Engine().image(base) is not None
+
+
+def test_programs_of_quic_run_in_the_image_of_their_recipe(
+    panther_project: MakeProject, base: str, forget: list[str]
+) -> None:
+    if shutil.which("gtlsserver") is None:
+        pytest.skip("needs ngtcp2-server and ngtcp2-client")
+    outcome = panther_project({"quic.yaml": QUIC.replace("BASE", base)}).run("run quic.yaml")
+    forget += [each["tag"] for each in _images(outcome)]
+    outcome.assert_verdicts({"transfer": "pass"})
+    assert [each["title"] for each in _images(outcome)] == ["ngtcp2"]
 
 
 class Broken(ServiceManager):

@@ -150,6 +150,8 @@ class Implementation:
     release: str = ""
     """The Debian release whose files its programs belong to, if not the machine's."""
     image: str = ""
+    dockerfile: str = ""
+    """The file beside this one that puts its programs on top of any image, where they are found by their names."""
     unfit: Mapping[str, str] = attrs.field(factory=dict)
     """Network environments in which it cannot run, with the reason."""
 

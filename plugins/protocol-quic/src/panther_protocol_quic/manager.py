@@ -14,6 +14,7 @@ import attrs
 from panther_hookspecs import (
     ConfigurationException,
     EnvironmentUnavailableError,
+    ImageRecipe,
     Readiness,
     Seconds,
     ServiceContext,
@@ -122,16 +123,10 @@ class _Planning:
         refused = next((each.unclaimed for each in whens if each.unclaimed), "")
         if refused:
             raise UnsupportedError(f"{self.implementation.name} {self.version}: {refused}")
-        lines = [self._line(at, each) for at, each in enumerate(runs)]
-        told = self._told(())
-        env = {**self.part.env, **{key: value for each in whens for key, value in each.env.items()}}
-        if self._is_ip6:
-            env["PANTHER_ADDRESS"] = "{address}"
-        run = self._driven(lines, [told.words(each) for each in (*self.part.beside, *self._crossing())])
         names = [each for each in ("keys", "qlog", "downloads") if serves is False or each != "downloads"]
         many = len(self.documents) > _MOST_ARTIFACTS
         return ServicePlan(
-            run=attrs.evolve(run, env={key: told.text(value) for key, value in env.items()}),
+            run=self.run(),
             folders=tuple(PATHS[each] for each in FOLDERS),
             files=self._documents() if serves else {},
             make_files=self._make_files(runs),
@@ -145,7 +140,25 @@ class _Planning:
             build_inputs=self._build_inputs(),
             outputs=tuple(OUTPUTS[each] for each in names if each != "downloads" or not many),
             runtime=self.part.runtime or self.implementation.runtime,
+            image=self._recipe(),
         )
+
+    def run(self) -> ShellCommand:
+        """Return the command with its variables."""
+        lines, told = [self._line(at, each) for at, each in enumerate(self._runs())], self._told(())
+        env = {**self.part.env, **{key: value for each in self._whens("first") for key, value in each.env.items()}}
+        if self._is_ip6:
+            env["PANTHER_ADDRESS"] = "{address}"
+        run = self._driven(lines, [told.words(each) for each in (*self.part.beside, *self._crossing())])
+        return attrs.evolve(run, env={key: told.text(value) for key, value in env.items()})
+
+    def _recipe(self) -> ImageRecipe | None:
+        """Return how to make an image with the programs, in which they have the paths of the image."""
+        if not self.implementation.dockerfile or self.options.program or self.root is not None:
+            return None
+        inside = attrs.evolve(self, command=(self.part.program,))
+        dockerfile = self.implementation.folder / self.implementation.dockerfile
+        return ImageRecipe(name=self.implementation.name, dockerfile=dockerfile, run=inside.run())
 
     def _crossing(self) -> tuple[tuple[str, ...], ...]:
         """Return the program for the other traffic on the link, where the scenario wants some."""
