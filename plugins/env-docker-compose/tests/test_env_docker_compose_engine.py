@@ -78,6 +78,22 @@ test_cases:
       two: {implementation: command, argv: [sleep, "3600"]}
 """
 
+OWN_SIGNAL = """
+name: own-signal
+network_environment: docker_compose
+test_cases:
+  - name: quit
+    services:
+      server:
+        implementation: command
+        argv: [sh, -c, "trap 'echo asked to quit; exit 0' QUIT; echo up; while :; do sleep 0.05; done"]
+        stop_signal: SIGQUIT
+        ends_by_itself: false
+        ready: {kind: log, pattern: up}
+      client: {implementation: command, argv: ["true"]}
+    checks: [{log: {service: server, matches: asked to quit}}]
+"""
+
 
 @pytest.fixture(autouse=True)
 def _engine() -> None:
@@ -111,6 +127,25 @@ def test_limits_are_kept_and_the_system_cannot_be_written(panther_project: MakeP
     boxes = json.loads(outcome.text("network/inspect.json"))
     modest = next(each["HostConfig"] for each in boxes if each["Name"].endswith("-modest-1"))
     assert (modest["NanoCpus"], modest["Memory"], modest["PidsLimit"]) == (500_000_000, 64 << 20, 6)
+
+
+def test_a_service_is_asked_to_end_with_the_signal_that_it_wants(panther_project: MakeProject) -> None:
+    outcome = panther_project({"own.yaml": OWN_SIGNAL}).run("run own.yaml")
+    server = outcome.cases()[0]["services"]["server"]
+    assert (server["code"], server["reason"]) == (0, "stopped"), f"{server}\n{outcome}"
+    assert outcome.text("services/server/stdout").splitlines() == ["up", "asked to quit"]
+
+
+def test_the_program_itself_stands_still_and_goes_on(one: Bench) -> None:
+    process = one.run("sh", "-c", "while :; do :; done")
+
+    def state() -> str:
+        return Path(f"/proc/{process.program_pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    process.signal(signal.SIGSTOP)
+    eventually(lambda: state() == "T", "standing still", SOON)
+    process.signal(signal.SIGCONT)
+    eventually(lambda: state() != "T", "going on", SOON)
 
 
 def test_services_talk_over_ipv6_are_watched_and_judged_as_elsewhere(panther_project: MakeProject) -> None:
