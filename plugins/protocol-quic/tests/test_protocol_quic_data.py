@@ -134,6 +134,7 @@ def test_a_version_is_looked_up_in_a_debian_system_whether_it_was_installed_or_o
     assert version_of(probe, (str(tmp_path / "a/usr/bin/demo"),)) == "0.12.1"
     assert version_of(probe, ("loader", str(tmp_path / "b/usr/bin/demo"))) == "1.11.0"
     assert version_of(probe, (str(tmp_path / "c/usr/bin/demo"),)) == ""
+    assert version_of(probe, ("/bin/demo",)) == version_of(probe, ("demo",)) == ""
 
 
 def test_what_is_built_for_another_debian_is_loaded_with_its_libraries(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def _package(name: str, path: str) -> str:
 
     A system that was only unpacked has an empty list of packages, but the changelog of each.
     """
-    root = Path(path).parents[_DEPTH - 1]
+    root = Path("/", *Path(path).parts[1:-_DEPTH])
     listed, changes = root / "var/lib/dpkg/status", root / "usr/share/doc" / name / "changelog.Debian.gz"
     entry = rf"^Package: {re.escape(name)}\n(?:.+\n)*?Version: (?:\d+:)?([\d.]+)"
     found = re.search(entry, listed.read_text(errors="replace"), re.MULTILINE) if listed.is_file() else None

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <openssl/bio.h>
+#include <openssl/quic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +91,7 @@ static void check_open(SSL *ssl) {
     SSL_CONN_CLOSE_INFO info;
     char text[320];
     if (!SSL_get_conn_close_info(ssl, &info, sizeof info)) return;
+    if (info.error_code == OSSL_QUIC_LOCAL_ERR_IDLE_TIMEOUT) fail("nothing arrived until the idle timeout");
     const char *who = info.flags & SSL_CONN_CLOSE_FLAG_LOCAL ? "closed by the client" : "closed by the server";
     snprintf(text, sizeof text, "%s with %#lx %.*s", who, (unsigned long)info.error_code, (int)info.reason_len,
              info.reason ? info.reason : "");
