@@ -43,7 +43,9 @@ class Found:
 
 
 def look_for(need: Need, *, version: bool = False) -> Found:
-    """Look for one need; with ``version`` also ask a tool which one it is, which starts it."""
+    """Look for one need; with ``version`` also start what has to be started: a tool to tell its own, a command."""
+    if need.kind == "answer":
+        return Found(need=need, ok=_answers(need) if version else None)
     ok, detail = _LOOK[need.kind](need)
     if ok and version and need.kind == "tool":
         detail = tool_version(detail)
@@ -91,6 +93,17 @@ def tool_version(path: str) -> str:
 def _tool(need: Need) -> tuple[bool, str]:
     path = shutil.which(need.name)
     return path is not None, path or ""
+
+
+def _answers(need: Need) -> bool:
+    """Return whether a command ends well, soon."""
+    try:
+        done = subprocess.run(
+            need.name.split(), stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def _library(need: Need) -> tuple[bool, str]:

@@ -57,7 +57,10 @@ class Problem:
 class Need:
     """One thing of the machine that a plugin cannot do without; `panther doctor` looks for it."""
 
-    kind: str = attrs.field(validator=attrs.validators.in_(("tool", "library", "python", "root", "kernel", "linux")))
+    kind: str = attrs.field(
+        validator=attrs.validators.in_(("tool", "library", "python", "root", "kernel", "linux", "answer"))
+    )
+    """``answer`` is a command, its words in ``name``, that has to end well: only `panther doctor` runs it."""
     name: str
     package: str = attrs.field(default="", kw_only=True)
     """The Debian package (or, for ``python``, the distribution) that brings it."""

@@ -52,6 +52,16 @@ def test_libraries_are_those_of_the_dynamic_loader(tmp_path: Path) -> None:
     assert look_for(Need("library", str(tmp_path))).ok is True
 
 
+def test_a_command_is_run_by_doctor_alone() -> None:
+    assert [look_for(Need("answer", each), version=True).ok for each in ("true", "false", "no-such-command x")] == [
+        True,
+        False,
+        False,
+    ]
+    assert look_for(Need("answer", "false")).ok is None
+    assert missing([Need("answer", "false")]) == ()
+
+
 def test_kernel_features_that_cannot_be_seen_are_not_called_missing() -> None:
     assert look_for(Need("kernel", "net")).ok is True
     assert look_for(Need("kernel", "/proc/sys/net/nothing")).ok is False

@@ -23,6 +23,8 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
         needs=(
             Need("linux", "linux", why="containers share its kernel, and readiness is read from /proc"),
             Need("tool", "docker", package="docker.io", why="it starts containers"),
+            Need("answer", "docker info", why="start the Docker engine, or set DOCKER_HOST"),
+            Need("answer", "docker compose version", why="install Compose, version 2: docker-compose of Debian 13"),
             Need("tool", "timeout", package="coreutils", why="it bounds what Compose may take"),
         ),
         capabilities=frozenset({"capture", "images", "ipv6", "limits", "links"}),

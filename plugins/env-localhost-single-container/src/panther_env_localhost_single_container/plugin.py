@@ -25,6 +25,7 @@ def panther_register_network_environments() -> Iterable[NetworkEnvironmentDescri
         needs=(
             Need("linux", "linux", why="containers share its kernel, and readiness is read from /proc"),
             Need("tool", "docker", package="docker.io", why="it runs commands in containers and builds images"),
+            Need("answer", "docker info", why="start the Docker engine, or set DOCKER_HOST"),
         ),
         capabilities=frozenset({"capture", "images", "ipv6", "limits", "proxied_links"}),
         leftovers=partial(leftovers, NAME),

@@ -20,5 +20,8 @@ def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
         options=ContainerOptions,
         factory=Containers,
         leftovers=functools.partial(leftovers, ENVIRONMENT),
-        needs=(Need("tool", "docker", package="docker.io", why="it makes the containers"),),
+        needs=(
+            Need("tool", "docker", package="docker.io", why="it makes the containers"),
+            Need("answer", "docker info", why="start the Docker engine, or set DOCKER_HOST"),
+        ),
     )
