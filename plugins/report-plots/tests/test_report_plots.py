@@ -153,7 +153,7 @@ def test_a_stage_draws_what_stages_before_have_measured(tmp_path: Path) -> None:
     assert found["status"] == "success"
     assert [re.sub(r"\d{8}_\d{6}", "T", Path(path).name) for path in found["graphs"]] == [
         "response_times_T.png",
-        "response_times_analysis_T.png",
+        "response_time_analysis_T.png",
     ]
     assert all(Path(path).parent == tmp_path / "graphs" for path in found["graphs"])
     assert create_graphs_stage({"connect": {"folder": str(tmp_path)}})["graphs"] == []

@@ -28,7 +28,10 @@ def create_graphs_stage(results: Mapping[str, Any]) -> Mapping[str, Any]:
     written: list[str] = []
     with figures.drawing() as plt:
         for name, numbers in _lists(values):
-            kinds = {name: figures.numbers(plt, name, numbers), f"{name}_analysis": figures.views(plt, name, numbers)}
+            kinds = {
+                name: figures.numbers(plt, name, numbers),
+                f"{name.removesuffix('s')}_analysis": figures.views(plt, name, numbers),
+            }
             for kind, figure in kinds.items():
                 written += [str(path) for path in save(figure, folder, f"{kind}_{stamp}", options)]
     return {"status": "success", "graphs": written}
