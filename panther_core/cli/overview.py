@@ -127,6 +127,7 @@ def case_blocks(case: Mapping[str, Any], folder: Path) -> list[Block]:
             ],
         ),
         ("problems", [(line,) for each in case.get("problems") or () for line in str(each).splitlines()]),
+        ("notes", [(str(line),) for line in case.get("notes") or ()]),
         ("files", [(link(attempt / each["path"], each["path"]), each.get("kind", "")) for each in _files(case)]),
     ):
         if rows:
@@ -162,9 +163,14 @@ def _checks(case: Mapping[str, Any]) -> list[tuple[Part, ...]]:
     ]
 
 
+def _labels(measurement: Mapping[str, Any]) -> str:
+    """Return what a number is about, such as the fault after which a recovery took so long."""
+    return ", ".join(str(value) for name, value in (measurement.get("labels") or {}).items() if name != "better")
+
+
 def _measurements(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
-        (each.get("service") or "-", each["name"], amount(each["value"], str(each.get("unit") or "")))
+        (each.get("service") or "-", each["name"], amount(each["value"], str(each.get("unit") or "")), _labels(each))
         for each in case.get("measurements") or ()
     ]
     more = len(rows) - _MOST_MEASUREMENTS

@@ -309,6 +309,7 @@ def views(plt: Any, name: str, values: Sequence[float]) -> Any:
     order.set_ylabel(label(name, ""))
     histogram.hist(ordered, bins=min(50, max(5, len(ordered) // 5)), color=COLOURS[0] + "80", edgecolor=COLOURS[0])
     histogram.set_xlabel(label(name, ""))
+    histogram.set_ylabel("count")
     distribution.step(ordered, [(index + 1) / len(ordered) for index in range(len(ordered))], color=COLOURS[0])
     distribution.set_xlabel(label(name, ""))
     distribution.set_ylabel("share")
