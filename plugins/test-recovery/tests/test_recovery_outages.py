@@ -45,6 +45,14 @@ def test_a_service_that_never_comes_back_has_no_recovery() -> None:
     assert found.lost == 70
 
 
+@pytest.mark.parametrize("last", [0.305, 0.405])
+def test_a_last_answer_that_was_under_way_is_no_recovery(last: float) -> None:
+    made = requests(lambda due: None if due >= last else soon(due))
+    (found,) = recoveries(made, [Break("full_disk server", 0.3, 0.4)])
+    assert (found.seconds, found.outage) == (None, None)
+    assert found.lost == sum(each.answered is None for each in made)
+
+
 def test_a_pause_long_after_a_fault_is_none_of_its_business() -> None:
     made = requests(lambda due: due + 0.2 if 0.7 <= due < 0.8 else soon(due))
     (found,) = recoveries(made, [Break("rebind", 0.3, 0.3)])

@@ -62,7 +62,8 @@ def recoveries(requests: Sequence[LoadRequest], faults: Sequence[Break]) -> list
         if each.answered is not None and faults and each.answered <= faults[0].begin
     ]
     slack = _slack(answers, faults[0].begin) if faults else 0.0
-    gaps = [_largest_gap(answers, fault, end, slack) for fault, end in zip(faults, ends, strict=True)]
+    unanswered = [each.due for each in requests if each.answered is None]
+    gaps = [_largest_gap(answers, unanswered, fault, end, slack) for fault, end in zip(faults, ends, strict=True)]
     return [
         _recovery([each for each in requests if fault.begin <= each.due < end], gap, fault, calm)
         for fault, gap, end in zip(faults, gaps, ends, strict=True)
@@ -87,13 +88,19 @@ def _recovery(
     )
 
 
-def _largest_gap(answers: Sequence[float], fault: Break, end: float, slack: float) -> tuple[float, float] | None:
+def _largest_gap(
+    answers: Sequence[float], unanswered: Sequence[float], fault: Break, end: float, slack: float
+) -> tuple[float, float] | None:
     """Return the longest stretch without an answer that the fault can have caused: one that begins while it lasts.
 
-    What was under way when it began may still be answered, so a stretch may begin ``slack`` later.
+    What was under way when it began may still be answered, so a stretch may begin ``slack`` later. One that begins
+    then and never ends, though something was asked in it, has no length: the service did not come back.
     """
     before = max((each for each in answers if each <= fault.begin), default=fault.begin)
     later = [each for each in answers if fault.begin < each <= end]
+    last = later[-1] if later else before
+    if last <= fault.over + slack and any(last < each < end for each in unanswered):
+        return None
     stretches = [each for each in zip([before, *later], later, strict=False) if each[0] <= fault.over + slack]
     return max(stretches, key=lambda each: each[1] - each[0], default=None)
 
