@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
+import pytest
 
 from panther_core.testing import MakeProject, Outcome
 from panther_hookspecs import NoOptions, Provisioner, ProvisionerDescriptor, System, hookimpl
@@ -107,3 +110,28 @@ test_cases:
     assert len(list(outcome.attempts())) == 3
     assert "it was lost with far-" in records["twice"]["why"]
     assert not (tmp_path / "far").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_a_disk_that_is_full_there_is_told_and_costs_nothing_else(panther_project: MakeProject, tmp_path: Path) -> None:
+    experiment = """
+name: full
+network_environment: localhost
+provisioners: [{type: far, max_workers: 1}]
+test_cases:
+  - {name: before, priority: 1, repeat: 2, services: {one: {implementation: command, argv: ["true"]}}}
+  - {name: big, services: {one: {implementation: command, argv: [sh, -c, "cat /dev/zero >fill"]}}}
+  - {name: after, priority: -1, services: {one: {implementation: command, argv: ["true"]}}}
+"""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(("mount", "-t", "tmpfs", "-o", "size=48m", "none", str(disk)), check=True)
+    try:
+        outcome = panther_project({"e.yaml": experiment}, plugins=[FarPlugin(disk / "far")]).run("run e.yaml")
+        assert not list(disk.iterdir())
+    finally:
+        subprocess.run(("umount", str(disk)), check=True)
+    outcome.assert_verdicts({"before": ["pass"] * 2, "big": "error", "after": "pass"})
+    (big,) = (each for each in outcome.attempts() if each["name"] == "big")
+    assert big["why"].count("it was lost with far-") == 2
+    assert "is full" in big["why"]
