@@ -1,6 +1,7 @@
 """Hosts to connect to: network namespaces of this machine, each with a real sshd that knows one key.
 
-Everything is in one folder; nothing of the user's or the machine's configuration is read or changed.
+Everything is in one folder, which is also the home of who logs in; nothing of the user's configuration is read: a shell
+that is killed while it reads that could leave a lock behind that the next one waits for.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ PasswordAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
 MaxSessions 100
+SetEnv HOME={folder}
 """
 _CLIENT = """\
 Host {name}

@@ -72,6 +72,7 @@ def test_tests_are_chosen_by_name_filter_link_and_context(panther_project: MakeP
     assert names(folder, filter=("tag: slow",)) == ["bad"]
     assert names(folder, filter=("tier: 1", "enabled: true")) == ["ok"]
     assert names(folder, names=("o",), exclude=("wo",), condition=("order == 50",)) == ["custom", "ok"]
+    assert "ok" in names(folder, condition=("environment == {}", "require == []"))
     assert names(folder, link=("verifies:bug",)) == ["bad"]
     assert names(folder, link=("relates:bug",)) == []
     assert "adjusted" in names(folder, context={"distro": "fedora-41"})

@@ -21,7 +21,13 @@ DEFAULT_ORDER = 50
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd]?)")
 _LISTS = ("tag", "require", "recommend", "contact", "component", "link", "adjust", "check")
-_DEFAULTS = {"enabled": True, "order": DEFAULT_ORDER, "duration": DEFAULT_DURATION, "framework": "shell"}
+_DEFAULTS = {
+    "enabled": True,
+    "order": DEFAULT_ORDER,
+    "duration": DEFAULT_DURATION,
+    "framework": "shell",
+    "environment": {},
+}
 _LONGEST_NAME = 200
 _RUN = ".panther"
 """A folder with this is a run of PANTHER: what tests have left there is no metadata."""
