@@ -98,3 +98,33 @@ def test_an_ordinary_user_may_do_all_of_it(place: Path, what: str) -> None:
     done = sandboxed(place, sys.executable, "-m", "pytest", *options, tests)
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     assert " passed" in done.stdout
+
+
+FORBIDDEN = """
+name: forbidden
+test_cases:
+  - name: here
+    network_environment: netns
+    services: {one: {implementation: command, argv: ["true"]}}
+  - name: elsewhere
+    network_environment: localhost
+    services: {one: {implementation: command, argv: ["true"]}}
+"""
+
+
+def test_where_user_namespaces_are_forbidden_the_case_says_which_setting_allows_them(tmp_path: Path) -> None:
+    (tmp_path / "forbidden.yaml").write_text(FORBIDDEN)
+    forbid = 'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-sys_admin "$@"'
+    run = (sys.executable, "-m", "panther_core", "run", "forbidden.yaml")
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", forbid, "sh", *run],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if "unshare: " in done.stderr:
+        pytest.skip(f"only where a user namespace can be made: {done.stderr}")
+    assert "try: as root sysctl user.max_user_namespaces=" in done.stdout, done.stdout + done.stderr
+    assert "1 pass, 1 error" in done.stdout
