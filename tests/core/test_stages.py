@@ -139,9 +139,13 @@ def test_only_a_good_result_counts_as_one(returned: object, status: Verdict) -> 
 def test_what_is_measured_and_no_number_is_left_out_and_named(panther_project: MakeProject) -> None:
     def measure(case: CaseControl) -> None:
         for name, value in (("good", 1.0), ("ratio", math.nan), ("rate", math.inf)):
-            case.measure(Measurement(name=name, value=value))
+            case.measure(Measurement(name=name, value=value, labels={"what": "the first fault"}))
 
-    outcome = run(panther_project, Tried(stage("one", [], measure)))
+    tried = Tried(stage("one", [], measure))
+    project = panther_project({"x.yaml": EXPERIMENT % ""}, plugins=[DummyPlugin(), tried])
+    outcome = project.run("run x.yaml")
+    shown = project.run(f"show {outcome.run} --case talk")
+    shown.assert_exit(0, "good", "the first fault", "ratio was measured as nan, which is no number")
     assert "NaN" not in (outcome.run / "results.jsonl").read_text()
     assert outcome.measurements()["good"] == 1
     assert not {"ratio", "rate"} & set(outcome.measurements())
