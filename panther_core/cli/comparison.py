@@ -10,7 +10,7 @@ from panther_core.cli.attempts import mark
 from panther_core.cli.blocks import Block, Line, Rows, Styled, link
 from panther_core.cli.text import counted, number, plural
 from panther_core.compare import Change, Comparison, FindingChange, Outcome, conclusion
-from panther_core.statistics import repetitions_to_show_anything
+from panther_core.statistics import median, repetitions_to_show_anything
 
 _MOST = 20
 _MOST_OPEN = 5
@@ -130,7 +130,7 @@ def _rows(changes: Sequence[Change], *, one_case: bool) -> list[Block]:
 
 
 def _told(change: Change) -> tuple[str, ...]:
-    before, after = change.medians
+    before, after = (median(each) for each in change.fair)  # what the change in percent is of
     sure = change.outcome is not Outcome.INCONCLUSIVE
     return (
         str(change.metric),
