@@ -98,10 +98,10 @@ class Orchestrator:
         try:
             while unlucky <= len(self.pauses) and (system := self._obtain(provisioner)) is not None:
                 done, wanted = self._use(provisioner, system)
-                if not wanted:
+                if not wanted and not (self.failures and self._waits_on(unlucky)):
                     return
                 unlucky = 0 if done else unlucky + 1
-                if unlucky > len(self.pauses):
+                if wanted and unlucky > len(self.pauses):
                     self._complain(f"{type(provisioner).__name__}: its systems are lost again and again: given up")
         except BaseException as error:  # noqa: BLE001 - raised again by run() in the thread that waits for it
             self._fail(error)
@@ -154,6 +154,11 @@ class Orchestrator:
     def _over(self) -> bool:
         """Return whether nothing is left that a new system could do."""
         return self._stopped or self._backlog.is_over()
+
+    def _waits_on(self, unlucky: int) -> bool:
+        """Wait for what was lost: it may be able to do what this system cannot; tell if anything is left."""
+        with self._changed:
+            return not self._changed.wait_for(self._over, self.pauses[min(unlucky, len(self.pauses) - 1)])
 
     def _next(self, system: System) -> Work | None:
         """Wait for work that applies to ``system``; None when there will be none."""

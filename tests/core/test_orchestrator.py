@@ -286,3 +286,29 @@ def test_a_plugin_chooses_by_fitness_and_by_name() -> None:
         Work(case=case(str(number))) for number in range(10)
     )
     assert seen == [str(number) for number in reversed(range(10))]
+
+
+def test_who_gets_a_system_that_does_not_fit_for_one_that_was_lost_asks_again() -> None:
+    class Fickle(Provisioner):
+        def __init__(self) -> None:
+            self.kinds = ["big", "small", "big"]
+
+        def reserve(self) -> System | None:
+            kind = self.kinds.pop(0) if self.kinds else None
+            return System(name=f"{kind}-{len(self.kinds)}", labels=frozenset({kind})) if kind else None
+
+        def release(self, system: System) -> None:
+            pass
+
+    ran: list[str] = []
+
+    def run_test(_work: Work, system: System) -> None:
+        ran.append(system.name)
+        if len(ran) == 1:
+            raise SystemLostError("it went away")
+
+    orchestrator = Orchestrator(run_test, PluginManager.load(autoload=False).hooks, pauses=(0.0, 0.0))
+    orchestrator.add_provisioner(Fickle())
+    orchestrator.run([Work(case=case("one", labels=frozenset({"big"})))])
+    assert ran == ["big-2", "big-0"]
+    assert not orchestrator.unplaced
