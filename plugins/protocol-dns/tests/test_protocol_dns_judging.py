@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from panther_protocol_dns.judging import wrong_with
 from panther_protocol_dns.questions import Question, Right, questions_of, right_of, zone_of
 from panther_protocol_dns.replies import NAME, Recorder, Reply
 from panther_protocol_dns.scenarios import SCENARIOS
-from panther_protocol_dns.zone import ORIGIN, records
+from panther_protocol_dns.zone import ORIGIN, records, seed_of
 
 from panther_core.testing.conformance import ProtocolConformance
-from panther_hookspecs import TestScenario
+from panther_hookspecs import LOAD_REPORT, LoadReport, TestScenario
 
 ZONE = records(1, 3)
 
@@ -44,8 +45,13 @@ class TestConformance(ProtocolConformance):
 
     def plant_success(self, scenario: TestScenario, folders: Mapping[str, Path]) -> None:
         """Write what a good exchange leaves behind."""
+        if scenario.name == "load":
+            report = {each.name: 0 for each in attrs.fields(LoadReport)}
+            told = {"mode": "open", "start_error": {}, "latency": {}, "service_time": {}, "answered": 5}
+            (folders["client"] / LOAD_REPORT).write_text(json.dumps({**report, **told}))
+            return
         parameters = attrs.asdict(scenario.parameters())
-        zone = zone_of(1, parameters)
+        zone = zone_of(seed_of(scenario.name, 1), parameters)
         with (folders["client"] / NAME).open("w") as file:
             for each in questions_of(scenario.name, parameters):
                 wanted = right_of(each, zone, scenario.name)
@@ -167,6 +173,6 @@ def test_questions_share_a_call_as_long_as_they_are_alike() -> None:
     assert [len(each) for each in grouped(questions_of("edns", {}))] == [1, 1, 1]
 
 
-def test_every_scenario_has_questions() -> None:
-    for each in SCENARIOS:
+def test_every_scenario_but_the_one_of_the_load_generator_has_questions() -> None:
+    for each in (one for one in SCENARIOS if one.name != "load"):
         assert questions_of(each.name, attrs.asdict(each.parameters()))

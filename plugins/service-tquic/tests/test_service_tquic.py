@@ -10,7 +10,7 @@ from panther_core.testing import MakeProject
 SCENARIOS = ("http3", "multiplexing", "retry", "resumption", "zerortt", "ipv6")
 
 
-@pytest.mark.skipif(not is_built("tquic"), reason="takes minutes to build: panther run builds it when it is first used")
+@pytest.mark.skipif(not is_built("tquic"), reason="only where tquic has been built, which takes half an hour")
 @pytest.mark.timeout(1800)
 def test_what_is_claimed_holds(panther_project: MakeProject) -> None:
     outcome = run_with_itself(panther_project, "tquic", SCENARIOS)
