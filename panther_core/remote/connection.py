@@ -71,7 +71,7 @@ class Connection:
     python: str = "python3"
     facts: Mapping[str, str] = attrs.field(factory=dict)
     breaks: int = 0
-    """How often it broke and was taken up again."""
+    """How often it broke; counted before anything is heard over the next one."""
     _told: Told = attrs.field(default=lambda _message, _blob: None)
     _back: Callable[[bool], None] = attrs.field(default=lambda _reborn: None)
     _gone: Callable[[str], None] = attrs.field(default=lambda _why: None)
@@ -200,6 +200,7 @@ class Connection:
 
     def _again(self) -> bool:
         """Take a broken connection up again; return whether that has worked before the lease was over."""
+        self.breaks += 1
         until, pause, why = time.monotonic() + self.lease, 0.05, "the connection broke"
         while not self._closing.wait(pause):
             try:
@@ -207,7 +208,6 @@ class Connection:
             except (OSError, SystemLostError) as error:
                 why = str(error)
             else:
-                self.breaks += 1
                 return True
             if time.monotonic() >= until:
                 self._give_up(f"{self.name} was not reachable for {self.lease:g} s: {why}")
