@@ -9,7 +9,7 @@ import attrs
 
 from panther_hookspecs.values import Measurement
 
-TOP = 5
+_TOP = 5
 _NAMED = 10
 _WORTH = 0.01
 """Share from which on a function is told by name."""
@@ -53,7 +53,7 @@ def function_shares(
         value = count / samples if samples else 0.0
         return Measurement(name=f"{source}.{name}.share", value=value, service=service, labels=labels)
 
-    for rank, each in enumerate(functions[:TOP], 1):
+    for rank, each in enumerate(functions[:_TOP], 1):
         if each.flat or rank == 1:
             yield share(f"top{rank}", each.flat, each.name)
     if not functions:

@@ -34,8 +34,9 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 _MOST_NODES = 200
 _MOST_NAMED = 10
-_SIMILAR = 0.6
 """Measurements that a message names."""
+_SIMILAR = 0.6
+"""Likeness from which on a part of a name may be another one misspelt."""
 
 
 class ExpressionError(ValueError):

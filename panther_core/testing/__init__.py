@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from panther_core.testing.context import RecordedMetrics, RecordingContext, recording_context
+from panther_core.testing.processes import ends
 from panther_core.testing.project import MakeProject, Outcome, PantherProject
 from panther_core.testing.recorder import EventRecorder, HookCall, HookRecorder
 
@@ -15,5 +16,6 @@ __all__ = [
     "PantherProject",
     "RecordedMetrics",
     "RecordingContext",
+    "ends",
     "recording_context",
 ]

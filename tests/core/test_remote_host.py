@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from panther_core.remote.host import RemoteHost
+from panther_core.testing import ends
 from panther_hookspecs import EnvironmentUnavailableError, System, SystemLostError
 
 LONG = ("sh", "-c", 'echo "{\\"name\\": \\"pid\\", \\"value\\": $$}" >&3; sleep 600')
@@ -67,15 +67,6 @@ def begun(host: RemoteHost) -> tuple[int, Callable[[], object]]:
         return result[0]
 
     return told[0], outcome
-
-
-def ends(pid: int) -> bool:
-    """Wait until a process is gone."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    return bool(select.select([descriptor], [], [], 60)[0])
 
 
 def agent_of(host: RemoteHost) -> int:
@@ -146,6 +137,7 @@ def test_what_runs_goes_on_while_the_connection_is_broken(connect: Connect, tmp_
     process = host.connection._process
     assert process is not None
     process.kill()
+    process.wait()  # until then it may still bring the end of the job
     gate.write_text("go\n")
     end = job.wait()
     assert end.output == b"go\ndone\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 from panther_executor_dask.cluster import DaskOptions, DaskWorkers
 
-from panther_core.testing import MakeProject
+from panther_core.testing import MakeProject, ends
 from panther_core.testing.conformance import ProvisionerConformance
 
 distributed = pytest.importorskip("distributed", reason="needs distributed")
@@ -58,15 +57,6 @@ def test_cases_run_on_the_workers_and_their_evidence_comes_back(cluster: Any, pa
     for each in outcome.attempts():
         assert (outcome.run / each["folder"] / "services/one/stdout").is_file()
         assert each["system"].endswith("/0")
-
-
-def ends(pid: int) -> bool:
-    """Wait until a process is gone."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    return bool(select.select([descriptor], [], [], 60)[0])
 
 
 class TestDask(ProvisionerConformance):

@@ -29,11 +29,6 @@ def _has(pid: int, number: int, *sets: str) -> bool:
     return any(int(bits, 16) >> (number - 1) & 1 for name, bits in _SIGNALS.findall(status) if name in sets)
 
 
-def is_running(pid: int) -> bool:
-    """Return whether a process exists and is no zombie."""
-    return _stat(pid)[_STATE] not in ("", "Z", "X")
-
-
 def is_waiting(pid: int) -> bool:
     """Return whether the first thread of a process waits for something, and so is in no function of a library."""
     return _stat(pid)[_STATE] == "S"

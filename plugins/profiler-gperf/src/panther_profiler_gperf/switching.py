@@ -14,13 +14,12 @@ from pathlib import Path
 
 import attrs
 
-from panther_hookspecs import Process
+from panther_hookspecs import Process, is_running
 from panther_profiler_gperf.processes import (
     catches,
     executable,
     forked,
     is_pending,
-    is_running,
     is_waiting,
     open_files,
     parent,

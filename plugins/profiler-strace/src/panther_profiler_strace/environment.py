@@ -151,7 +151,6 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
 
     def _write(self, trace: Trace, service: str) -> tuple[Artifact, ...]:
         folder = self.results()
-        own = folder == self.context.folder
         write_json(trace, folder / "strace.json")
         write_text(trace, folder / "strace.txt", service)
         write_folded(trace, folder / "strace.folded")
@@ -162,7 +161,7 @@ class StraceEnvironment(ExecutionEnvironmentInterface):
             commands.LOG: ("strace", f"every system call of {service}"),
         }
         return tuple(
-            Artifact(path=name if own else str(folder / name), kind=kind, service=service, title=title)
+            self.artifact(folder / name, kind, title)
             for name, (kind, title) in titles.items()
             if (folder / name).stat().st_size
         )

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import attrs
 
-ORIGIN = "panther.test."
+from panther_protocol_dns import dialect
+
+ORIGIN = dialect.ORIGIN
 SERVER_NAME = f"ns.{ORIGIN}"
 """The name in the server's certificate."""
 SOA = f"{SERVER_NAME} admin.{ORIGIN} 1 3600 600 86400 300"
 _TTL = 300
-_RECORDED_SEED = 0
 _RECORDED = ("load", "replay")
 """Scenarios whose questions may come from a recording of another case: their zone is always the same."""
 _BIG = 12
@@ -51,7 +52,7 @@ def _ip6(seed: int, *words: object) -> str:
 
 def seed_of(scenario: str, seed: int) -> int:
     """Return the seed that the zone of a scenario follows from."""
-    return _RECORDED_SEED if scenario in _RECORDED else seed
+    return dialect.RECORDED_SEED if scenario in _RECORDED else seed
 
 
 def host(number: int) -> str:
