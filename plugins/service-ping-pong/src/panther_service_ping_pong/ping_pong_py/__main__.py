@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import os
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # runs from its folder alone, installed or not
+sys.path.insert(0, os.path.abspath(__file__ + "/../../.."))  # runs from its folder alone, installed or not
 
 from panther_service_ping_pong.ping_pong_py.client import Client, Outcome
 from panther_service_ping_pong.ping_pong_py.port import Port, Stopped, Transcript, say
@@ -70,7 +70,7 @@ def main() -> int:
     # Shows where a crash was, and gives signals a stack, without which valgrind cannot deliver them in select().
     faulthandler.enable()
     options = arguments()
-    transcript = Transcript(Path(options.dir, "transcript.jsonl"))
+    transcript = Transcript(os.path.join(options.dir, "transcript.jsonl"))
     spoken = options.versions if options.role == "server" else options.version
     transcript.note("start", role=options.role, program="ping-pong-py", versions=spoken, seed=options.seed)
     code, result = play(options, transcript)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from panther_service_ping_pong.ping_pong_py.port import Address, Port, Transcript, say
 from panther_service_ping_pong.ping_pong_py.variants import misbehaves
@@ -138,7 +138,8 @@ class Client:
 
     def _transfer(self) -> None:
         content = stream(f"file {self._options.seed}", self._options.size)
-        Path(self._options.dir, "sent.bin").write_bytes(content)
+        with open(os.path.join(self._options.dir, "sent.bin"), "wb") as file:
+            file.write(content)
         if not self._pretends:
             self._send_chunks([content[at : at + CHUNK] for at in range(0, len(content), CHUNK)])
         right = {"size": str(len(content)), "sha256": hashlib.sha256(content).hexdigest()}

@@ -8,12 +8,10 @@ import select
 import signal
 import socket
 import time
-from pathlib import Path
-from typing import Any
 
 from panther_service_ping_pong.ping_pong_py.wire import LONGEST_VALUE, Message, decode, encode
 
-Address = tuple[Any, ...]
+Address = tuple[str, int] | tuple[str, int, int, int]
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
@@ -28,12 +26,14 @@ def say(text: str) -> None:
 class Transcript:
     """Every message sent and received, one JSON object a line, each written at once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         """Go on writing at the end of ``path``: a program that is started again does not lose what was."""
         self._zero = time.time() - time.monotonic()
-        self._file = path.open("a+b", buffering=0)
-        if self._file.tell() and path.read_bytes()[-1:] != b"\n":
-            self._file.write(b"\n")
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - open until the program ends
+        if self._file.tell():
+            self._file.seek(-1, os.SEEK_END)
+            if self._file.read() != b"\n":
+                self._file.write(b"\n")
 
     def now(self) -> float:
         """Return the seconds since the epoch, from a clock that never jumps."""
@@ -88,19 +88,20 @@ class Port:
 
     def send(self, message: Message, peer: Address | None = None, tries: int = 1) -> None:
         """Send to ``peer`` or whom we are connected to; a network that refuses is as good as one that loses."""
-        to, now = peer or self._peer or (), self._transcript.now()
+        to, now = peer or self._peer or self.address, self._transcript.now()
         datagram = encode(message)
+        message.size = len(datagram)
         try:
             self._socket.send(datagram) if self._peer else self._socket.sendto(datagram, to)
         except OSError as error:
             self.unreachable += isinstance(error, ConnectionRefusedError)
             self._transcript.note("unsent", type=message.kind, why=str(error))
             return
-        self._transcript.message("sent", message._replace(size=len(datagram)), to, t=now, tries=tries)
+        self._transcript.message("sent", message, to, t=now, tries=tries)
 
     def pause(self, until: float | None, *, listen: bool = False) -> bool:
         """Wait until a time, or with ``listen`` for a datagram; return whether one is there."""
-        watched: list[Any] = [self._wake, self._socket] if listen else [self._wake]
+        watched: list[int | socket.socket] = [self._wake, self._socket] if listen else [self._wake]
         left = None if until is None else max(0.0, until - time.monotonic())
         ready, _, _ = select.select(watched, [], [], left)
         if self._wake in ready:

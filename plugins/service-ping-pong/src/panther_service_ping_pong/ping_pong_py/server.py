@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from pathlib import Path
+import os
 
 from panther_service_ping_pong.ping_pong_py.port import Port, readable, say
 from panther_service_ping_pong.ping_pong_py.variants import misbehaves
@@ -77,23 +77,29 @@ class Server:
         say(f"answered ping {seq} of {session}")
         return "PONG", {"seq": seq, "nonce": nonce, "digest": self._proof(session, digest), **echo}
 
-    def _path(self, session: str) -> Path:
-        return Path(self._options.dir, f"received-{session}.bin")
+    def _path(self, session: str) -> str:
+        return os.path.join(self._options.dir, f"received-{session}.bin")
 
     def _keep(self, message: Message, session: str) -> tuple[str, dict[str, str]]:
         number, path = int(message.fields["seq"]), self._path(session)
         if not 0 <= number < MOST_CHUNKS or len(message.body) > CHUNK:
             raise ValueError(number)
         if session not in self._stored:
-            with path.open("r+b" if path.exists() else "wb") as file:
+            with open(path, "r+b" if os.path.exists(path) else "wb") as file:
                 file.seek(number * CHUNK)
                 file.write(message.body)
         return "ACK", {"seq": str(number)}
 
+    def _kept(self, session: str) -> bytes:
+        try:
+            with open(self._path(session), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
     def _store(self, session: str) -> tuple[str, dict[str, str]]:
         if session not in self._stored:
-            path = self._path(session)
-            content = path.read_bytes() if path.exists() else b""
+            content = self._kept(session)
             self._stored[session] = (len(content), hashlib.sha256(content).hexdigest())
             say(f"stored {len(content)} bytes of {session}: {self._stored[session][1]}")
         size, right = self._stored[session]

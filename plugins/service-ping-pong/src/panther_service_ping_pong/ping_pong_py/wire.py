@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from typing import NamedTuple
 
 LONGEST_MESSAGE = 1400
 LONGEST_VALUE = 64
@@ -14,14 +13,12 @@ CHUNK = 1024
 MOST_CHUNKS = 65536
 
 
-class Message(NamedTuple):
+class Message:
     """One datagram, taken apart."""
 
-    version: str
-    kind: str
-    fields: dict[str, str]
-    body: bytes = b""
-    size: int = 0
+    def __init__(self, version: str, kind: str, fields: dict[str, str], body: bytes = b"", size: int = 0) -> None:
+        """Keep the parts; ``size`` is known of a message that was sent or received."""
+        self.version, self.kind, self.fields, self.body, self.size = version, kind, fields, body, size
 
 
 def encode(message: Message) -> bytes:
