@@ -40,7 +40,7 @@ from panther_hookspecs import (
 )
 
 _KEEPER = Path(__file__).with_name("keeper.py")
-_PAUSE = 0.004
+_PAUSE = 0.001
 _END_PATIENCE = 8.0
 _LOCAL_NAMES = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 
@@ -94,15 +94,16 @@ class NetnsEnvironment(LocalNetworkEnvironment):
             hosts=str(hosts) if Path("/etc/hosts").exists() else "",
             works=self._works,
         )
-        written.write_text(json.dumps(attrs.asdict(made.plan), indent=1), encoding="utf-8")
+        text = json.dumps(attrs.asdict(made.plan), indent=1, ensure_ascii=False)
+        written.write_text(text, encoding="utf-8", errors="surrogateescape")
         own = folder / "keeper"
         own.mkdir(exist_ok=True)
         (own / "stdout").unlink(missing_ok=True)
         argv = [*self._unsharing(), "--", sys.executable, "-I", "-S", str(_KEEPER), str(written)]
         command = ServiceCommand(program=ShellCommand(argv[0], argv[1:]))
         self._keeper = self.context.launcher.start(command, name=f"{self.get_name()}-keeper", folder=own)
-        told: Mapping[str, tuple[int, int]] = json.loads(self._first_line(own))
-        self._namespaces = {name: (fd, inode) for name, (fd, inode) in told.items()}
+        told = (line.split(" ", 2) for line in self._told(own).splitlines() if line)
+        self._namespaces = {name: (int(fd), int(inode)) for fd, inode, name in told}
         if made.flows:
             self.note("info", made.told())
 
@@ -117,13 +118,13 @@ class NetnsEnvironment(LocalNetworkEnvironment):
         user = "--map-root-user" if self.options.map_to_root else "--map-current-user"
         return ("unshare", "--user", user, "--keep-caps", "--mount", "--net")
 
-    def _first_line(self, folder: Path) -> str:
+    def _told(self, folder: Path) -> str:
         """Return what the keeper says when all is there."""
         keeper, end = self._keeper, time.monotonic() + self.options.timeout
         assert keeper is not None
         while True:
             text = (folder / "stdout").read_text(encoding="utf-8") if keeper.pid else ""
-            if text.endswith("\n"):
+            if text.endswith("\n\n"):
                 return text
             status = keeper.wait(_PAUSE)
             if status is not None:
