@@ -53,9 +53,9 @@ def finals(run: Path) -> Iterator[dict[str, object]]:
 
 
 def wait_for(run: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when so many cases are recorded, or the run has ended."""
+    """Return when the run has begun and so many cases are recorded, or it has ended."""
     while process.poll() is None:
-        if (run / "results.jsonl").exists() and len((run / "results.jsonl").read_bytes().splitlines()) >= count:
+        if (run / "resolved.yaml").exists() and len((run / "results.jsonl").read_bytes().splitlines()) >= count:
             return
         time.sleep(0.02)
 

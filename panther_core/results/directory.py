@@ -227,6 +227,8 @@ def _instead(name: str, base: Path) -> str:
     """Return what somebody may want who names something that is no run: one of an experiment, or a misspelt one."""
     runs = {each.name: each for each in base.iterdir() if (each / RESOLVED).is_file()} if base.is_dir() else {}
     path = Path(name)
+    if any((folder / HELD).is_file() for folder in (path, base / name)):
+        return "that one was ended before it had begun; try: remove the folder, and run the experiment again"
     begins = slug(path.stem if path.suffix in _EXPERIMENTS else name)
     own = [runs[each] for each in runs if each.startswith(f"{begins}-")]
     if own:

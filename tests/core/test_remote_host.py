@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from panther_core.remote.far import bridge
 from panther_core.remote.host import RemoteHost
 from panther_core.testing import ends
 from panther_hookspecs import EnvironmentUnavailableError, System, SystemLostError
@@ -177,6 +180,27 @@ def test_nothing_is_left_when_the_lease_is_over(connect: Connect, base: Path) ->
     assert ends(guard)
     assert [each.name for each in (base / "agents").iterdir()] == [other.connection.agent]
     other.close()
+    assert not base.exists()
+
+
+def test_what_all_share_is_never_seen_half_removed(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (base / "trees/one").mkdir(parents=True)
+    (base / "trees.gone/of-one-who-was-killed").mkdir(parents=True)
+    (base / "agents").mkdir()
+    remove, seen = shutil.rmtree, []
+
+    def watched(path: str, **how: object) -> None:
+        assert path.endswith(".gone")
+        folder = os.open(base, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os.close(folder)
+        seen.append(path)
+        remove(path, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    bridge.sweep(str(base))
+    assert seen
     assert not base.exists()
 
 

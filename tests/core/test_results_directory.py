@@ -200,10 +200,12 @@ def test_who_names_something_else_than_a_run_is_told_what_it_is_and_which_runs_c
         (tmp_path / name).mkdir()
         (tmp_path / name / RESOLVED).touch()
     (tmp_path / "new.yaml").touch()
+    RunDirectory.create(tmp_path, "killed", at=tmp_path / "killed").close()
     for name, hint in (
         ("ping", rf"the newest run of that experiment: {tmp_path}/ping-20260102T000000Z$"),
         ("some/ping.yaml", "the newest run of that experiment: .*ping-20260102T000000Z$"),
         (f"{tmp_path}/new.yaml", "it is an experiment; to run it: panther run .*new.yaml$"),
+        ("killed", "was ended before it had begun; try: remove the folder"),
         ("pong-20260101T000000Z", "did you mean 'ping-20260101T000000Z'"),
     ):
         with pytest.raises(RunDirectoryError, match=hint):

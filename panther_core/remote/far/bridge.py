@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from panther_core.remote.far.agent import Agent
@@ -41,9 +42,37 @@ def sweep(base: str) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 end_all(0, folder)
                 discard(folder)
-        os.rmdir(agents)
-        shutil.rmtree(os.path.join(base, "trees"), ignore_errors=True)
-        os.rmdir(base)
+        with locked(base, fcntl.LOCK_EX):
+            os.rmdir(agents)
+            trees, gone = os.path.join(base, "trees"), os.path.join(base, "trees.gone")
+            shutil.rmtree(gone, ignore_errors=True)  # of one who was killed while it removed them
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(trees, gone)  # half removed, they would be taken for whole
+            shutil.rmtree(gone, ignore_errors=True)
+            os.rmdir(base)
+
+
+@contextlib.contextmanager
+def locked(folder: str, how: int) -> Iterator[int]:
+    """Hold a lock on a folder; give a descriptor of it, through which nothing is made in one that was removed."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # NFS locks no folders
+            fcntl.flock(descriptor, how)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def enter(base: str, agent: str) -> None:
+    """Make the folder of an agent; as long as it is there, nobody removes what all agents share."""
+    os.makedirs(base, mode=0o700, exist_ok=True)
+    if os.stat(base).st_uid != os.getuid():
+        sys.exit(f"{base} belongs to somebody else")
+    with locked(base, fcntl.LOCK_SH) as inside:
+        for name in ("agents", f"agents/{agent}"):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=inside)
 
 
 def begin(config: dict[str, Any], folder: str, base: str) -> None:
@@ -160,9 +189,8 @@ def main(config: dict[str, Any]) -> None:
     base = config["base"] or f"/tmp/panther-{os.getuid()}"  # noqa: S108 - only its owner may enter it, which is checked
     folder = os.path.join(base, "agents", config["agent"])
     for _ in range(500):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        if os.stat(base).st_uid != os.getuid():
-            sys.exit(f"{base} belongs to somebody else")
+        with contextlib.suppress(FileNotFoundError):  # it was removed at this moment
+            enter(base, config["agent"])
         link = connect(folder)
         if link is not None:
             with contextlib.suppress(OSError), open(os.path.join(folder, "lock"), "rb") as lock:
