@@ -13,6 +13,7 @@ from panther_core.hooks import Hooks
 from panther_hookspecs import Provisioner, System, SystemLostError
 
 _WINDOW_OF_A_SLOT = 100
+_GLANCE = 0.5
 
 RunTest = Callable[[Work, System], Work | None]
 """Runs one attempt on a borrowed system; returns the work of another attempt if one is due."""
@@ -23,7 +24,7 @@ RunLost = Callable[[Work, Loss], Work | None]
 
 @attrs.define
 class Orchestrator:
-    """Runs works on the systems of its provisioners until none is left; event-driven, nothing polls."""
+    """Runs works on the systems of its provisioners until none is left; event-driven, no worker polls."""
 
     run_test: RunTest
     hooks: Hooks
@@ -65,12 +66,13 @@ class Orchestrator:
             for number in range(1, workers + 1)
         ]
         self._serving = len(threads)
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             self.wait()
         except BaseException:
             self.stop()
+            self._discount(threads)
             raise
         if self._failure is not None:
             raise self._failure
@@ -81,10 +83,19 @@ class Orchestrator:
     def wait(self) -> None:
         """Return when every worker has ended.
 
-        Not with Thread.join: in Python 3.11 an interrupt there marks a thread as ended that still runs.
+        Not with Thread.join: in Python 3.11 an interrupt there marks a thread as ended that still runs. And a moment
+        at a time: an interrupt that comes right before Python waits for a lock, or that the kernel gives to another
+        thread, is seen when that wait is over.
         """
         with self._changed:
-            self._changed.wait_for(lambda: not self._serving)
+            while not self._changed.wait_for(lambda: not self._serving, _GLANCE):
+                pass
+
+    def _discount(self, threads: Sequence[threading.Thread]) -> None:
+        """Do not wait for workers that an interrupt has kept from being started."""
+        known = threading.enumerate()
+        with self._changed:
+            self._serving -= sum(each.ident is None and each not in known for each in threads)
 
     def stop(self) -> None:
         """Hand out no more work; what runs is left to whoever runs it."""

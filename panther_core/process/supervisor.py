@@ -27,7 +27,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 LENGTH = 4
@@ -316,15 +316,18 @@ class Worker:
         for pid in children_of(os.getpid()):
             if pid in self.main_of or pid in self.adopted:
                 continue
-            service = self.adopted[pid] = self.owner_of(pid) or last
+            env = environment_of(pid)
+            service = self.owner_of(pid, env) or last
+            if service is None and not env:
+                continue  # at the moment when it becomes another program it has none: the next look tells whose it is
+            self.adopted[pid] = service
             if service is not None:
                 self.services[service.token] = service
                 service.daemons.add(pid)
                 self.tell("adopted", service.token, pid)
 
-    def owner_of(self, pid: int) -> Service | None:
+    def owner_of(self, pid: int, env: Mapping[bytes, bytes]) -> Service | None:
         """Return the service that ``pid`` belongs to, by its environment or by its session."""
-        env = environment_of(pid)
         if env.get(b"PANTHER_RUN") == self.run_id:
             found = self.services.get(int(env.get(b"PANTHER_PROCESS", b"0")))
             if found is not None:

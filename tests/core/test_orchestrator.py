@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -312,3 +314,46 @@ def test_who_gets_a_system_that_does_not_fit_for_one_that_was_lost_asks_again() 
     orchestrator.run([Work(case=case("one", labels=frozenset({"big"})))])
     assert ran == ["big-2", "big-0"]
     assert not orchestrator.unplaced
+
+
+class InterruptedRunError(Exception):
+    """Raised by the handler of a signal, as KeyboardInterrupt is, but nothing that ends the tests."""
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[], None]]:
+    """Give what interrupts the main thread, from any other."""
+
+    def handler(_number: int, _frame: object) -> None:
+        raise InterruptedRunError
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_an_interrupt_that_the_kernel_gives_to_a_worker_is_seen_all_the_same(interrupt: Callable[[], None]) -> None:
+    over, in_time = threading.Event(), list[bool]()
+
+    def run(work: Work, system: System) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+        interrupt()
+        in_time.append(over.wait(60))
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    orchestrator = pool(run, workers=1)
+    try:
+        with pytest.raises(InterruptedRunError):
+            orchestrator.run([Work(case=case("one"))])
+    finally:
+        over.set()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+    orchestrator.wait()
+    assert in_time == [True]
+
+
+def test_an_interrupt_while_workers_are_started_ends_those_that_were(interrupt: Callable[[], None]) -> None:
+    orchestrator = pool(lambda work, system: interrupt(), workers=200)
+    with pytest.raises(InterruptedRunError):
+        orchestrator.run([Work(case=case("one"))])
+    orchestrator.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from panther_hookspecs import (
     hookimpl,
 )
 
-DEATH_TAKES = 2.0
+PATIENCE = 60.0
 
 
 def experiment(*cases: str, **top: str) -> str:
@@ -55,7 +54,7 @@ def served(name: str, argv: str, ready: str) -> str:
 
 def left_over(run: Path) -> list[int]:
     """Return the live processes of a run, after giving them time to die."""
-    deadline = time.monotonic() + DEATH_TAKES
+    deadline = time.monotonic() + PATIENCE
     while (found := list(_of(run))) and time.monotonic() < deadline:
         time.sleep(0.01)
     return found
@@ -242,24 +241,23 @@ def test_two_panthers_at_once_do_not_touch_each_other(panther_project: MakeProje
 
 def _interrupted(project: PantherProject, number: int) -> int:
     """Start a run in the project, send it a signal when its service runs, and return its exit code."""
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            (
-                "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-                "from panther_core.cli.main import main; sys.exit(main(['run', 'e.yaml', '--output', 'run']))"
-            ),
-        ],
-        cwd=project.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from panther_core.cli.main import main; sys.exit(main(['run', 'e.yaml', '--output', 'run']))"
     )
-    deadline = time.monotonic() + 20
-    while not list(project.folder.glob("run/cases/*/1/services/one/stdout")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, number)
-    return process.wait(20)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not list(project.folder.glob("run/cases/*/1/services/one/stdout")):
+                assert process.poll() is None, "it ended before its service started"
+                assert time.monotonic() < deadline, "its service does not start"
+                time.sleep(0.01)
+            process.send_signal(number)
+            return process.wait(PATIENCE)
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
