@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from panther_env_docker_compose.environment import DockerComposeEnvironment
 from panther_env_docker_compose.options import DockerComposeOptions
 from panther_env_docker_compose.plugin import panther_register_network_environments
 from panther_lib_containers.engine import Engine, names_of
+from panther_lib_containers.guard import Guard
 from panther_lib_containers.leftovers import leftovers
 
 from panther_core.testing import recording_context
@@ -250,3 +252,14 @@ def test_what_a_dead_run_has_left_is_found_and_removed(one: Bench) -> None:
     for each in found:
         each.remove()
     assert not _labelled(run_id)
+
+
+def test_what_the_engine_makes_after_its_answer_was_given_up_does_not_stay(one: Bench, tmp_path: Path) -> None:
+    one.run("true")  # so that the image is there
+    image = Engine().run("image", "ls", "--quiet", "panther-host-root").split()[0]
+    guard = Guard(f"panther-{uuid.uuid4().hex[:12]}", "late", "late", "docker_compose", Engine(), tmp_path)
+    with contextlib.suppress(DockerComposeException), guard.making():
+        raise DockerComposeException("the Docker engine took too long")
+    Engine().create(guard.project, {"Image": image, "Cmd": ["true"], "Labels": dict(guard.labels)})
+    guard.farewell()
+    assert list(guard.left()) == []

@@ -82,8 +82,8 @@ class DockerComposeEnvironment(ContainerEnvironment):
         )
         file.write_text(text, encoding="utf-8")
         if boxes:
-            guard.watch()
-            create(file, self.engine)
+            with guard.making():
+                create(file, self.engine)
         self.note("debug", f"compose project {guard.project} on {self._reserved.subnet}")
         if wired:
             self._wire(config, self._reserved)

@@ -140,8 +140,8 @@ class SingleContainerEnvironment(ContainerEnvironment):
             path=os.environ.get("PATH", os.defpath) if ours else "",
         )
         (self.context.folder / _REQUEST).write_text(json.dumps(request, indent=1) + "\n", encoding="utf-8")
-        guard.watch()
-        self.engine.create(guard.project, request)
+        with guard.making():
+            self.engine.create(guard.project, request)
         self.engine.start(guard.project)
         self._helpers = Helpers(self.context, self._first_process())
         told = self._proxy.begin(self.context, self.options.link_mechanism, self._helpers.start, changes=self.changes)

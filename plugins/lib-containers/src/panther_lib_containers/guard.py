@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ class Guard:
     engine: Engine
     folder: Path
     _reaper: subprocess.Popen[bytes] | None = attrs.field(default=None, init=False)
+    _unanswered: bool = attrs.field(default=False, init=False)
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -45,8 +47,9 @@ class Guard:
     def _label(self) -> str:
         return f"panther.project={self.project}"
 
-    def watch(self) -> None:
-        """Begin to watch over what is created from now on."""
+    @contextlib.contextmanager
+    def making(self) -> Iterator[None]:
+        """Watch over what is created inside of it; what a call that failed has asked for may come later."""
         place = socket_of(self.engine.host)
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_REAPER), self.project, place, f"{self.folder}/", self.run_id],
@@ -55,6 +58,11 @@ class Guard:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        try:
+            yield
+        except DockerComposeException:
+            self._unanswered = True
+            raise
 
     def containers(self) -> list[str]:
         """Return the ids of the containers that are there, running or not."""
@@ -84,10 +92,11 @@ class Guard:
         return errors
 
     def farewell(self) -> None:
-        """Tell the reaper that there is nothing to do for it."""
+        """Tell the reaper that there is nothing to do for it, or let it wait for what may still come."""
         reaper, self._reaper = self._reaper, None
         if reaper is not None:
-            reaper.communicate(b".", timeout=_FAREWELL_PATIENCE)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                reaper.communicate(b"" if self._unanswered else b".", timeout=_FAREWELL_PATIENCE)
 
     def left(self) -> Iterator[str]:
         """Yield what is still there."""

@@ -1,9 +1,9 @@
 """Removes the containers and networks of one attempt when PANTHER dies: a program of its own, one for each attempt.
 
 Run as ``python -I -S reaper.py PROJECT SOCKET FOLDER RUN``. It reads its standard input, whose other end PANTHER holds.
-A byte is a farewell: all was removed. An end without one means that PANTHER was killed. A call of Docker with a file of
-FOLDER may then still be creating things: it is ended, and what it has asked the engine for may come a moment later.
-The control groups go with it that RUN has made for services among others in a container.
+A byte is a farewell: all was removed. An end without one means that PANTHER was killed, or has given up on a call.
+A call of Docker with a file of FOLDER may then still be creating things: it is ended, and what it has asked the engine
+for may come a moment later. The control groups go with it that RUN has made for services among others in a container.
 
 Nothing but the standard library is imported here, and not much of it; HTTP of version 1.0 is all that is needed.
 """
