@@ -105,6 +105,16 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
                 fix="local",
             )
 
+    def unfit_topology(self, why: str) -> Iterator[Problem]:
+        """Yield a problem for every layout but the star, in which services reach each other at once."""
+        if self.options.network_topology and self.options.network_topology != {"shape": "star"}:
+            yield Problem(
+                what=f"{self.get_name()} has no topology but shape: star",
+                where="network_environment.network_topology",
+                why=why,
+                fix="netns",
+            )
+
     def _unfit_images(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         if "images" in getattr(self.descriptor, "capabilities", ()):
             return

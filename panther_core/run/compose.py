@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -98,12 +98,9 @@ def _packages(case: PlannedCase, service: str) -> tuple[str, ...]:
 
 def start_order(case: PlannedCase) -> list[str]:
     """Return the services so that each stands after those it needs, otherwise as written."""
-    configured: Mapping[str, Sequence[str]] = getattr(case.network_options, "service_dependencies", {})
-    names = {each.name for each in case.services}
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for service in case.services:
-        needed = {service.target, *service.depends_on, *configured.get(service.name, ())} & (names - {service.name})
-        sorter.add(service.name, *sorted(needed))
+        sorter.add(service.name, *sorted(service.depends_on))
     return list(sorter.static_order())
 
 

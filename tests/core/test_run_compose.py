@@ -106,3 +106,11 @@ def test_a_plan_chooses_its_image_and_its_ports(panther_project: MakeProject) ->
     text = EXPERIMENT.replace("network_environment: images", "network_environment: dummy")
     outcome = panther_project({"images.yaml": text}, plugins=[plugin]).run("run images.yaml")
     assert "echo at 443" in outcome.text("services/server/command.txt")
+
+
+def test_a_server_may_wait_for_the_client_that_talks_to_it(panther_project: MakeProject) -> None:
+    text = EXPERIMENT.replace("network_environment: images", "network_environment: dummy")
+    text = text.replace("server: {implementation: dummy}", "server: {implementation: dummy, depends_on: [client]}")
+    outcome = panther_project({"turned.yaml": text}, plugins=[DummyPlugin()]).run("run turned.yaml")
+    ready = [each["content"]["service_name"] for each in outcome.events() if each["name"] == "service.ready"]
+    assert ready == ["client", "server"], outcome

@@ -36,6 +36,9 @@ test_cases:
   - name: network_topology
     network_environment: {type: ENVIRONMENT, network_topology: {connections: [one-r, r-two], routers: [r]}}
     services: {one: {implementation: command, argv: ["true"]}, two: {implementation: command, argv: ["true"]}}
+  - name: star
+    network_environment: {type: ENVIRONMENT, network_topology: {shape: star}}
+    services: {one: {implementation: command, argv: ["true"]}}
   - name: deployment_target
     network_environment: {type: ENVIRONMENT, deployment_target: cloud}
     services: {one: {implementation: command, argv: ["true"]}}
@@ -112,12 +115,17 @@ def _ordered(_project: PantherProject, outcome: Outcome, case: Mapping[str, Any]
     assert told == ["two", "one"], "as written, one would be the first"
 
 
+def _passed(_project: PantherProject, _outcome: Outcome, case: Mapping[str, Any]) -> None:
+    assert case["verdict"] == "pass", case["why"]
+
+
 OPTIONS: Mapping[str, Callable[[PantherProject, Outcome, Mapping[str, Any]], None]] = {
     "environment_name": _name,
     "cleanup_on_exit": _kept,
     "timeout": _late,
     "logging_level": _talkative,
     "network_topology": _routed,
+    "star": _passed,
     "deployment_target": _elsewhere,
     "resource_limits": _limited,
     "service_dependencies": _ordered,

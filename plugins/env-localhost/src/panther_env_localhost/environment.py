@@ -49,13 +49,7 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
     def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what services that share an interface cannot have."""
         yield from super().mistakes(services)
-        if self.options.network_topology:
-            yield Problem(
-                what="localhost has no topology",
-                where="network_environment.network_topology",
-                why="all services share the loopback interface",
-                fix="another network environment",
-            )
+        yield from self.unfit_topology("all services share the loopback interface")
         if not self._ports():
             yield Problem(what="last_port is smaller than first_port", where="network_environment.last_port")
         mechanisms = self.context.links

@@ -69,13 +69,7 @@ class ContainerEnvironment(LocalNetworkEnvironment):
     def mistakes(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what containers cannot have, on any machine."""
         yield from super().mistakes(services)
-        if self.options.network_topology:
-            yield Problem(
-                what=f"{self.get_name()} has no topology",
-                where="network_environment.network_topology",
-                why="all services are on one network",
-                fix="netns",
-            )
+        yield from self.unfit_topology("all services are on one network")
 
     def preflight(self, services: Sequence[ServiceSpec]) -> Iterable[Problem]:
         """Yield what the engine of this machine cannot do for these services, besides."""
