@@ -29,6 +29,8 @@ class Loss:
 
     system: str
     why: str
+    begun: bool = True
+    """Whether the work may have been what it was lost by."""
 
     def __str__(self) -> str:
         """Return both in one line."""
@@ -49,6 +51,11 @@ class Work:
     def after(self, loss: Loss) -> Work:
         """Return the work of the same attempt at another place."""
         return attrs.evolve(self, losses=(*self.losses, loss))
+
+    @property
+    def lost_twice(self) -> bool:
+        """Whether it should not be tried any more: it may be what systems go away by."""
+        return sum(each.begun for each in self.losses) > 1
 
     def candidate(self) -> TestCandidate:
         """Return the work as plugins see it when they choose."""

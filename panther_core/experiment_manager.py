@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -240,7 +241,7 @@ class ExperimentManager:
                 self.settings.locked,
                 session.folder_of(experiment),
                 keep_capture=self.settings.keep_capture,
-                turns=session.turns(experiment, self._plugins.registry, self.settings.jobs),
+                turns=math.inf if experiment.provisioners else max(1, self.settings.jobs),
             )
         )
 

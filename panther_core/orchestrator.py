@@ -33,8 +33,8 @@ class Orchestrator:
     """Called with each system just reserved: connects to it, finds out its labels."""
     leave: Callable[[System], None] = lambda _system: None
     """Called with each prepared system before it is released."""
-    lost: RunLost = lambda work, loss: work.after(loss) if not work.losses else None
-    """Says what follows a loss; the first time, the work runs once more."""
+    lost: RunLost = lambda work, loss: None if (again := work.after(loss)).lost_twice else again
+    """Says what follows a loss; the first time that it had begun, the work runs once more."""
     window: int = 1000
     """How many cases of a lazy plan are looked at to find the longest."""
     unplaced: list[Work] = attrs.field(factory=list)
@@ -150,7 +150,7 @@ class Orchestrator:
                 except SystemLostError as error:
                     gone = True
                     self._complain(f"{system.name}: {error}")
-                    again = self.lost(work, Loss(system.name, str(error)))
+                    again = self.lost(work, Loss(system.name, str(error), error.begun))
                 finally:
                     self._done(work, system, again)
                 if gone or not provisioner.is_alive(system):

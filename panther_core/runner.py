@@ -111,7 +111,7 @@ class Runner:
     def lost(self, work: Work, loss: Loss) -> Work | None:
         """Return the work to run once more elsewhere; what was lost a second time is recorded as an error."""
         again = work.after(loss)
-        if not work.losses:
+        if not again.lost_twice:
             about = {"name": work.case.name, "attempt": work.attempt, "system": loss.system, "why": loss.why}
             self.engine.emit(TestEvent(test_case_id=work.case.case_id, action="lost", metadata=about))
             return again

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import math
 import os
 import sys
 import threading
@@ -127,11 +128,6 @@ def supply(experiment: ExperimentConfig, registry: Registry, jobs: int) -> Itera
         yield made, workers or made.most() or max(1, jobs)
 
 
-def turns(experiment: ExperimentConfig, registry: Registry, jobs: int) -> int:
-    """Return how many cases may have programs running at a time."""
-    return sum(workers for _, workers in supply(experiment, registry, jobs)) or max(1, jobs)
-
-
 def provisioners(
     experiment: ExperimentConfig, registry: Registry, jobs: int, *, ahead: bool
 ) -> Iterator[tuple[Provisioner, int]]:
@@ -197,7 +193,7 @@ def engine(
     here: Path,
     *,
     keep_capture: str = "always",
-    turns: int = 1,
+    turns: float = math.inf,
 ) -> Iterator[Engine]:
     """Start what runs processes; on the way out nothing of it is left."""
     with Supervisor.start(run_id=directory.run_id) as supervisor:

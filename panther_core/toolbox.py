@@ -183,7 +183,7 @@ class Toolbox:
 
     def _lost(self, work: Work, loss: Loss) -> Work | None:
         again = work.after(loss)
-        if not work.losses:
+        if not again.lost_twice:
             return again
         error = SystemLostError("; ".join(map(str, again.losses)))
         about = {"attempt": work.attempt, "system": loss.system, "losses": [str(each) for each in again.losses]}

@@ -47,7 +47,15 @@ class EnvironmentUnavailableError(PantherExperimentError):
 
 
 class SystemLostError(PantherExperimentError):
-    """A system went away while something ran on it: the host, its disk, or the way to it. No word on the test."""
+    """A system went away while something ran on it: the host, its disk, or the way to it. No word on the test.
+
+    With ``begun=False``, it was gone before the test had begun there: that test cannot be the cause.
+    """
+
+    def __init__(self, why: str, *, begun: bool = True) -> None:
+        """Say why it is gone, and whether the test had, or may have, begun."""
+        super().__init__(why)
+        self.begun = begun
 
 
 class DockerComposeException(EnvironmentUnavailableError):  # noqa: N818 - the name is the users' own

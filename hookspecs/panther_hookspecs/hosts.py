@@ -45,7 +45,7 @@ class Job(abc.ABC):
 
     @abc.abstractmethod
     def write(self, data: bytes) -> None:
-        """Hand ``data`` to its standard input, if it was started with one."""
+        """Hand ``data`` to its standard input, if it was started with one; TestExecutionError if it does not run."""
 
 
 class Host(abc.ABC):

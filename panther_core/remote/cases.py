@@ -18,6 +18,7 @@ from panther_hookspecs import (
     EnvironmentUnavailableError,
     Job,
     SystemLostError,
+    TestExecutionError,
 )
 
 OLDEST = (3, 11)
@@ -57,7 +58,12 @@ class RemoteCases(CaseExecutor):
         if self._job is None:
             self.begin()
         assert self._job is not None
-        self._job.write(json.dumps(attrs.asdict(attrs.evolve(task, here=self.here))).encode() + b"\n")
+        if not self._answers.empty():
+            raise SystemLostError(self._answers.get()["lost"], begun=False)
+        try:
+            self._job.write(json.dumps(attrs.asdict(attrs.evolve(task, here=self.here))).encode() + b"\n")
+        except TestExecutionError as error:
+            raise SystemLostError(f"PANTHER has ended there {error}", begun=False) from error
         answer = self._answers.get()
         if "lost" in answer:
             raise SystemLostError(answer["lost"])
@@ -78,7 +84,7 @@ class RemoteCases(CaseExecutor):
     def _cancel(self, job: Job) -> None:
         try:
             job.write(b'{"cancel": true}\n')
-        except SystemLostError as error:
+        except (SystemLostError, TestExecutionError) as error:
             self._answers.put({"lost": str(error)})
 
     def _watch(self, job: Job) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ class Engine:
     port_range: tuple[int, int]
     here: Path
     """The folder of the experiment file: what ``{here}`` stands for."""
-    turns: int = 1
+    turns: float = math.inf
     """How many cases may have programs running at a time; while they run, others are prepared and judged."""
     output_limit: int = 16 << 20
     links: tuple[LinkDescriptor, ...] = ()

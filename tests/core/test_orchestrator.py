@@ -217,6 +217,20 @@ def test_what_was_lost_twice_is_not_tried_a_third_time() -> None:
     assert seen == ["local-1", "local-2"]
 
 
+def test_a_system_that_was_gone_before_a_test_had_begun_does_not_count_against_it() -> None:
+    seen: list[str] = []
+
+    def run(work: Work, system: System) -> None:
+        seen.append(system.name)
+        if len(seen) < 3:
+            raise SystemLostError("the cable is out", begun=len(seen) == 1)
+
+    orchestrator = pool(run, workers=1)
+    orchestrator.pauses = (0, 0)
+    orchestrator.run([Work(case=case("a"))])
+    assert seen == ["local-1", "local-2", "local-3"]
+
+
 def test_a_provisioner_that_raises_is_asked_again_and_then_left_out() -> None:
     @attrs.define
     class Broken(Provisioner):

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from panther_core.remote.cases import RemoteCases
 from panther_core.remote.far import bridge
 from panther_core.remote.host import RemoteHost
 from panther_core.testing import ends
-from panther_hookspecs import EnvironmentUnavailableError, System, SystemLostError
+from panther_hookspecs import CaseTask, EnvironmentUnavailableError, System, SystemLostError
 
 LONG = ("sh", "-c", 'echo "{\\"name\\": \\"pid\\", \\"value\\": $$}" >&3; sleep 600')
 Connect = Callable[..., RemoteHost]
@@ -181,6 +182,17 @@ def test_nothing_is_left_when_the_lease_is_over(connect: Connect, base: Path) ->
     assert [each.name for each in (base / "agents").iterdir()] == [other.connection.agent]
     other.close()
     assert not base.exists()
+
+
+def test_a_system_that_is_gone_before_a_case_is_sent_has_begun_nothing(connect: Connect, tmp_path: Path) -> None:
+    host = connect()
+    cases = RemoteCases(host, code="")
+    cases.begin()
+    os.kill(agent_of(host), signal.SIGKILL)
+    task = CaseTask(run_id="run", case_id="one", attempt=1, experiment="", here="", keep_capture="always")
+    with pytest.raises(SystemLostError) as lost:
+        cases.carry_out(task, tmp_path)
+    assert not lost.value.begun
 
 
 def test_what_all_share_is_never_seen_half_removed(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

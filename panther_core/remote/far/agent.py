@@ -213,7 +213,9 @@ class Agent:
     def do_write(self, message: dict[str, Any], blob: bytes) -> None:
         """Hand bytes to a command, unless they were handed over before."""
         job = self.jobs.live.get(message["job"])
-        if job is None or job.stdin < 0 or message["number"] <= job.written:
+        if job is None:
+            raise ProcessLookupError(errno.ESRCH, "it does not run")
+        if job.stdin < 0 or message["number"] <= job.written:
             return
         job.written = message["number"]
         job.unwritten += blob
