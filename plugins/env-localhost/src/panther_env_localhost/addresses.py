@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from panther_hookspecs import Endpoint, EnvironmentUnavailableError, ServiceSpec
+from panther_hookspecs import Endpoint, EnvironmentUnavailableError, ServicePlan, ServiceSpec
 
 _BLOCK = 256
 _BLOCKS = 255 * 256
@@ -45,14 +45,14 @@ def _start(key: str, size: int) -> int:
 
 def needs_ipv6(services: Sequence[ServiceSpec]) -> bool:
     """Return whether any service mentions an IPv6 address in what it runs or reads."""
-    return any(".ip6}" in text for spec in services for text in _texts(spec))
+    return any(_mentions(spec.plan, ".ip6}") for spec in services)
 
 
-def _texts(spec: ServiceSpec) -> list[str]:
-    plan = spec.plan
+def _mentions(plan: ServicePlan, what: str) -> bool:
+    """Return whether a text is in any command or file of a plan; a file may be large and need not be text."""
     commands = [plan.run, *plan.pre_run, *plan.post_run, *([plan.ready.command] if plan.ready.command else [])]
-    texts = [text for command in commands for text in (*command.argv, *command.env.values())]
-    return texts + [content.decode("utf-8", "replace") for content in plan.files.values()]
+    words = (word for command in commands for word in (*command.argv, *command.env.values()))
+    return any(what in word for word in words) or any(what.encode() in content for content in plan.files.values())
 
 
 def _free(spec: ServiceSpec, address: str) -> bool:
