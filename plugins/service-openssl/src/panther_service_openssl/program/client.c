@@ -32,10 +32,17 @@ static SSL_SESSION *session;
 static char host[256], port[8];
 static size_t received;
 static volatile sig_atomic_t is_late;
+static SSL *current;
 
 static void give_up(int number) {
     (void)number;
     is_late = 1;
+}
+
+// Frees the connection, with which its qlog is written to the end, also where the process ends by a failure.
+static void let_go(void) {
+    SSL_free(current);
+    current = NULL;
 }
 
 // Keeps a copy: the session itself cannot be resumed any more when its connection is freed.
@@ -155,7 +162,7 @@ static void fetch_over_one(SSL_CTX *context, int count, char **urls, bool waits_
     int fd;
     struct transfer all = {.requests = calloc((size_t)count, sizeof *all.requests), .count = count, .updates = is_test("keyupdate")};
     for (int at = 0; at < count; at++) all.requests[at].name = parsed(urls[at]);
-    SSL *ssl = all.ssl = dial(context, &fd);
+    SSL *ssl = current = all.ssl = dial(context, &fd);
     SSL_CTX_sess_set_new_cb(context, keep);
     signal(SIGALRM, give_up);
     alarm(is_test("multiconnect") ? 0 : PATIENCE);
@@ -165,7 +172,7 @@ static void fetch_over_one(SSL_CTX *context, int count, char **urls, bool waits_
     }
     SSL_shutdown_ex(ssl, SSL_SHUTDOWN_FLAG_RAPID, NULL, 0);
     SSL_handle_events(ssl);
-    SSL_free(ssl);
+    let_go();
     free(all.requests);
 }
 
@@ -175,6 +182,7 @@ int fetch(int count, char **urls) {
     snprintf(ca, sizeof ca, "%s/ca.pem", setting("CERTS", "/certs"));
     if (!SSL_CTX_load_verify_locations(context, ca, NULL)) fail("there is no authority to trust");
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    atexit(let_go);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
     if (is_test("multiconnect")) {
         for (int at = 0; at < count; at++) fetch_over_one(context, 1, urls + at, false);
