@@ -74,7 +74,8 @@ class Work:
         """Return what a system must have for it, for messages."""
         parts = [f"the labels {', '.join(sorted(self.case.labels))}"] if self.case.labels else []
         uses = (f"{amount:g} {name}" if amount != 1 else name for name, amount in sorted(self.case.uses.items()))
-        return " and ".join([*parts, *([f"of resources {', '.join(uses)}"] if self.case.uses else [])])
+        parts += [f"of resources {', '.join(uses)}"] if self.case.uses else []
+        return " and ".join(parts) or "nothing but a system"
 
 
 Rank = tuple[float, float, bool, int, float, float, int]

@@ -291,7 +291,7 @@ class ExperimentManager:
 
     def _result(self, *, total: int, error: PantherExperimentError | None = None) -> ExperimentResult:
         systems = self._orchestrator.failures if self._orchestrator else ()
-        failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors), *systems)
+        failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors), *listed(systems))
         ending = Ending(
             tally=self._tally,
             total=total,

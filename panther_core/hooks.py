@@ -180,7 +180,7 @@ class Hooks:
         self.failures.append(HookFailure(plugin=self._describe(plugin), hook=hook, error=error))
 
 
-def listed(failures: Iterable[HookFailure]) -> tuple[str, ...]:
+def listed(failures: Iterable[object]) -> tuple[str, ...]:
     """Return each distinct failure once, with how often it happened."""
     counts: dict[str, int] = {}
     for failure in failures:

@@ -105,7 +105,8 @@ class Runner:
     def _carry_out(self, work: Work, system: System) -> tuple[dict[str, Any], BaseException | None]:
         too_late = self._too_late(work.case)
         if system.executor is None or too_late or work.case.unsupported:
-            return carry_out(work.case, work.attempt, self.engine, too_late)
+            with self.engine.turns.coming(work.case.case_id, work.case.priority, work.expected_seconds):
+                return carry_out(work.case, work.attempt, self.engine, too_late)
         return self.elsewhere.carry_out(work.case, work.attempt, self.engine, system.executor)
 
     def lost(self, work: Work, loss: Loss) -> Work | None:

@@ -28,6 +28,7 @@ from panther_core.results.durations import Durations
 from panther_core.results.provenance import differences, lock_of, program_hash
 from panther_core.run.build import BuildCache
 from panther_core.run.engine import Engine
+from panther_core.run.turns import Turns
 from panther_core.runner import Runner
 from panther_core.slots import LocalSlots
 from panther_hookspecs import (
@@ -167,10 +168,9 @@ def orchestrator(
 
 
 def refuse_unplaced(pool: Orchestrator) -> None:
-    """Raise for the first case that no system has taken, with what was the matter with the systems."""
+    """Raise for the first case that no system has taken; what was the matter with the systems is told besides."""
     for work in pool.unplaced:
-        trouble = "".join(f"\n  {each}" for each in pool.failures[-2:])
-        raise TestExecutionError(f"no system can run {work.case.described()}: it needs {work.needs()}{trouble}")
+        raise TestExecutionError(f"no system can run {work.case.described()}: it needs {work.needs()}")
 
 
 def foreseen(
@@ -210,7 +210,7 @@ def engine(
             here=here,
             links=plugins.registry.all(LinkDescriptor),
             keep_capture=keep_capture,
-            turns=turns,
+            turns=Turns(turns),
             program_seen=programs.seen,
             port_range=plugins.hooks.choose_port_range(info) or DEFAULT_PORTS,
         )

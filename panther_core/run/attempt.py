@@ -154,7 +154,7 @@ def _turn(attempt: Attempt, control: Control) -> Iterator[None]:
     """Wait until the programs of this case may run, which is no part of its time; end what still runs of them."""
     with contextlib.ExitStack() as stack:
         with attempt.timed(TURN):
-            stack.enter_context(attempt.engine.turn())
+            stack.enter_context(attempt.engine.turns.turn(attempt.case.case_id, attempt.engine.check_cancelled))
         stack.callback(_kill_all, attempt)
         control.deadline += attempt.timings[TURN]
         attempt.machine = MachineState.now()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -17,6 +15,7 @@ from panther_core.metrics import MetricsCollector
 from panther_core.plan.cases import PlannedCase
 from panther_core.results import RunDirectory
 from panther_core.run.build import BuildCache
+from panther_core.run.turns import Turns
 from panther_hookspecs import (
     BaseEvent,
     CommandProcessor,
@@ -49,8 +48,8 @@ class Engine:
     port_range: tuple[int, int]
     here: Path
     """The folder of the experiment file: what ``{here}`` stands for."""
-    turns: float = math.inf
-    """How many cases may have programs running at a time; while they run, others are prepared and judged."""
+    turns: Turns = attrs.field(factory=Turns)
+    """Whose programs may run."""
     output_limit: int = 16 << 20
     links: tuple[LinkDescriptor, ...] = ()
     """What network environments may choose from to impair links."""
@@ -63,8 +62,6 @@ class Engine:
     _failed: dict[str, str] = attrs.field(factory=dict)
     _live: dict[int, Process] = attrs.field(factory=dict)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
-    _turn_ended: threading.Condition = attrs.field(factory=threading.Condition)
-    _taken: int = 0
 
     def require(self, case: PlannedCase) -> None:
         """Raise EnvironmentUnavailableError if this machine lacks what the plugins of the case need."""
@@ -100,20 +97,6 @@ class Engine:
             recorder=recorder,
         )
 
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until the programs of a case may be started, and keep that turn; CancelledError if none will come."""
-        with self._turn_ended:
-            self._turn_ended.wait_for(lambda: self._taken < self.turns or self.cancelled())
-            self.check_cancelled()
-            self._taken += 1
-        try:
-            yield
-        finally:
-            with self._turn_ended:
-                self._taken -= 1
-                self._turn_ended.notify()
-
     def follow(self, process: Process) -> None:
         """Remember a live process, so that cancelling ends it."""
         with self._lock:
@@ -138,8 +121,7 @@ class Engine:
     def cancel(self) -> None:
         """End every live process, so that whoever waits for one returns at once."""
         self._cancelled.set()
-        with self._turn_ended:
-            self._turn_ended.notify_all()
+        self.turns.wake()
         with self._lock:
             live = tuple(self._live.values())
         for process in live:

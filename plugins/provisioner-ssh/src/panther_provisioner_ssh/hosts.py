@@ -86,7 +86,9 @@ class SshHosts(Provisioner):
                     self._sockets, self._owner = sockets.make(self._run)
                 slot = next((each for each in self._free if each[0] not in why), None)
                 if slot is None:
-                    raise EnvironmentUnavailableError("; ".join(f"{host}: {each}" for host, each in why.items()))
+                    raise EnvironmentUnavailableError(
+                        "; ".join(f"{host}: {each}" for host, each in sorted(why.items()))
+                    )
                 self._free.remove(slot)
             problem = self._problem(slot[0])
             if not problem:
