@@ -24,13 +24,13 @@ MISSING = """
 name: missing
 test_cases:
   - name: nobody has it
-    network_environment: {type: docker_compose, image: "registry.invalid/nobody/has:it"}
+    network_environment: {type: ENVIRONMENT, image: "registry.invalid/nobody/has:it"}
     services: {one: {implementation: command, argv: ["true"]}}
   - name: not in the image
-    network_environment: docker_compose
+    network_environment: ENVIRONMENT
     services: {one: {implementation: command, argv: [/no/such/program]}}
   - name: others go on
-    network_environment: docker_compose
+    network_environment: ENVIRONMENT
     services: {one: {implementation: command, argv: ["true"]}}
 """
 FULL = """
@@ -114,11 +114,15 @@ def _printed(folder: Path) -> str:
     return "".join(each.read_text() for each in folder.rglob("services/one/stdout"))
 
 
-def test_an_image_or_a_program_that_is_missing_is_an_error_and_others_go_on(panther_project: MakeProject) -> None:
-    outcome = panther_project({"missing.yaml": MISSING}).run("run missing.yaml")
+@pytest.mark.parametrize("environment", ["docker_compose", "localhost_single_container"])
+def test_an_image_or_a_program_that_is_missing_is_an_error_and_others_go_on(
+    panther_project: MakeProject, environment: str
+) -> None:
+    outcome = panther_project({"missing.yaml": MISSING.replace("ENVIRONMENT", environment)}).run("run missing.yaml")
     outcome.assert_verdicts({"nobody has it": "error", "not in the image": "error", "others go on": "pass"})
     why = {each["name"]: each["why"] for each in outcome.cases()}
     assert "an image is missing" in why["nobody has it"]
+    assert "docker pull registry.invalid/nobody/has:it" in why["nobody has it"]
     assert "/no/such/program" in why["not in the image"]
     assert all(len(each.splitlines()) <= 4 for each in why.values())
 

@@ -104,7 +104,7 @@ class ContainerEnvironment(LocalNetworkEnvironment):
 
     def _wanted(self, services: Sequence[ServiceSpec]) -> dict[str, str]:
         """Return the images that have to be there before anything is built, and whether they may be fetched."""
-        names = {each.image or self.given_image(each) for each in services} - {HOST}
+        names = {self.given_image(each) for each in services} - {HOST}
         base, build = self.options.docker.base_image, self.options.docker.build
         return dict.fromkeys(names, self.options.pull) | ({base: build.pull} if base else {})
 
@@ -128,7 +128,9 @@ class ContainerEnvironment(LocalNetworkEnvironment):
         return bool(self.options.docker.base_image and spec.plan.image and not spec.image)
 
     def prepare_services(self, services: Sequence[ServiceSpec]) -> None:
-        """Build the images that are missing."""
+        """Fetch and build the images that are missing."""
+        for name in sorted(self._wanted(services)):
+            self.builder.fetch(name)
         self.ensure_service_images_available(services)
         if self._builder is not None and self._builder.made:
             content = [attrs.asdict(each) for each in self._builder.made]

@@ -75,6 +75,8 @@ class ExecutedProcess(ContainedProcess):
             with contextlib.suppress(OSError):  # it has ended by now
                 ended = os.pidfd_open(self.pid)
         self._output.carry(source, self.name, ended)
+        if not self.pid:
+            self.wait(_PATIENCE)  # it could not start, which whoever has started it wants to see at once
 
     def _confine(self) -> None:
         """Move the service, with whatever it has started by now, to where its limits are kept."""

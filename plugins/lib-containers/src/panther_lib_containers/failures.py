@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from panther_hookspecs import DockerComposeException
 
 _KNOWN = (
@@ -27,11 +29,13 @@ _KNOWN = (
 )
 _STOPPED_BY_TIMEOUT = (124, 137, -9)
 _QUOTED = 300
+_OF_COMPOSE = re.compile(r"^\S+ (?:Error|Warning) ")
+"""What Compose puts before the words of the engine: a service and how it is with it."""
 
 
 def explained(doing: str, code: int | None, said: str) -> DockerComposeException:
     """Return the error for a call that failed while ``doing`` something and ``said`` why."""
-    lines = [line.strip() for line in said.strip().splitlines() if line.strip()]
+    lines = [_OF_COMPOSE.sub("", line.strip()) for line in said.strip().splitlines() if line.strip()]
     last = lines[-1][-_QUOTED:] if lines else f"exit code {code}"
     for text, what, fix in _KNOWN:
         if text.lower() in said.lower():

@@ -17,6 +17,7 @@ import attrs
 from panther_hookspecs import CommandProcessor, EnvironmentUnavailableError, ImageRecipe, ShellCommand
 from panther_lib_containers.claims import claim
 from panther_lib_containers.engine import Engine
+from panther_lib_containers.failures import explained
 from panther_lib_containers.options import BuildOptions
 
 _PAUSE = 0.05
@@ -107,7 +108,7 @@ class ImageBuilder:
     labels: Mapping[str, str]
     cancelled: Callable[[], bool]
     failed: MutableMapping[str, str]
-    """Why images could not be built for earlier cases of the run."""
+    """Why images could not be had in earlier cases of the run."""
     made: list[Built] = attrs.field(factory=list)
 
     def on(self, base: str, step: Step) -> str:
@@ -133,9 +134,24 @@ class ImageBuilder:
                 raise EnvironmentUnavailableError(
                     f"the image {name} is not there\n  try: docker pull {name}, or pull: missing"
                 )
-            self.engine.run("pull", "--quiet", name)
+            self.fetch(name)
             found = self.engine.image(name)
         return str((found or {})["Id"])
+
+    def fetch(self, name: str) -> None:
+        """Fetch an image unless it is there."""
+        with self._alone(name):
+            if name in self.failed:
+                raise EnvironmentUnavailableError(self.failed[name])
+            if self.engine.image(name) is not None:
+                return
+            words = self.engine.command("pull", "--quiet", name)
+            asked = ShellCommand(words[0], words[1:], timeout=float(self.options.timeout))
+            result = self.commands.execute(asked)
+            if result.exit_code != 0:
+                said = "" if result.exit.reason == "timeout" else result.stderr
+                self.failed[name] = str(explained(f"docker pull {name}", result.exit_code, said))
+                raise EnvironmentUnavailableError(self.failed[name])
 
     def _digest(self, base: str, step: Step) -> str:
         digest = hashlib.sha256(repr((base, step.dockerfile, sorted(self._args(step).items()))).encode())
@@ -147,10 +163,10 @@ class ImageBuilder:
         return {**step.args, **self.options.args}
 
     def _alone(self, tag: str) -> socket.socket:
-        """Return what keeps everybody else on this machine from building the same image."""
+        """Return what keeps everybody else on this machine from making the same image."""
         while (held := claim(f"build-{tag}")) is None:
             if self.cancelled():
-                raise EnvironmentUnavailableError(f"cancelled while somebody else built {tag}")
+                raise EnvironmentUnavailableError(f"cancelled while somebody else made {tag}")
             time.sleep(_PAUSE)
         return held
 
