@@ -128,9 +128,11 @@ class ReadinessWatch:
         return "it was waited for"
 
     def _too_late(self, limit: float) -> str:
+        whole = limit >= self.launch.ready.timeout
+        waited, longer = (f"after {limit:g} s", "ready.") if whole else (f"in the {limit:.3g} s that were left", "")
         return (
-            f"service {self.launch.name} was not ready after {limit:g} s: {self._claim()}"
-            f"{self._last_lines()}\n  try: a longer ready.timeout, or another way to see that it is ready"
+            f"service {self.launch.name} was not ready {waited}: {self._claim()}{self._last_lines()}\n"
+            f"  try: a longer {longer}timeout, or another way to see that it is ready"
         )
 
     def _ended(self, status: ExitStatus) -> ServiceNotReadyError | UnsupportedError:

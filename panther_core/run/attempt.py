@@ -209,7 +209,7 @@ def _start(attempt: Attempt, network: NetworkEnvironmentInterface, control: Cont
             evidence.refuse_start_failure(name, process)
             _watch(attempt, name, process)
             if not attempt.case.network.batch:
-                _await_ready(attempt, network, one)
+                _await_ready(attempt, network, one, control.remaining())
     if attempt.case.network.batch:
         with attempt.timed("batch"):
             network.run_batch(max(0.0, control.remaining()))
@@ -217,10 +217,10 @@ def _start(attempt: Attempt, network: NetworkEnvironmentInterface, control: Cont
         evidence.refuse_declined(attempt.prepared, control.processes)
 
 
-def _await_ready(attempt: Attempt, network: NetworkEnvironmentInterface, one: Prepared) -> None:
+def _await_ready(attempt: Attempt, network: NetworkEnvironmentInterface, one: Prepared, left: float) -> None:
     """Wait until a service can be talked to, and tell everybody."""
     name = one.service.name
-    network.wait_for_service_ready(name, one.launch.ready.timeout)
+    network.wait_for_service_ready(name, min(one.launch.ready.timeout, max(0.0, left)))
     attempt.engine.emit(
         ServiceReadyEvent(service_name=name, environment_name=network.get_name(), entity_id=attempt.case.case_id)
     )

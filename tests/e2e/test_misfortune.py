@@ -44,9 +44,9 @@ def alone(name: str, argv: str, more: str = "") -> str:
     return f"  - {{name: {name}, services: {{one: {{implementation: command, argv: {argv}}}}}{more}}}"
 
 
-def served(name: str, argv: str, ready: str) -> str:
+def served(name: str, argv: str, ready: str, more: str = "") -> str:
     return (
-        f"  - name: {name}\n    services:\n"
+        f"  - name: {name}\n{more}    services:\n"
         f"      server: {{implementation: command, argv: {argv}, ends_by_itself: false, ready: {ready}}}\n"
         f"      client: {{implementation: command, argv: ['true'], depends_on: [server]}}"
     )
@@ -83,6 +83,11 @@ GOOD = alone("good", "['true']")
         (alone("x", "[sleep, '1000']", ", timeout: 300ms"), "fail", "had not ended when the time of the case was over"),
         (served("x", "[sleep, '1000']", "{kind: tcp}"), "error", "there is no port 'port' to be ready on"),
         (served("x", "[sleep, '1000']", "{kind: log, pattern: never, timeout: 300ms}"), "error", "was not ready after"),
+        (
+            served("x", "[sleep, '1000']", "{kind: log, pattern: never}", "    timeout: 300ms\n"),
+            "error",
+            "s that were left: nothing printed",
+        ),
         (served("x", "[sh, -c, 'echo no config >&2; exit 4']", "{kind: log, pattern: never}"), "error", "no config"),
         (alone("x", "[echo, '{sever.ip}']"), "error", "unknown placeholder {sever.ip}"),
         (alone("x", "['true']", ", checks: [{that: 'one.cpu < 3'}]"), "error", "one.cpu_seconds"),

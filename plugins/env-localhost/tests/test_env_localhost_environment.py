@@ -160,8 +160,8 @@ def test_a_socket_of_somebody_else_makes_nobody_ready(world: World) -> None:
         world.start("sleep", 600, ready=Readiness(kind="udp"))
         said = world.refusal(0.2)
     assert said == (
-        f"service one was not ready after 0.2 s: no udp socket at 127.0.0.1:{port}\n"
-        "  try: a longer ready.timeout, or another way to see that it is ready"
+        f"service one was not ready in the 0.2 s that were left: no udp socket at 127.0.0.1:{port}\n"
+        "  try: a longer timeout, or another way to see that it is ready"
     )
 
 
