@@ -1,129 +1,187 @@
 """What PANTHER costs on top of implementations of QUIC: a matrix, against the same programs started by hand.
 
-    python benchmarks/quic.py [--clients aioquic] [--servers aioquic] [--scenarios handshake,transfer] [--jobs 2]
+    python benchmarks/quic.py [--experiment FILE] [--jobs 2] [--rounds 1] [options of panther run]
+    python benchmarks/quic.py --set network_environment=netns
+    python benchmarks/quic.py --experiment .ci/interop.yaml --select 'client=aioquic or client=ngtcp2'
 
-The matrix is run first. Its programs' own time is, for every case, that from the start of the first program to the end
-of the last one; with two jobs nothing can be faster than half of the sum of it. Then every case is repeated from the
-``command.txt`` of its services, as many at a time, with nothing around: that is the floor. Its files must arrive again,
-or the benchmark ends. The cases are those on localhost, because the programs of a case in a network of its own cannot
-be repeated once that network is gone; ``--network`` shows another network beside it.
+The experiment is run first, then every case of it once more by hand, as many at a time: the server from the
+``command.txt`` of its service, the client from its own as soon as the server listens, a signal for the server when the
+client has ended. The own time of the programs of a case is the time from the start of the server to the end of both.
+Nothing else is in it: no certificates and files that are made, no recorder of packets, no network that is set up, no
+evidence that is read. With two jobs nothing can be faster than half of the sum of it.
+
+Programs that share processors slow each other down, whoever starts them, so they are started by hand beside each
+other, too. For cases in ``netns`` each job has two network namespaces with the addresses and the cable of such a case,
+made beforehand. What cannot be repeated so is told, and counted with the time that it took inside of the run: cases
+that did not pass, and those whose link delays or loses packets. The files must arrive again, or the benchmark ends.
+With more rounds, run and repetition alternate, and the median of their ratios is told as well. Where other work shares
+the machine only processor times can be compared, which are told for that.
 """
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
+import contextlib
 import json
 import os
+import queue
+import resource
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-EXPERIMENT = """\
-name: quic
-protocol: quic
-network_environment: {network}
-seed: 1
-test_cases:
-  - name: t
-    parameters: {{files: [{size}]}}
-    matrix: {{client: {clients}, server: {servers}, scenario: {scenarios}, parameters.alpn: [hq-interop, h3]}}
-    expect: [pass, fail, unsupported]
-"""
 PATIENCE = 60.0
 RUNNING = ("start", "stage.", "stop")
+CABLE = "link add name eth0 netns {0}c type veth peer name eth0 netns {0}s"
+NODES = {"c": ("10.0.0.1/16", "fd00::1/64"), "s": ("10.0.0.2/16", "fd00::2/64")}
+"""What the first two nodes of a case in netns have."""
 
 
-def run(folder: Path, options: argparse.Namespace, network: str) -> tuple[float, list[dict[str, Any]]]:
-    """Return the wall seconds of a run, and its records."""
-    lists = {name: json.dumps(getattr(options, name).split(",")) for name in ("clients", "servers", "scenarios")}
-    text = EXPERIMENT.format(network=network, size=options.size, **lists)
-    (folder / f"{network}.yaml").write_text(text)
-    words = ["run", f"{network}.yaml", "--jobs", str(options.jobs), "--ui", "quiet", "--output", network]
+def run(experiment: Path, folder: Path, options: argparse.Namespace, more: Sequence[str]) -> list[dict[str, Any]]:
+    """Run the experiment; return the records of what ran, each with the wall seconds of it all."""
+    words = ["run", str(experiment), "--jobs", str(options.jobs), "--ui", "quiet", "--output", str(folder), *more]
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "panther_core", *words], cwd=folder, check=False)
+    done = subprocess.run([sys.executable, "-m", "panther_core", *words], check=False)
     seconds = time.perf_counter() - began
-    if done.returncode:
+    if done.returncode not in (0, 1):
         sys.exit(f"panther ended with {done.returncode}")
-    return seconds, [json.loads(line) for line in (folder / network / "results.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    return [{**each, "all": seconds} for each in records if "start" in each["timings"]]
 
 
-def own_time(records: list[dict[str, Any]]) -> float:
-    """Return for how long the programs of these cases ran, from the start of the first to the end of the last."""
-    ran = [each["timings"] for each in records]
-    return sum(sum(seconds for name, seconds in each.items() if name.startswith(RUNNING)) for each in ran)
+def recorded(record: dict[str, Any]) -> float:
+    """Return for how long the programs of a case ran inside of the run."""
+    return sum(float(seconds) for name, seconds in record["timings"].items() if name.startswith(RUNNING))
 
 
-def tell(network: str, seconds: float, records: list[dict[str, Any]], jobs: int) -> None:
-    """Print how much longer a run has taken than its programs."""
-    bound = own_time(records) / jobs
-    count = sum(each["verdict"] == "pass" for each in records)
-    print(f"{network}: {len(records)} cases, {count} pass, in {seconds:.2f} s, {bound:.2f} s of programs for each job")
-    print(f"{network}: panther takes {seconds / bound:.2f} times the programs' own time divided by {jobs}")
+@contextlib.contextmanager
+def lanes(count: int, network: str) -> Iterator[queue.Queue[str]]:
+    """Give for each job two namespaces with a cable, or nothing but a place in the queue."""
+    made: queue.Queue[str] = queue.Queue()
+    names = [f"panther-bench-{os.getpid()}-{number}" if network == "netns" else "" for number in range(count)]
+    try:
+        for name in names:
+            if name:
+                lay(name)
+            made.put(name)
+        yield made
+    finally:
+        for end in (f"{name}{node}" for name in names if name for node in NODES):
+            subprocess.run(["ip", "netns", "del", end], check=False, stderr=subprocess.DEVNULL)
 
 
-def listens(port: int, address: str) -> bool:
-    """Whether somebody has taken a UDP port at an address."""
-    wanted = "".join(f"{int(part):02X}" for part in reversed(address.split("."))) + f":{port:04X}"
-    anywhere = f"00000000:{port:04X}"
-    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
-    return any(line.split()[1] in (wanted, anywhere) for line in lines)
+def lay(name: str) -> None:
+    """Make two namespaces with a cable between them."""
+    for node in NODES:
+        subprocess.run(["ip", "netns", "add", f"{name}{node}"], check=True)
+    subprocess.run(["ip", *CABLE.format(name).split()], check=True)
+    for node, (four, six) in NODES.items():
+        for words in (
+            "link set lo up",
+            "link set eth0 up gso_max_segs 1",
+            f"addr add {four} dev eth0",
+            f"addr add {six} dev eth0 nodad",
+        ):
+            subprocess.run(["ip", "-n", f"{name}{node}", *words.split()], check=True)
 
 
-def repeat(case: Path) -> float:
+def started(service: Path, lane: str) -> subprocess.Popen[bytes]:
+    """Start a service of a case as a person would, below a shell that outlives it and counts its cost."""
+    inside = ["nsenter", f"--net=/run/netns/{lane}"] if lane else []
+    command = [*inside, "sh", "-c", "trap : TERM; " + (service / "command.txt").read_text()]
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command, start_new_session=True, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+
+
+def listens(pid: int, port: int, address: str) -> bool:
+    """Whether somebody in the network of a process has taken a UDP port at an address, or at all of them."""
+    own = "".join(f"{int(part):02X}" for part in reversed(address.split("."))) if "." in address else ""
+    for table in ("udp", "udp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            at, number = line.split()[1].split(":")
+            if int(number, 16) == port and (table == "udp6" or at in (own, "00000000")):
+                return True
+    return False
+
+
+def repeat(case: Path, free: queue.Queue[str]) -> float:
     """Run a case by hand; return how long that took. Its files must arrive again."""
     server, client = case / "services" / "server", case / "services" / "client"
     sheet = json.loads((client / "quic.json").read_text())
     downloads = client / "downloads"
     for file in downloads.iterdir():
         file.unlink()
+    lane = free.get()
     began = time.perf_counter()
-    serving = subprocess.Popen(
-        ["sh", "-c", (server / "command.txt").read_text()], start_new_session=True, stderr=subprocess.DEVNULL
-    )
+    serving = started(server, lane and f"{lane}s")
     try:
-        while not listens(sheet["port"], sheet["address"]):
-            if time.perf_counter() - began > PATIENCE:
+        while not listens(serving.pid, sheet["port"], sheet["address"]):
+            if time.perf_counter() - began > PATIENCE or serving.poll() is not None:
                 sys.exit(f"the server of {case} is not ready")
             time.sleep(0.002)
-        command = ["sh", "-c", (client / "command.txt").read_text()]
-        subprocess.run(command, check=False, timeout=PATIENCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started(client, lane and f"{lane}c").wait(PATIENCE)
     finally:
         os.killpg(serving.pid, signal.SIGTERM)
         serving.wait()
-    seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        with contextlib.suppress(ProcessLookupError):  # workers that outlive their master
+            os.killpg(serving.pid, signal.SIGKILL)
+        free.put(lane)
     for file in (server / "www").iterdir():
         if not (downloads / file.name).is_file() or (downloads / file.name).read_bytes() != file.read_bytes():
             sys.exit(f"{file.name} did not arrive when {case} was repeated")
     return seconds
 
 
+def processor() -> float:
+    """Return the processor seconds of everything that was started here and has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def compare(folder: Path, options: argparse.Namespace, more: Sequence[str]) -> float:
+    """Run the experiment, repeat it by hand, tell both; return by how much the run took longer."""
+    before = processor()
+    records = run(options.experiment, folder, options, more)
+    between = processor()
+    again = [each for each in records if each["verdict"] == "pass" and not changes_link(folder / each["folder"])]
+    with lanes(options.jobs, records[0]["network_environment"]) as free, ThreadPoolExecutor(options.jobs) as pool:
+        own = sum(pool.map(lambda each: repeat(folder / each["folder"], free), again))
+    after = processor()
+    rest = [recorded(each) for each in records if each not in again]
+    seconds = records[0]["all"]
+    bound, inside = (own + sum(rest)) / options.jobs, sum(map(recorded, records)) / options.jobs
+    print(f"{len(records)} cases ran in {seconds:.1f} s; {len(again)} of them by hand, {own:.1f} s of programs", end="")
+    print(f"; {len(rest)} counted as they ran, {sum(rest):.1f} s" if rest else "")
+    print(f"panther takes {seconds / bound:.2f} times the programs' own time divided by {options.jobs}", end="")
+    print(f", {seconds / inside:.2f} times that inside of the run")
+    print(f"processors: {between - before:.1f} s in the run, {after - between:.1f} s by hand")
+    return float(seconds / bound)
+
+
+def changes_link(case: Path) -> bool:
+    """Whether the network of a case was more than a cable."""
+    return (case / "network" / "links.json").exists()
+
+
 def main() -> None:
-    """Run, repeat, compare."""
+    """Run, repeat, compare, as often as asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clients", default="aioquic")
-    parser.add_argument("--servers", default="aioquic")
-    parser.add_argument("--scenarios", default="handshake,transfer")
-    parser.add_argument("--size", default="1MiB")
+    parser.add_argument("--experiment", type=Path, default=Path(__file__).with_suffix(".yaml"))
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--network", default="")
-    options = parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=1)
+    options, more = parser.parse_known_args()
     with tempfile.TemporaryDirectory(prefix="panther-quic-") as name:
-        folder = Path(name)
-        seconds, records = run(folder, options, "localhost")
-        passed = [folder / "localhost" / each["folder"] for each in records if each["verdict"] == "pass"]
-        began = time.perf_counter()
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            own = list(pool.map(repeat, passed))
-        floor = time.perf_counter() - began
-        tell("localhost", seconds, records, options.jobs)
-        print(f"localhost: by hand {floor:.2f} s, {sum(own) / options.jobs:.2f} s of programs for each job")
-        if options.network:
-            tell(options.network, *run(folder, options, options.network), options.jobs)
+        ratios = [compare(Path(name) / str(at), options, more) for at in range(options.rounds)]
+    if len(ratios) > 1:
+        print(f"median of {len(ratios)} rounds: {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":
