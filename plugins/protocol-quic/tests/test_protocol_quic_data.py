@@ -162,6 +162,8 @@ def test_a_missing_program_is_named_with_the_way_to_get_it(tmp_path: Path) -> No
         plan(tmp_path, text)
     (need, *_) = describe(tmp_path / "implementation.toml").needs
     assert (need.name, need.package) == ("no-such-server", "demo-server")
+    with pytest.raises(EnvironmentUnavailableError, match=f"--include=demo-server trixie {tmp_path}$"):
+        plan(tmp_path, text.replace("[probe]", 'release = "trixie"\n[probe]', 1), root=str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -415,6 +415,12 @@ def test_a_qlog_that_means_nothing_is_no_error(tmp_path: Path, text: str) -> Non
     assert traffic_of_qlog({"a": read_qlog(path)}, "client") is None
 
 
+def test_a_program_says_its_complaint_and_not_how_it_is_used(tmp_path: Path) -> None:
+    said = "client: unrecognized option '--x'\nUsage: client [OPTIONS]\n"
+    side = Side(name="client", folder=tmp_path, sheet={"why": ["ERR_.*"]}, exit=None, output=said)
+    assert side.why() == "client: unrecognized option '--x'"
+
+
 def judged(fact: Callable[[Sight], Iterable[CheckResult]], traffic: Traffic | None, folder: Path) -> list[str]:
     """Return verdict and evidence of a fact, where a server and a client have seen this traffic."""
     sides = [

@@ -39,7 +39,8 @@ class Side:
             found = list(re.finditer(pattern, self.output, re.MULTILINE))
             if found:
                 return (found[-1][1] if found[-1].re.groups else found[-1][0]).strip()[:_LONGEST]
-        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        said = (line.strip() for line in self.output.splitlines())
+        lines = [line for line in said if line and not line.lower().startswith("usage:")]
         return lines[-1][:_LONGEST] if lines and self.sheet.get("why") else ""
 
     @property

@@ -57,5 +57,5 @@ def _needs(implementation: Implementation, part: Part) -> Iterator[Need]:
         return
     where = programs.roots() / implementation.release
     found = programs.find(program, where) or str(where / "usr/bin" / program)
-    brings = f"mmdebstrap --variant=extract --include={part.package} {implementation.release} {where}"
+    brings = programs.bringing(part.package, implementation.release, where)
     yield Need("tool", found, why=f"to have it: {brings}")

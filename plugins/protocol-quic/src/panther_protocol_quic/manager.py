@@ -335,8 +335,10 @@ def _command(implementation: Implementation, part: Part, options: QuicOptions, r
     path = programs.find(part.program, root)
     if not path:
         where = f" in {root}" if root else ""
+        fix = f"apt install {part.package}" if part.package else "its option program, with its path"
+        if root and part.package and implementation.release:
+            fix = programs.bringing(part.package, implementation.release, root)
         raise EnvironmentUnavailableError(
-            f"{implementation.name}: there is no program {part.program}{where}\n"
-            f"  try: {f'apt install {part.package}' if part.package else 'its option program, with its path'}"
+            f"{implementation.name}: there is no program {part.program}{where}\n  try: {fix}"
         )
     return programs.started(path, root)

@@ -38,6 +38,11 @@ def root_of(release: str) -> Path | None:
     return folder if release and folder.is_dir() else None
 
 
+def bringing(package: str, release: str, root: Path) -> str:
+    """Return the command that puts a package of a Debian release into a root."""
+    return f"mmdebstrap --variant=extract --include={package} {release} {root}"
+
+
 def find(program: str, root: Path | None) -> str:
     """Return the path of a program, an empty text if there is none."""
     if root is None:
