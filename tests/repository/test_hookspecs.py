@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import io
 import re
@@ -180,6 +181,7 @@ def test_the_contracts_readme_names_no_hook_that_does_not_exist() -> None:
     assert set(re.findall(r"\bpanther_(?:register|before|after|on|choose)_[a-z_]+", text)) == set(HOOKS)
 
 
+@functools.cache
 def _tests_of_the_repository() -> set[str]:
     paths = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("plugins/*/tests/test_*.py")]
     return {
