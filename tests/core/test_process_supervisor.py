@@ -124,7 +124,7 @@ def test_a_killed_supervisor_is_noticed_and_its_programs_end(tmp_path: Path, run
 def test_a_process_that_is_just_becoming_another_program_is_found_when_it_is(tmp_path: Path, run_id: str) -> None:
     """It has no environment at that moment; one that never had any until then shows the same for longer."""
     os.mkfifo(tmp_path / "go")
-    late = 'read line <go; exec env PANTHER_RUN="$0" PANTHER_PROCESS="$1" sleep 600'
+    late = 'read line <go; export PANTHER_RUN="$0" PANTHER_PROCESS="$1"; exec sleep 600'
     script = f"(setsid env -i sh -c '{late}' $PANTHER_RUN $PANTHER_PROCESS &); exec sleep 600"
     with Supervisor.start(run_id=run_id) as supervisor:
         process = supervisor.launcher.start(

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-_CASE = "  - {{name: {scenario}, scenario: {scenario}, parameters: {parameters}}}\n"
+_CASE = "  - {{name: {scenario}, scenario: {scenario}, parameters: {parameters}{more}}}\n"
+_TRIES = ", timeout: 30s, retry_count: {retries}, expect: [pass, flaky]"
 _SMALL = {"transfer": "{files: [300KiB, 20KiB]}", "chacha20": "{files: [20KiB]}", "multiplexing": "{count: 250}"}
 _EXPERIMENT = """name: together
 protocol: quic
@@ -32,9 +33,10 @@ def run_with_itself(make_project: Any, implementation: str, scenarios: Iterable[
     return run_together(make_project, implementation, implementation, scenarios)
 
 
-def run_together(make_project: Any, server: str, client: str, scenarios: Iterable[str]) -> Any:
+def run_together(make_project: Any, server: str, client: str, scenarios: Iterable[str], *, tries: int = 1) -> Any:
     """Return the outcome of a client and a server, small files in every scenario.
 
+    ``tries`` are more than one for an implementation of which it is known that it fails now and then.
     ``make_project`` is the fixture ``panther_project``. What has to be built is built in the cache of the user, as a
     test that builds for minutes is not run twice. They talk where packets are recorded, or most could not be judged.
     """
@@ -42,6 +44,7 @@ def run_together(make_project: Any, server: str, client: str, scenarios: Iterabl
 
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    cases = "".join(_CASE.format(scenario=each, parameters=_SMALL.get(each, "{}")) for each in scenarios)
+    more = _TRIES.format(retries=tries - 1) if tries > 1 else ""
+    cases = "".join(_CASE.format(scenario=each, parameters=_SMALL.get(each, "{}"), more=more) for each in scenarios)
     project = make_project({"together.yaml": _EXPERIMENT.format(server=server, client=client, cases=cases)})
     return project.run("run together.yaml", environ={"XDG_CACHE_HOME": str(build_cache())})
