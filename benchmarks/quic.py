@@ -13,7 +13,7 @@ evidence that is read. With two jobs nothing can be faster than half of the sum 
 Programs that share processors slow each other down, whoever starts them, so they are started by hand beside each
 other, too. For cases in ``netns`` each job has two network namespaces with the addresses and the cable of such a case,
 made beforehand. What cannot be repeated so is told, and counted with the time that it took inside of the run: cases
-that did not pass, and those whose link delays or loses packets. The files must arrive again, or the benchmark ends.
+that did not pass, those whose link delays or loses packets, and those whose files do not arrive again by hand.
 With more rounds, run and repetition alternate, and the median of their ratios is told as well. Where other work shares
 the machine only processor times can be compared, which are told for that.
 """
@@ -111,8 +111,8 @@ def listens(pid: int, port: int, address: str) -> bool:
     return False
 
 
-def repeat(case: Path, free: queue.Queue[str]) -> float:
-    """Run a case by hand; return how long that took. Its files must arrive again."""
+def repeat(case: Path, free: queue.Queue[str]) -> float | None:
+    """Run a case by hand; return how long that took, or nothing if its files did not arrive again."""
     server, client = case / "services" / "server", case / "services" / "client"
     sheet = json.loads((client / "quic.json").read_text())
     downloads = client / "downloads"
@@ -120,24 +120,33 @@ def repeat(case: Path, free: queue.Queue[str]) -> float:
         file.unlink()
     lane = free.get()
     began = time.perf_counter()
-    serving = started(server, lane and f"{lane}s")
+    programs = [started(server, lane and f"{lane}s")]
     try:
-        while not listens(serving.pid, sheet["port"], sheet["address"]):
-            if time.perf_counter() - began > PATIENCE or serving.poll() is not None:
-                sys.exit(f"the server of {case} is not ready")
+        while not listens(programs[0].pid, sheet["port"], sheet["address"]):
+            if time.perf_counter() - began > PATIENCE or programs[0].poll() is not None:
+                return None
             time.sleep(0.002)
-        started(client, lane and f"{lane}c").wait(PATIENCE)
-    finally:
-        os.killpg(serving.pid, signal.SIGTERM)
-        serving.wait()
+        programs.append(started(client, lane and f"{lane}c"))
+        programs[1].wait(PATIENCE)
+        end(programs[:1], signal.SIGTERM)
+        programs[0].wait(PATIENCE)
         seconds = time.perf_counter() - began
-        with contextlib.suppress(ProcessLookupError):  # workers that outlive their master
-            os.killpg(serving.pid, signal.SIGKILL)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        end(programs, signal.SIGKILL)  # also workers that outlive their master
+        for each in programs:
+            each.wait()
         free.put(lane)
-    for file in (server / "www").iterdir():
-        if not (downloads / file.name).is_file() or (downloads / file.name).read_bytes() != file.read_bytes():
-            sys.exit(f"{file.name} did not arrive when {case} was repeated")
-    return seconds
+    wanted = {file.name: file.read_bytes() for file in (server / "www").iterdir()}
+    return seconds if {file.name: file.read_bytes() for file in downloads.iterdir()} == wanted else None
+
+
+def end(programs: Sequence[subprocess.Popen[bytes]], number: int) -> None:
+    """Send a signal to what was started and everything below it."""
+    for each in programs:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(each.pid, number)
 
 
 def processor() -> float:
@@ -153,12 +162,15 @@ def compare(folder: Path, options: argparse.Namespace, more: Sequence[str]) -> f
     between = processor()
     again = [each for each in records if each["verdict"] == "pass" and not changes_link(folder / each["folder"])]
     with lanes(options.jobs, records[0]["network_environment"]) as free, ThreadPoolExecutor(options.jobs) as pool:
-        own = sum(pool.map(lambda each: repeat(folder / each["folder"], free), again))
+        times = list(pool.map(lambda each: repeat(folder / each["folder"], free), again))
     after = processor()
-    rest = [recorded(each) for each in records if each not in again]
+    own = sum(each for each in times if each is not None)
+    lost = [each for each, seconds in zip(again, times, strict=True) if seconds is None]
+    rest = [recorded(each) for each in records if each not in again or each in lost]
     seconds = records[0]["all"]
     bound, inside = (own + sum(rest)) / options.jobs, sum(map(recorded, records)) / options.jobs
-    print(f"{len(records)} cases ran in {seconds:.1f} s; {len(again)} of them by hand, {own:.1f} s of programs", end="")
+    by_hand = len(again) - len(lost)
+    print(f"{len(records)} cases ran in {seconds:.1f} s; {by_hand} of them by hand, {own:.1f} s of programs", end="")
     print(f"; {len(rest)} counted as they ran, {sum(rest):.1f} s" if rest else "")
     print(f"panther takes {seconds / bound:.2f} times the programs' own time divided by {options.jobs}", end="")
     print(f", {seconds / inside:.2f} times that inside of the run")
