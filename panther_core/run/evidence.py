@@ -52,7 +52,7 @@ def place_files(prepared: Mapping[str, Prepared]) -> None:
 
 def _inside(one: Prepared, name: str) -> Path:
     target = one.folder / name
-    if ".." in target.parts or not target.is_relative_to(one.folder):  # nothing ran yet that could have made a link
+    if ".." in Path(name).parts or not target.is_relative_to(one.folder):  # nothing ran yet that could have made a link
         raise TestExecutionError(f"service {one.service.name} wants to write {name!r} outside of its folder")
     return target
 

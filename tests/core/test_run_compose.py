@@ -94,7 +94,7 @@ class Fixed(ServiceManager):
         if context.role != "server":
             return plan
         run = ShellCommand("echo", ("at", "{self.port}"))
-        return attrs.evolve(plan, run=run, only_in="some:image", ports={"port": 443})
+        return attrs.evolve(plan, run=run, only_in="some:image", ports={"port": 443}, files={"note": b"x"})
 
 
 def _fixed(make: Callable[[Any], ServiceManager], options: Any) -> ServiceManager:
@@ -114,3 +114,12 @@ def test_a_server_may_wait_for_the_client_that_talks_to_it(panther_project: Make
     outcome = panther_project({"turned.yaml": text}, plugins=[DummyPlugin()]).run("run turned.yaml")
     ready = [each["content"]["service_name"] for each in outcome.events() if each["name"] == "service.ready"]
     assert ready == ["client", "server"], outcome
+
+
+def test_a_service_gets_its_files_wherever_the_run_is_kept(panther_project: MakeProject) -> None:
+    text = EXPERIMENT.replace("network_environment: images", "network_environment: dummy")
+    project = panther_project({"images.yaml": text, "deep/here": ""}, plugins=[FixedPlugin()])
+    outcome = project.run("run images.yaml --output deep/../out")
+    assert (project.folder / "out" / outcome.folder().relative_to(outcome.run) / "services/server/note").exists(), (
+        outcome
+    )
