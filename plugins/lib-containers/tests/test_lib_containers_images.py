@@ -175,5 +175,8 @@ def test_what_the_builder_says_about_itself_is_no_reason() -> None:
         "gcc: no input files\nThe command '/bin/sh -c gcc' returned a non-zero code: 1\n\nERROR: failed to build: x\n"
     )
     assert last_lines(said) == ["gcc: no input files"]
+    assert last_lines("unable to find user root\nStep 1/2 : USER root\n ---> Running in 1\n") == [
+        "unable to find user root"
+    ]
     said = "#5 [2/2] RUN make\n#5 0.2 compiling\n#5 0.345 main.c:1: no\n#5 ERROR: process make\nDockerfile:3\n"
     assert last_lines(said) == ["compiling", "main.c:1: no"]

@@ -28,6 +28,7 @@ _NOISE = (
 )
 """What the builders say about themselves."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_STEP = re.compile(r"Step \d+/\d+ : ")
 _OF_BUILDKIT = re.compile(r"#\d+ \d+\.\d+ (.*)")
 """What a program has said, with the number of the step and the seconds before it."""
 _TRUST = "/usr/local/share/ca-certificates/panther.crt"
@@ -208,7 +209,7 @@ def last_lines(said: str) -> list[str]:
     """Return the last lines of a failed build that a program has written, not the builder about itself."""
     lines = [_COLOUR.sub("", line).strip() for line in said.splitlines()]
     spoken = [match[1].strip() for line in lines if (match := _OF_BUILDKIT.match(line))]
-    real = [line for line in spoken or lines if line and not line.startswith(_NOISE)]
+    real = [line for line in spoken or lines if line and not line.startswith(_NOISE) and not _STEP.match(line)]
     return real[-_QUOTED:]
 
 
