@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from panther_lib_containers.claims import claim
 from panther_lib_containers.failures import explained
 from panther_lib_containers.mounts import Mount, mounts_of
 from panther_lib_containers.shims import behind_shim
@@ -120,3 +121,14 @@ def test_a_shim_is_resolved_and_one_that_stands_for_nothing_is_refused(tmp_path:
     manager.write_text("#!/bin/sh\necho 'python9 is not installed' >&2; exit 127\n")
     with pytest.raises(EnvironmentUnavailableError, match=r"(?s)is a shim.*python9 is not installed.*the full path"):
         behind_shim(asked)
+
+
+def test_a_name_of_any_length_is_held_by_one_and_given_back(tmp_path: Path) -> None:
+    name = f"{tmp_path}@sha256:{'0' * 200}"
+    held = claim(name)
+    assert held is not None
+    with held:
+        assert claim(name) is None
+    again = claim(name)
+    assert again is not None
+    again.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 
 
@@ -10,9 +11,10 @@ def claim(name: str) -> socket.socket | None:
 
     The kernel gives the name back even if PANTHER is killed.
     """
+    short = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()  # 107 bytes are the most that a socket is called
     holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        holder.bind(f"\0panther-docker-{name}")
+        holder.bind(f"\0panther-docker-{short}")
     except OSError:
         holder.close()
         return None
