@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import re
-import tempfile
+import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +39,8 @@ from panther_hookspecs import (
 
 LARGEST_FOLDER = 64 << 20
 """Bytes of an experiment's folder that are copied without asking."""
+_CODE = ".code"
+"""Where PANTHER is put together in the folder of a run, to be copied from there."""
 _USES_HERE = re.compile(r"\{here\}|^discover:", re.MULTILINE)
 """An experiment that names its folder, or whose cases are found there."""
 
@@ -128,9 +130,13 @@ class Elsewhere:
         binary = host.facts["binary"]
         with self._lock:
             if binary not in self._code:
-                with tempfile.TemporaryDirectory(prefix="panther-code-") as folder:
-                    gather(used_plugins(self.experiment, self.registry), Path(folder), binary)
-                    self._code[binary] = Archive.of(Path(folder))
+                folder = self.run.folder / _CODE
+                shutil.rmtree(folder, ignore_errors=True)  # of one that was killed
+                try:
+                    gather(used_plugins(self.experiment, self.registry), folder, binary)
+                    self._code[binary] = Archive.of(folder)
+                finally:
+                    shutil.rmtree(folder, ignore_errors=True)
         here = host.place(self._packed_here()) if _USES_HERE.search(self.experiment) else ""
         cases = RemoteCases(host, host.place(self._code[binary]), here)
         cases.begin()

@@ -96,13 +96,15 @@ def _systems(experiment: ExperimentConfig, console: Console, args: argparse.Name
         labels.update(case.labels)
         uses.update(case.uses)
     return [
-        System(
+        made.reserve()
+        if isinstance(made, LocalSlots)
+        else System(
             name=f"{descriptor.name}-{number}",
             host=f"{descriptor.name}-{number}",
             labels=frozenset(labels),
             capacity=dict.fromkeys(uses & {"cpus", "memory"}, float("inf")),
         )
-        for (descriptor, *_), (_, workers) in zip(chosen, supply(experiment, registry, args.jobs), strict=True)
+        for (descriptor, *_), (made, workers) in zip(chosen, supply(experiment, registry, args.jobs), strict=True)
         for number in range(1, workers + 1)
     ]
 

@@ -97,6 +97,7 @@ def test_plan_simulate_prints_the_timetable_by_what_earlier_runs_have_taken(pant
     ]
     assert "over after 42.0 s, no order could be faster than 40.0 s" in shown.stdout
     assert "1 case never ran here: counted as the median of others, 2.00 s" in shown.stdout
-    project.run("plan skewed.yaml --simulate").assert_exit(1, "no system can run elsewhere")
+    for provisioners in ("", " --set provisioners=[local]"):
+        project.run(f"plan skewed.yaml --simulate{provisioners}").assert_exit(1, "no system can run elsewhere")
     slots = json.loads(project.run("plan skewed.yaml --simulate --json -k name=slow").stdout)
     assert [(each["name"], each["end"], each["known"]) for each in slots] == [("slow", 40, True)]

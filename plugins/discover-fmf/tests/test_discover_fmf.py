@@ -36,7 +36,7 @@ tag: [core]
     test: test "$TMT_TEST_NAME" = /tests/ok; test -f "$TMT_TEST_METADATA"; test "$PWD" = "$TMT_TREE/tests"
     tier: 1
 /bad: {test: "exit 1", tag+: [slow], link: [{verifies: bug-7}]}
-/worse: {test: "exit 7"}
+/worse: {test: "exit 7", order: null, result: null}
 /expected: {test: "false", result: xfail}
 /off: {test: "true", enabled: false}
 /lacks: {test: "true", require: [no-such-thing]}

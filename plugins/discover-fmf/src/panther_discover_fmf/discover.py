@@ -66,7 +66,16 @@ def tests_of(tree: fmf.Tree, options: DiscoverOptions) -> list[fmf.Tree]:
         and not any(re.search(each, node.name) for each in options.exclude)
         and not any(in_run(Path(each).parent) for each in node.sources[-1:])
     ]
-    return sorted(found, key=lambda node: int(node.get("order", DEFAULT_ORDER)))
+    return sorted(found, key=_order)
+
+
+def _order(node: fmf.Tree) -> int:
+    """Return the place of a test among others; a key without a value counts as left out."""
+    value = node.get("order")
+    try:
+        return DEFAULT_ORDER if value is None else int(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationException(f"{node.name}: order: expected a whole number, got {value!r}") from error
 
 
 def _is_chosen(node: fmf.Tree, options: DiscoverOptions) -> bool:
@@ -138,7 +147,7 @@ def _case(node: fmf.Tree, root: str, serial: int, options: DiscoverOptions) -> M
         "tree": root,
         "path": str(data.get("path") or _folder_of(node)),
         "framework": str(data["framework"]),
-        "result": str(data.get("result", "respect")),
+        "result": str(data.get("result") or "respect"),
         "requires": [_required(each) for each in data["require"]] if options.requires != "ignore" else [],
         "install": options.requires == "install",
         "variables": {**_variables(data.get("environment")), **options.environment},

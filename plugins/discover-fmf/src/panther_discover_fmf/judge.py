@@ -28,7 +28,7 @@ def check(seen: ScenarioEvidence) -> Iterator[CheckResult]:
     """Judge one test; a custom result has as many parts as the test has written down."""
     (name,) = seen.named("test")
     folder, status = seen.evidence.folders[name], seen.evidence.exits[name]
-    rule = str(metadata_in(folder).get("result", "respect"))
+    rule = str(metadata_in(folder).get("result") or "respect")
     if status.code == LACKING:
         yield _outcome("test", "skip", seen.evidence.text(name, "stderr").strip() or "it lacks something")
         return

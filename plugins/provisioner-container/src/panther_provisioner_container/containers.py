@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ class Containers(Provisioner):
         number, options = next(self._numbers), self.options
         if self.engine.image(options.image) is None:
             raise EnvironmentUnavailableError(f"there is no image {options.image}\n  try: docker pull {options.image}")
-        name = f"panther-{self._run}-{number}"
+        name = f"panther-{self._run}-{number}-{secrets.token_hex(4)}"  # one of a killed run may still be there
         host = {"Init": True, "AutoRemove": True, "NetworkMode": options.network, "Memory": options.memory}
         request = {
             "Image": options.image,
