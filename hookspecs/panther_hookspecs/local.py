@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from graphlib import TopologicalSorter
 from typing import Any, ClassVar
 
 import attrs
@@ -147,15 +146,6 @@ class LocalNetworkEnvironment(NetworkEnvironmentInterface):
         """Return when the service can be talked to; raise ServiceNotReadyError when it never will."""
         running = self._running(service_name)
         running.watch.wait(running.process, timeout)
-
-    def deploy_services(self, service_configs: Iterable[ServiceLaunch]) -> None:
-        """Start services so that each comes after those it depends on and these are ready."""
-        launches = {launch.name: launch for launch in service_configs}
-        order: TopologicalSorter[str] = TopologicalSorter()
-        for name, launch in launches.items():
-            needed = (*launch.depends_on, *self.options.service_dependencies.get(name, ()))
-            order.add(name, *(each for each in needed if each in launches))
-        super().deploy_services([launches[name] for name in order.static_order()])
 
     def execute(self, service_name: str, command: ShellCommand) -> CommandResult:
         """Run a command to its end in the folder and with the variables of the service."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -92,6 +93,7 @@ class ServiceLaunch:
     endpoint: Endpoint
     ready: Readiness = Readiness()
     depends_on: tuple[str, ...] = ()
+    """The services that must be ready first, wherever the experiment says so."""
     ends_by_itself: bool = False
     stop_signal: int = 15
     stop_grace: Seconds = Seconds(3)
@@ -193,8 +195,12 @@ class NetworkEnvironmentInterface(EnvironmentInterface):
         """
 
     def deploy_services(self, service_configs: Iterable[ServiceLaunch]) -> None:
-        """Start services one after the other, each when the one before is ready."""
-        for launch in service_configs:
+        """Start services one after the other, each when the one before and those it depends on are ready."""
+        launches = {launch.name: launch for launch in service_configs}
+        order: TopologicalSorter[str] = TopologicalSorter()
+        for name, launch in launches.items():
+            order.add(name, *(each for each in launch.depends_on if each in launches))
+        for launch in map(launches.__getitem__, order.static_order()):
             self.emit_event(
                 ServiceDeploymentEvent(
                     service_name=launch.name, environment_name=self.get_name(), deployment_type=type(self).__name__

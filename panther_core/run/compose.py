@@ -158,7 +158,7 @@ def _launch(
         folder=Path(known["dir"]),
         endpoint=endpoint,
         ready=ready,
-        depends_on=tuple(filter(None, (service.target, *service.depends_on))),
+        depends_on=service.depends_on,
         ends_by_itself=plan.ends_by_itself,
         stop_signal=plan.stop_signal,
         stop_grace=plan.stop_grace,

@@ -77,7 +77,7 @@ def compose_file(
 
 def _service(box: Box, names: set[str], labels: Mapping[str, str], pull: str, user: str) -> dict[str, Any]:
     launch, program = box.launch, box.launch.command.program
-    needed = [name for name in dict.fromkeys(launch.depends_on) if name in names]
+    needed = [name for name in launch.depends_on if name in names]
     return {
         "image": box.image,
         "pull_policy": pull,

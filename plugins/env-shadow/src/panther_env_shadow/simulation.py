@@ -60,8 +60,7 @@ def times_of(launches: Sequence[ServiceLaunch], options: ShadowOptions, stop_tim
     """Return the times of all services: each after those it depends on, servers until just before the end."""
     depths: dict[str, int] = {}
     for launch in launches:
-        needed = (*launch.depends_on, *options.service_dependencies.get(launch.name, ()))
-        depths[launch.name] = max((depths.get(each, -1) + 1 for each in needed), default=0)
+        depths[launch.name] = max((depths.get(each, -1) + 1 for each in launch.depends_on), default=0)
     found = {}
     for launch in launches:
         own = options.shadow.hosts.get(launch.name, Host())
