@@ -82,6 +82,10 @@ class Endpoint:
     folder: str = ""
     """The service's folder as the service itself sees it."""
 
+    def __str__(self) -> str:
+        """Return it as notes tell it."""
+        return ", ".join([f"{self.name} is at {self.ip}", *(f"{name} {port}" for name, port in self.ports.items())])
+
 
 @attrs.frozen(kw_only=True)
 class ServiceLaunch:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import attrs
 
 from panther_core.config.tree import KeyPath, Mark, Node, Source, spelled
-from panther_hookspecs import ConfigurationException
+from panther_hookspecs import ConfigurationException, Problem
 
 _MOST_SHOWN = 50
 _LONGEST_LINE = 160
@@ -88,6 +88,13 @@ class Findings:
             self.found.append(Diagnostic(message, node.mark, node.path))
         else:
             self.found.append(Diagnostic(message, node.key_mark(key), (*node.path, key)))
+
+    def add_problem(self, node: Node, problem: Problem, where: str) -> None:
+        """Report what a plugin has found below ``node``, at the deepest key of ``where`` that was written."""
+        steps = filter(None, where.split("."))
+        place, _ = node.find(tuple(int(each) if each.isdecimal() else each for each in steps))
+        told = [problem.what, problem.why and f"because {problem.why}", problem.fix and f"try: {problem.fix}"]
+        self.add(place, " - ".join(filter(None, told)))
 
     def add_all(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Take over what was found elsewhere."""

@@ -62,13 +62,13 @@ class Experiment:
                     if selection is None or selection.holds(view.facts):
                         yield number, view
 
-    def cases(self, selection: Selection | None) -> Iterator[PlannedCase]:
-        """Yield the cases, each made when it is asked for."""
+    def cases(self, selection: Selection | None) -> Iterator[tuple[PlannedCase, View]]:
+        """Yield the cases, each made when it is asked for, with the nodes that it was made of."""
         for number, view in self.views(selection):
             assembled = self.assembler.assemble(view)
             if assembled.diagnostics:
                 raise InvalidConfigurationError(_with_cell(each, view) for each in assembled.diagnostics)
-            yield assembled.repetition(number, self.seed)
+            yield assembled.repetition(number, self.seed), view
 
 
 def _with_cell(diagnostic: Diagnostic, view: View) -> Diagnostic:
@@ -143,7 +143,13 @@ def check_experiment(config: ExperimentConfig, registry: Registry) -> None:
 def plan_cases(config: ExperimentConfig, registry: Registry, *, select: str = "") -> Iterator[PlannedCase]:
     """Return the cases of an experiment, lazily and always in the same order; ``select`` chooses among them."""
     experiment, selection = _ready(config, registry, select)
-    return experiment.cases(selection)
+    return (case for case, _ in experiment.cases(selection))
+
+
+def written_cases(config: ExperimentConfig, registry: Registry) -> Iterator[tuple[PlannedCase, View]]:
+    """Return the cases with their nodes, for whoever tells at its place in the file what is wrong with one."""
+    experiment, _ = _ready(config, registry, "")
+    return experiment.cases(None)
 
 
 def count_cases(config: ExperimentConfig, registry: Registry | None = None, *, select: str = "") -> int:

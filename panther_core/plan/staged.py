@@ -35,7 +35,4 @@ def _stage(section: TestTypeSection, number: int, registry: Registry, findings: 
 def refuse(section: TestTypeSection, outline: CaseOutline, findings: Findings) -> None:
     """Let the test type say what it cannot do in this case; every problem is shown at the key that asks for it."""
     for problem in section.descriptor.refuse(outline) if section.descriptor.refuse else ():
-        steps = filter(None, problem.where.split("."))
-        place, _ = section.node.find(tuple(int(each) if each.isdecimal() else each for each in steps))
-        told = [problem.what, problem.why and f"because {problem.why}", problem.fix and f"try: {problem.fix}"]
-        findings.add(place, " - ".join(filter(None, told)))
+        findings.add_problem(section.node, problem, problem.where)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
+from panther_core.config import ExperimentConfig
+from panther_core.config.diagnostics import Findings
 from panther_core.metrics import MetricsCollector
-from panther_core.plan.cases import PlannedCase
+from panther_core.plan import PlannedCase, written_cases
 from panther_core.registry import Registry
 from panther_core.run.compose import specify
 from panther_hookspecs import (
@@ -38,17 +40,19 @@ class _Nobody(Launcher, CommandProcessor):
         self.start()
 
 
-def mistakes(cases: Iterable[PlannedCase], registry: Registry) -> list[str]:
-    """Return what is wrong with each test case in each of its networks, by its first cell there; the same only once."""
-    found: dict[str, str] = {}
+def refuse_mistakes(experiment: ExperimentConfig, registry: Registry) -> None:
+    """Raise what is wrong with any test case in any of its networks, by its first cell there, as a file's errors."""
+    findings = Findings()
     seen: set[tuple[str, str]] = set()
-    for case in islice(cases, _ENOUGH):
+    for case, view in islice(written_cases(experiment, registry), _ENOUGH):
         key = (case.name, case.network.name)
-        if key not in seen and not case.unsupported:
-            seen.add(key)
-            for problem in _of(case, registry):
-                found.setdefault(str(problem), case.name)
-    return [f"{case}: {problem}" for problem, case in found.items()]
+        if key in seen or case.unsupported:
+            continue
+        seen.add(key)
+        for problem in _of(case, registry):
+            section, _, below = problem.where.partition(".")
+            findings.add_problem(view.get(section) or view.template.node, problem, below)
+    findings.raise_if_any()
 
 
 def _of(case: PlannedCase, registry: Registry) -> Iterator[Problem]:

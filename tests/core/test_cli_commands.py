@@ -202,10 +202,15 @@ test_cases:
   - {name: d, network_environment: localhost}
 """
     outcome = panther_project({"wrong.yaml": text}).run("validate wrong.yaml", environ={"PATH": "/nowhere"})
-    outcome.assert_exit(2, "wrong.yaml: b: last_port is smaller than first_port")
-    assert "wrong.yaml: a: the connection 'client-nobody' does not join two nodes" in outcome.stderr
-    assert "wrong.yaml: c: docker_compose cannot deploy to 'cloud'" in outcome.stderr
-    assert ": d:" not in outcome.stderr
+    outcome.assert_exit(2, "3 errors in wrong.yaml")
+    where = "network_environment"
+    told = [line.partition("error: test_cases")[2] for line in outcome.stderr.splitlines() if "wrong.yaml:" in line]
+    assert [line.partition(" - ")[0] for line in told] == [
+        f"[0].{where}.network_topology.connections: the connection 'client-nobody' does not join two nodes",
+        f"[1].{where}.last_port: last_port is smaller than first_port",
+        f"[2].{where}.deployment_target: docker_compose cannot deploy to 'cloud'",
+    ]
+    assert "wrong.yaml:7:82: error:" in outcome.stderr, "where the list of connections begins"
 
 
 def test_a_place_that_cannot_be_written_ends_every_command_with_the_same_code(project: PantherProject) -> None:

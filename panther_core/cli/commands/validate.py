@@ -8,7 +8,7 @@ from pathlib import Path
 from panther_core.cli.console import Console
 from panther_core.cli.failures import explain
 from panther_core.cli.text import plural
-from panther_hookspecs import ConfigurationException, PantherExperimentError
+from panther_hookspecs import PantherExperimentError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,12 +40,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _count(path: Path, sets: list[str], console: Console) -> int:
     """Understand the experiment completely and return the number of its cases."""
     from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
-    from panther_core.plan import count_cases, plan_cases  # noqa: PLC0415 - the same
-    from panther_core.run.foresight import mistakes  # noqa: PLC0415 - the same
+    from panther_core.plan import count_cases  # noqa: PLC0415 - the same
+    from panther_core.run.foresight import refuse_mistakes  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
     experiment = load_experiment(path, registry, sets=sets, environ=console.environ)
-    wrong = mistakes(plan_cases(experiment, registry), registry)
-    if wrong:
-        raise ConfigurationException("\n".join(f"{path}: {each}" for each in wrong))
+    refuse_mistakes(experiment, registry)
     return count_cases(experiment)

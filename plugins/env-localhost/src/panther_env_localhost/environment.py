@@ -92,7 +92,7 @@ class LocalhostEnvironment(LocalNetworkEnvironment):
         self._endpoints = endpoints
         self._proxy = Proxy(doors_of(self._links, services, endpoints, place, aliases, changes=self._changes))
         for each in endpoints.values():
-            self.note("debug", f"{each.name} is at {each.ip} {dict(each.ports)}")
+            self.note("debug", str(each))
         return endpoints
 
     def endpoint_seen(self, viewer: str, endpoint: Endpoint) -> Endpoint:

@@ -74,7 +74,7 @@ class NetnsEnvironment(LocalNetworkEnvironment):
             endpoints[spec.name] = Endpoint(
                 name=spec.name, ip=first.ip, ip6=first.ip6 if ipv6 else "", hostname=spec.name, ports=spec.ports
             )
-            self.note("debug", f"{spec.name} is at {first.ip} {dict(spec.ports)}")
+            self.note("debug", str(endpoints[spec.name]))
         return endpoints
 
     def setup_environment(self, config: NetworkPlan | Mapping[str, Any]) -> None:
