@@ -64,6 +64,8 @@ class Context:
     failed: MutableMapping[str, str] = attrs.field(factory=dict)
     """What cannot succeed in this run any more, and why, by a name that says what it is: all cases share it, so that
     what fails slowly fails once."""
+    known: MutableMapping[str, str] = attrs.field(factory=dict)
+    """What need not be asked again in this run, by a name that says what it is: all cases share it as well."""
     cancelled: Callable[[], bool] = lambda: False
     """Whether the user has asked to stop; long waits look at it."""
 

@@ -60,6 +60,7 @@ class Engine:
     _cancelled: threading.Event = attrs.field(factory=threading.Event)
     _satisfied: set[frozenset[tuple[str, str]]] = attrs.field(factory=set)
     _failed: dict[str, str] = attrs.field(factory=dict)
+    _known: dict[str, str] = attrs.field(factory=dict)
     _live: dict[int, Process] = attrs.field(factory=dict)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
@@ -92,6 +93,7 @@ class Engine:
             note=note,
             cancelled=self.cancelled,
             failed=self._failed,
+            known=self._known,
             port_range=self.port_range,
             links=self.links,
             recorder=recorder,

@@ -70,7 +70,7 @@ def test_a_pool_that_is_too_small_is_refused() -> None:
 
 def test_the_compose_file_says_what_was_planned(tmp_path: Path) -> None:
     limits = ResourceLimits(cpu=0.5, memory=Bytes(1 << 26), processes=8, files=99)
-    launch = _launch(tmp_path, "sh", "-c", "echo $HOME", limits=limits, depends_on=("server", "server", "stranger"))
+    launch = _launch(tmp_path, "sh", "-c", "echo $HOME", limits=limits, depends_on=("server", "stranger"))
     boxes = [
         Box(launch=launch, image="some", mounts=[Mount("/usr")], environment={"A": "$b"}, read_only=True),
         Box(

@@ -47,6 +47,12 @@ network_environment: {type: localhost_single_container, docker: {base_image: "BA
 test_cases:
   - {name: transfer, scenario: transfer, parameters: {files: [64KiB]}, implementation: ngtcp2}
 """
+TWICE = """
+name: twice
+network_environment: {type: ENVIRONMENT, image: panther-test-passing}
+test_cases:
+  - {name: once more, services: {one: {implementation: command, argv: ["true"]}}, repeat: 2}
+"""
 BROKEN = """
 name: broken
 network_environment:
@@ -132,6 +138,25 @@ def test_programs_of_quic_run_in_the_image_of_their_recipe(
     forget += [each["tag"] for each in _images(outcome)]
     outcome.assert_verdicts({"transfer": "pass"})
     assert [each["title"] for each in _images(outcome)] == ["ngtcp2"]
+
+
+@pytest.mark.parametrize("environment", ["docker_compose", "localhost_single_container"])
+def test_an_image_that_somebody_removes_while_the_run_goes_on_is_an_error(
+    panther_project: MakeProject, base: str, environment: str
+) -> None:
+    subprocess.run(["docker", "tag", base, "panther-test-passing"], check=True)
+
+    class Remover:
+        @hookimpl
+        def panther_after_test_case(self) -> None:
+            Engine().remove_image("panther-test-passing")
+
+    text = TWICE.replace("ENVIRONMENT", environment)
+    outcome = panther_project({"twice.yaml": text}, plugins=[Remover()]).run("run twice.yaml --jobs 1")
+    first, second = outcome.cases()
+    assert "an image is missing" not in first["why"]
+    assert second["verdict"] == "error"
+    assert "an image is missing" in second["why"]
 
 
 class Broken(ServiceManager):

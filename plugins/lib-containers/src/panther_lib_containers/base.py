@@ -170,6 +170,7 @@ class ContainerEnvironment(LocalNetworkEnvironment):
                 {"panther.run": self.context.run_id, "panther.environment": self._environment},
                 self.context.cancelled,
                 self.context.failed,
+                self.context.known,
             )
         return self._builder
 

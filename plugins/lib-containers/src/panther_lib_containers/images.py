@@ -110,41 +110,59 @@ class ImageBuilder:
     cancelled: Callable[[], bool]
     failed: MutableMapping[str, str]
     """Why images could not be had in earlier cases of the run."""
+    known: MutableMapping[str, str]
+    """The ids of the images that were there for earlier cases of the run: the engine is not asked again."""
     made: list[Built] = attrs.field(factory=list)
 
     def on(self, base: str, step: Step) -> str:
         """Return the name of the image that ``step`` makes on top of ``base``."""
         identity = self.identity(base)
         tag = f"panther-{step.title}:{self._digest(identity, step)}"
-        with self._alone(tag):
-            log = ""
-            if tag in self.failed:
-                raise EnvironmentUnavailableError(self.failed[tag])
-            if self.options.force or self.engine.image(tag) is None:
-                log = self._build(base, step, tag)
+        log = "" if self._key(tag) in self.known else self._made(base, step, tag)
         found = Built(tag, step.kind, step.title, base, self.identity(tag), log)
         if found.tag not in {each.tag for each in self.made}:
             self.made.append(found)
         return tag
 
+    def _made(self, base: str, step: Step, tag: str) -> str:
+        """Make sure that an image is there; return the log of its build, if it took one."""
+        with self._alone(tag):
+            if tag in self.failed:
+                raise EnvironmentUnavailableError(self.failed[tag])
+            if self._key(tag) in self.known or (not self.options.force and self._is_there(tag)):
+                return ""
+            log = self._build(base, step, tag)
+            self.identity(tag)
+            return log
+
     def identity(self, name: str) -> str:
         """Return the id of an image, which is fetched if need be and allowed."""
-        found = self.engine.image(name)
-        if found is None:
+        if not self._is_there(name):
             if self.options.pull == "never":
                 raise EnvironmentUnavailableError(
                     f"the image {name} is not there\n  try: docker pull {name}, or pull: missing"
                 )
             self.fetch(name)
-            found = self.engine.image(name)
-        return str((found or {})["Id"])
+        return self.known[self._key(name)]
+
+    def _is_there(self, name: str) -> bool:
+        """Return whether an image is there, and remember it if so."""
+        key = self._key(name)
+        if key not in self.known and (found := self.engine.image(name)) is not None:
+            self.known[key] = str(found["Id"])
+        return key in self.known
+
+    def _key(self, name: str) -> str:
+        return f"image {name} of {self.engine.host}"
 
     def fetch(self, name: str) -> None:
         """Fetch an image unless it is there."""
+        if self._key(name) in self.known:
+            return
         with self._alone(name):
             if name in self.failed:
                 raise EnvironmentUnavailableError(self.failed[name])
-            if self.engine.image(name) is not None:
+            if self._is_there(name):
                 return
             words = self.engine.command("pull", "--quiet", name)
             asked = ShellCommand(words[0], words[1:], timeout=float(self.options.timeout))
@@ -153,6 +171,7 @@ class ImageBuilder:
                 said = "" if result.exit.reason == "timeout" else result.stderr
                 self.failed[name] = str(explained(f"docker pull {name}", result.exit_code, said))
                 raise EnvironmentUnavailableError(self.failed[name])
+            self._is_there(name)
 
     def _digest(self, base: str, step: Step) -> str:
         digest = hashlib.sha256(repr((base, step.dockerfile, sorted(self._args(step).items()))).encode())

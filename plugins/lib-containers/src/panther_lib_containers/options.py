@@ -21,7 +21,7 @@ class BuildOptions:
         help="Whether a base image that is not there is fetched: missing, or never.",
         validator=attrs.validators.in_(("missing", "never")),
     )
-    force: bool = option(False, help="Build although an image with the same content is there.")
+    force: bool = option(False, help="Build in every run, although an image with the same content is there.")
     timeout: Seconds = option(Seconds(900), help="Longest time that building one image may take.")
 
 
