@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import attrs
 
 from panther_core.plan.cases import PlannedCase
+from panther_core.pool.timetable import Summary, predict
 from panther_core.run.functional import FUNCTIONAL
-from panther_core.timetable import Summary, predict
 from panther_hookspecs import NetworkEnvironmentDescriptor, NetworkEnvironmentInterface, System
 
 WINDOW_OF_A_SLOT = 100

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from panther_core.events import EventManager
     from panther_core.experiment_manager import ExperimentManager
     from panther_core.metrics import MetricsCollector
-    from panther_core.orchestrator import Orchestrator
     from panther_core.plugin_loader import PluginLoader
     from panther_core.plugin_manager import PluginManager
+    from panther_core.pool.orchestrator import Orchestrator
     from panther_core.test_case import TestCase, TestCaseState
 
 _HOME = {
@@ -24,7 +24,7 @@ _HOME = {
     "ExperimentManager": "panther_core.experiment_manager",
     "GlobalConfig": "panther_core.config",
     "MetricsCollector": "panther_core.metrics",
-    "Orchestrator": "panther_core.orchestrator",
+    "Orchestrator": "panther_core.pool.orchestrator",
     "Panther": "panther_core.app",
     "PluginLoader": "panther_core.plugin_loader",
     "PluginManager": "panther_core.plugin_manager",

@@ -39,7 +39,7 @@ def panther_register_observers() -> Iterable[ObserverDescriptor]:
 @hookimpl
 def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
     """Bring the slots of this machine."""
-    from panther_core.slots import LocalOptions, local  # noqa: PLC0415 - the same
+    from panther_core.pool.slots import LocalOptions, local  # noqa: PLC0415 - the same
     from panther_hookspecs import ProvisionerDescriptor  # noqa: PLC0415 - not needed for help
 
     summary = "Slots of this machine, on request each with processors of its own"

@@ -18,10 +18,10 @@ from panther_core.elsewhere import Elsewhere
 from panther_core.events import EventManager
 from panther_core.hooks import listed
 from panther_core.metrics import MetricsCollector
-from panther_core.orchestrator import Orchestrator
 from panther_core.outcome import Ending
 from panther_core.plan import PlannedCase, count_cases, plan_cases
 from panther_core.plugin_manager import PluginManager
+from panther_core.pool.orchestrator import Orchestrator
 from panther_core.results import RunDirectory
 from panther_core.results.directory import History
 from panther_core.results.durations import Durations

@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from panther_core.backlog import Loss, Work
 from panther_core.checks.judge import over_attempts
 from panther_core.elsewhere import Elsewhere, unfinished
 from panther_core.plan import PlannedCase
+from panther_core.pool.backlog import Loss, Work
 from panther_core.results.directory import History
 from panther_core.results.durations import Durations
 from panther_core.run.attempt import carry_out

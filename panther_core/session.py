@@ -17,9 +17,10 @@ from typing import Any
 
 from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.metrics import MetricsCollector
-from panther_core.orchestrator import Orchestrator
 from panther_core.plan import PlannedCase, chosen_observers, chosen_provisioners
 from panther_core.plugin_manager import PluginManager
+from panther_core.pool.orchestrator import Orchestrator
+from panther_core.pool.slots import LocalSlots
 from panther_core.process import Supervisor
 from panther_core.registry import Registry
 from panther_core.results import RunDirectory
@@ -30,7 +31,6 @@ from panther_core.run.build import BuildCache
 from panther_core.run.engine import Engine
 from panther_core.run.turns import Turns
 from panther_core.runner import Runner
-from panther_core.slots import LocalSlots
 from panther_hookspecs import (
     BaseEvent,
     EnvironmentUnavailableError,

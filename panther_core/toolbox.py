@@ -17,13 +17,13 @@ from typing import Any
 
 import attrs
 
-from panther_core.backlog import Loss, Work
 from panther_core.elsewhere import connected
-from panther_core.orchestrator import Orchestrator
 from panther_core.plugin_manager import PluginManager
+from panther_core.pool.backlog import Loss, Work
+from panther_core.pool.orchestrator import Orchestrator
+from panther_core.pool.slots import LocalSlots
 from panther_core.remote.host import RemoteHost
 from panther_core.results.directory import cut_torn_line, read_lines, slug
-from panther_core.slots import LocalSlots
 from panther_hookspecs import Job, JobEnd, Provisioner, System, SystemLostError
 
 

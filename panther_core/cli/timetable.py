@@ -19,8 +19,8 @@ from panther_core.cli.text import duration, plural
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
     from panther_core.config import ExperimentConfig
     from panther_core.plan import PlannedCase
+    from panther_core.pool.timetable import Slot, Summary
     from panther_core.results.durations import Durations
-    from panther_core.timetable import Slot, Summary
     from panther_hookspecs import System
 
 _AT_ONCE = 200
@@ -32,8 +32,8 @@ def show_timetable(args: argparse.Namespace, console: Console) -> int:
     """Print which case would start when and on which system; nothing is started."""
     from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
     from panther_core.plan import plan_cases  # noqa: PLC0415 - the same
+    from panther_core.pool.timetable import Summary, predict  # noqa: PLC0415 - the same
     from panther_core.results.durations import Durations  # noqa: PLC0415 - the same
-    from panther_core.timetable import Summary, predict  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
     experiment = load_experiment(Path(args.file), registry, sets=overrides(args), environ=console.environ)
@@ -81,8 +81,8 @@ class _Guesses:
 def _systems(experiment: ExperimentConfig, console: Console, args: argparse.Namespace) -> Sequence[System]:
     """Return the systems that a run would have; those that are not reserved yet are taken to have all that is asked."""
     from panther_core.plan import chosen_provisioners, plan_cases  # noqa: PLC0415 - the same
+    from panther_core.pool.slots import LocalSlots  # noqa: PLC0415 - the same
     from panther_core.session import supply  # noqa: PLC0415 - the engine is imported by whoever needs it
-    from panther_core.slots import LocalSlots  # noqa: PLC0415 - the same
     from panther_hookspecs import System  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry

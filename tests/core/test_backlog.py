@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from panther_core.backlog import Backlog, Work
 from panther_core.plan.cases import PlannedCase
+from panther_core.pool.backlog import Backlog, Work
 from panther_core.results.durations import Durations
 from panther_core.run.functional import FUNCTIONAL
 from panther_core.testing import MakeProject

@@ -11,12 +11,12 @@ from typing import Any
 import attrs
 import pytest
 
-from panther_core.backlog import Work
-from panther_core.orchestrator import Orchestrator
 from panther_core.plan.cases import PlannedCase
 from panther_core.plugin_manager import PluginManager
+from panther_core.pool.backlog import Work
+from panther_core.pool.orchestrator import Orchestrator
+from panther_core.pool.slots import LocalSlots
 from panther_core.run.functional import FUNCTIONAL
-from panther_core.slots import LocalSlots
 from panther_hookspecs import (
     NetworkEnvironmentDescriptor,
     NetworkEnvironmentInterface,

@@ -7,13 +7,13 @@ import json
 import random
 from typing import Any
 
-from panther_core.backlog import Work
-from panther_core.orchestrator import Orchestrator
 from panther_core.plan.cases import PlannedCase
 from panther_core.plugin_manager import PluginManager
+from panther_core.pool.backlog import Work
+from panther_core.pool.orchestrator import Orchestrator
+from panther_core.pool.timetable import Summary, predict
 from panther_core.run.functional import FUNCTIONAL
 from panther_core.testing import MakeProject
-from panther_core.timetable import Summary, predict
 from panther_hookspecs import NetworkEnvironmentDescriptor, NetworkEnvironmentInterface, Provisioner, System
 
 NOWHERE = NetworkEnvironmentDescriptor(name="nowhere", summary="none", factory=NetworkEnvironmentInterface)

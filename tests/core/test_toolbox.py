@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from panther_core.slots import LocalSlots, PinnedSlots
+from panther_core.pool.slots import LocalSlots, PinnedSlots
 from panther_core.toolbox import Test, Toolbox
 
 

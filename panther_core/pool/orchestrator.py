@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from panther_core.backlog import Backlog, Loss, Work
 from panther_core.hooks import Hooks
+from panther_core.pool.backlog import Backlog, Loss, Work
 from panther_hookspecs import Provisioner, System, SystemLostError
 
 _WINDOW_OF_A_SLOT = 100

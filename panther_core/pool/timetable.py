@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
-from panther_core.backlog import Backlog, Work
 from panther_core.plan.cases import PlannedCase
+from panther_core.pool.backlog import Backlog, Work
 from panther_hookspecs import System
 
 
