@@ -1,22 +1,24 @@
-"""Whether the discovery of fmf tests finds the very tests that tmt lists, in trees that others wrote.
+"""Whether the discovery of fmf tests finds the tests that tmt lists, in the same order, in trees that others wrote.
 
     python benchmarks/fmf_against_tmt.py TREE... [--tmt PROGRAM] [--many 5000]
 
 TREE is a folder, for example a checkout of tmt or of ATEX; every metadata tree in it is compared, with and without
-filters, names and contexts. Nothing of the trees is run. Trees that tmt itself refuses are counted apart.
+filters, names and contexts. Nothing of the trees is run. Trees that tmt itself refuses are counted apart. tmt is loaded
+once, and forked for each listing; PROGRAM is its script, whose first line names the Python that has it.
 With --many, a tree of so many tests is made, and what `panther plan` and `tmt tests ls` take for it is compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -59,20 +61,58 @@ QUESTIONS = (
     _in_context("distro", "fedora-41"),
     _in_context("distro", "rhel-8.6"),
     _in_context("provision_method", "local"),
+    _filtered("tier:0 | tag:-core"),
+    _filtered("require:beakerlib | component:.*a.*"),
+    Question(DiscoverOptions(disabled=True, link=("verifies:.*",)), ("--link", "verifies:.*")),
+    Question(DiscoverOptions(disabled=True, names=("^/.*/.*e", "smoke")), ("^/.*/.*e", "smoke")),
 )
 
 
-def listed(tmt: str, root: Path, question: Question) -> set[str] | None:
-    """Return the names that tmt lists, or None if it refuses; conditions it evaluates only if told that it is safe."""
-    command = [tmt, "--feeling-safe", "--root", str(root), *question.context, "tests", "ls", *question.arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    return {line.strip() for line in done.stdout.splitlines() if line.strip()} if done.returncode == 0 else None
+LISTER = """
+import json, os, sys
+from tmt.__main__ import import_cli_commands, run_cli
+import_cli_commands()
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        sys.argv = ["tmt", *json.loads(line)]
+        run_cli()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 
 
-def found(root: Path, question: Question) -> set[str] | None:
+@attrs.define
+class Tmt:
+    """tmt, ready to list."""
+
+    process: subprocess.Popen[str]
+    output: Path
+
+    @classmethod
+    def loaded(cls, program: str, output: Path) -> Tmt:
+        """Return it when it was loaded with the interpreter that its script names."""
+        python = Path(program).read_text().splitlines()[0].removeprefix("#!").split()
+        argv = (*python, "-c", LISTER, str(output))
+        pipe = subprocess.PIPE
+        return cls(subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True), output)
+
+    def listed(self, root: Path, question: Question) -> list[str] | None:
+        """Return the names that it lists, or None if it refuses; told that all is safe, it evaluates conditions."""
+        command = ["--feeling-safe", "--root", str(root), *question.context, "tests", "ls", *question.arguments]
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(command), file=self.process.stdin, flush=True)
+        code = self.process.stdout.readline()
+        if not code:
+            raise SystemExit("tmt cannot be loaded: is PROGRAM the script of an installation?")
+        return None if int(code) else [line.strip() for line in self.output.read_text().splitlines() if line.strip()]
+
+
+def found(root: Path, question: Question) -> list[str] | None:
     """Return the names that the discovery finds, or None if it refuses the tree."""
     try:
-        return {node.name for node in tests_of(grown(root, question.options.context), question.options)}
+        return [node.name for node in tests_of(grown(root, question.options.context), question.options)]
     except ConfigurationException as error:
         print(f"    refused: {error}")
         return None
@@ -123,11 +163,20 @@ def compare() -> int:
         planned_and_listed(args.many, args.tmt)
     if not args.trees:
         return 0
-    equal = different = refused = tests = 0
+    with tempfile.TemporaryDirectory(prefix="panther-tmt-") as folder:
+        tmt = Tmt.loaded(args.tmt, Path(folder) / "listed")
+        roots = args.trees if args.only else roots_in(args.trees)
+        return compared(tmt, roots, QUESTIONS[:2] if args.quick else QUESTIONS)
+
+
+def compared(tmt: Tmt, roots: Iterable[Path], questions: Sequence[Question]) -> int:
+    """Print every difference between the listings, and how many there were; return whether there was one."""
+    equal = different = refused = tests = trees = 0
     began = time.monotonic()
-    for root in args.trees if args.only else roots_in(args.trees):
-        for number, question in enumerate(QUESTIONS[:2] if args.quick else QUESTIONS):
-            theirs, ours = listed(args.tmt, root, question), found(root, question)
+    for root in roots:
+        trees += 1
+        for number, question in enumerate(questions):
+            theirs, ours = tmt.listed(root, question), found(root, question)
             if theirs is None and not number:
                 refused += 1
                 break
@@ -136,16 +185,23 @@ def compare() -> int:
                 equal += 1
                 continue
             different += 1
-            asked = " ".join([*question.context, *question.arguments])
-            if theirs is None or ours is None:
-                print(f"{root} {asked}: refused by {'tmt' if theirs is None else 'us'} alone")
-                continue
-            print(f"{root} {asked}: only tmt {sorted(theirs - ours)[:3]}, only here {sorted(ours - theirs)[:3]}")
+            print(
+                f"{root} {' '.join([*question.context, *question.arguments])}: {_difference(theirs, ours)}", flush=True
+            )
     print(
-        f"{tests} tests; {equal} listings equal, {different} different; tmt refuses {refused} trees "
+        f"{tests} tests in {trees} trees; {equal} listings equal, {different} different; tmt refuses {refused} trees "
         f"({time.monotonic() - began:.0f} s)"
     )
     return bool(different or not equal)
+
+
+def _difference(theirs: Sequence[str] | None, ours: Sequence[str] | None) -> str:
+    if theirs is None or ours is None:
+        return f"refused by {'tmt' if theirs is None else 'us'} alone"
+    if sorted(theirs) == sorted(ours):
+        first = next(number for number, pair in enumerate(zip(theirs, ours, strict=True)) if len(set(pair)) > 1)
+        return f"another order, from {theirs[first]} here {ours[first]}"
+    return f"only tmt {sorted(set(theirs) - set(ours))[:3]}, only here {sorted(set(ours) - set(theirs))[:3]}"
 
 
 if __name__ == "__main__":

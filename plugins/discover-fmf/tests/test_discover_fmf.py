@@ -39,6 +39,7 @@ tag: [core]
 /worse: {test: "exit 7", order: null, result: null}
 /expected: {test: "false", result: xfail}
 /off: {test: "true", enabled: false}
+/unsure: {test: "true", enabled: null}
 /lacks: {test: "true", require: [no-such-thing]}
 /parts: {test: "tmt-report-result /a PASS; tmt-report-result 'b \"c' FAIL; tmt-file-submit -l main.fmf", order: 10}
 /custom: {test: "cp custom.yaml $TMT_TEST_DATA/results.yaml", result: custom}
@@ -71,6 +72,7 @@ def test_tests_are_chosen_by_name_filter_link_and_context(panther_project: MakeP
     assert names(folder, disabled=True)[1:3] == ["adjusted", "bad"]
     assert names(folder, filter=("tag: slow",)) == ["bad"]
     assert names(folder, filter=("tier: 1", "enabled: true")) == ["ok"]
+    assert names(folder, filter=("tier: -1 & manual: false",)) == [each for each in names(folder) if each != "ok"]
     assert names(folder, names=("o",), exclude=("wo",), condition=("order == 50",)) == ["custom", "ok"]
     assert "ok" in names(folder, condition=("environment == {}", "require == []"))
     assert names(folder, link=("verifies:bug",)) == ["bad"]

@@ -20,14 +20,21 @@ DEFAULT_DURATION = "5m"
 DEFAULT_ORDER = 50
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd]?)")
-_LISTS = ("tag", "require", "recommend", "contact", "component", "link", "adjust", "check")
+_LISTS = ("author", "tag", "require", "recommend", "contact", "component", "link", "adjust", "check")
 _DEFAULTS = {
     "enabled": True,
     "order": DEFAULT_ORDER,
     "duration": DEFAULT_DURATION,
     "framework": "shell",
+    "result": "respect",
     "environment": {},
-}
+    "manual": False,
+    "tty": False,
+    "restart-max-count": 1,
+    "restart-on-exit-code": [],
+    "restart-with-reboot": False,
+} | dict.fromkeys(("summary", "description", "tier", "id", "where"))
+"""What is known of a test that says nothing about it: filters and conditions can ask for all of it."""
 _LONGEST_NAME = 200
 _RUN = ".panther"
 """A folder with this is a run of PANTHER: what tests have left there is no metadata."""
@@ -79,7 +86,7 @@ def _order(node: fmf.Tree) -> int:
 
 
 def _is_chosen(node: fmf.Tree, options: DiscoverOptions) -> bool:
-    if not options.disabled and node.get("enabled", True) is False:
+    if not options.disabled and str(node.get("enabled", True)).lower() != "true":
         return False
     if not (options.filter or options.condition or options.link):
         return True
@@ -99,10 +106,12 @@ def _is_chosen(node: fmf.Tree, options: DiscoverOptions) -> bool:
 
 def metadata_of(node: fmf.Tree) -> dict[str, Any]:
     """Return the metadata of a test with defaults filled in, and lists where one value stands for a list of one."""
-    data = {**_DEFAULTS, "name": node.name, **copy.deepcopy(node.get())}
+    told = {"name": node.name, "path": _folder_of(node), "sources": node.sources}
+    data = {**_DEFAULTS, **told, **copy.deepcopy(node.get())}
     data |= {key: _listed(data.get(key)) for key in _LISTS}
-    if "tier" in data and data["tier"] is not None:
-        data["tier"] = str(data["tier"])
+    data["link"] = [each if isinstance(each, Mapping) else {"relates": each} for each in data["link"]]
+    data["environment"] = _variables(data["environment"])
+    data["tier"] = None if data["tier"] is None else str(data["tier"])
     return data
 
 
@@ -110,8 +119,7 @@ def _is_linked(links: Sequence[Any], wanted: str) -> bool:
     relation, separator, target = wanted.partition(":")
     relation, target = (relation, target) if separator else ("", wanted)
     for link in links:
-        entries = link.items() if isinstance(link, Mapping) else [("relates", link)]
-        for name, value in entries:
+        for name, value in link.items():
             if name != "note" and re.search(relation, name) and re.search(target, str(value)):
                 return True
     return False
@@ -138,30 +146,35 @@ def _case(node: fmf.Tree, root: str, serial: int, options: DiscoverOptions) -> M
     except ConfigurationException as error:
         raise ConfigurationException(f"{node.name}: {error}") from error
     tags = [str(each) for each in data["tag"]]
-    tags += [f"tier-{data['tier']}"] if data.get("tier") is not None else []
+    tags += [f"tier-{data['tier']}"] if data["tier"] is not None else []
     tags += [f"component-{each}" for each in data["component"]]
     service = {
         "implementation": "fmf",
         "test": str(data["test"]),
         "test_name": node.name,
         "tree": root,
-        "path": str(data.get("path") or _folder_of(node)),
+        "path": str(data["path"] or _folder_of(node)),
         "framework": str(data["framework"]),
-        "result": str(data.get("result") or "respect"),
+        "result": str(data["result"] or "respect"),
         "requires": [_required(each) for each in data["require"]] if options.requires != "ignore" else [],
         "install": options.requires == "install",
-        "variables": {**_variables(data.get("environment")), **options.environment},
+        "variables": {**data["environment"], **options.environment},
         "serial": serial,
-        "metadata": {"context": _plain(options.context), **_plain({k: v for k, v in data.items() if k != "adjust"})},
+        "metadata": {"context": _plain(options.context), **_plain(_lasting(data))},
     }
     return {
         "name": node.name[:_LONGEST_NAME],
-        "description": " ".join(str(data.get("summary") or "").split()),
+        "description": " ".join(str(data["summary"] or "").split()),
         "protocol": "fmf",
         "services": {"test": service},
         "timeout": timeout,
         "tags": tags,
     }
+
+
+def _lasting(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a test is told about itself: nothing that differs from checkout to checkout."""
+    return {key: each for key, each in data.items() if each is not None and key not in ("adjust", "sources")}
 
 
 def _folder_of(node: fmf.Tree) -> str:
