@@ -157,7 +157,10 @@ def _runs(python: str) -> bool:
 
 def install(folder: Path) -> None:
     """Make the peers' environments where they are missing; what cannot be installed is left out of the run."""
-    wanted: dict[str, tuple[str, tuple[str, ...]]] = {"own": (sys.executable, ("pytest", "pytest-xdist", "testplan"))}
+    wanted: dict[str, tuple[str, tuple[str, ...]]] = {
+        "own": (sys.executable, ("pytest", "pytest-xdist", "testplan")),
+        "tmt": (sys.executable, ("tmt",)),  # for benchmarks/pool_overhead.py: it has no pool
+    }
     newer = next(filter(_runs, ("python3.13", "python3.12")), None)
     if newer:
         wanted["newer"] = (newer, ("atex",))

@@ -3,21 +3,24 @@
     python benchmarks/pool_overhead.py [--tests 1000] [--rounds 3] [--no-ssh] [--peers FOLDER]
 
 Each test is ``sh -c true`` on one of two workers, with a log, a line on disk, and a check of what it left behind.
-Peers run the same in the same rounds: GNU parallel with a log if it is installed, and pytest-xdist and Testplan of the
-folder that benchmarks/makespan.py --peers has filled. All times include how long each takes to start and to end.
+Peers run the same in the same rounds: GNU parallel with a log if it is installed, and pytest-xdist, Testplan, ATEX and
+tmt of the folder that benchmarks/makespan.py --peers has filled. tmt runs one test after the other, and only 50 of
+them, because it is slow. All times include how long each takes to start and to end.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from makespan import ATEX
 from panther_provisioner_ssh.hosts import SshHosts as SshProvisioner
 from panther_provisioner_ssh.hosts import SshOptions
 
@@ -27,6 +30,14 @@ from panther_core.toolbox import Test, Toolbox
 from panther_hookspecs import Provisioner
 
 WORKERS = 2
+AT_MOST = {"tmt": 50}
+"""Of these a run of all tests would take too long."""
+
+
+Way = Callable[[int], float]
+"""Runs so many tests, and returns the seconds that this took."""
+PROGRAMS = ("own/bin/python", "newer/bin/python", "tmt/bin/tmt")
+"""Of the peers, in their folder."""
 
 
 def xargs(count: int) -> float:
@@ -76,28 +87,57 @@ plan.run()
 """
 
 
-def peer(count: int, command: Sequence[str], program: str = "", stdin: str = "") -> float:
+TMT = """
+/plan: {{discover: {{how: fmf}}, provision: {{how: local}}, execute: {{how: tmt}}}}
+/tests:
+{tests}
+"""
+
+
+def peer(count: int, command: Sequence[str], files: Mapping[str, str] | None = None, stdin: str = "") -> float:
     """Return the seconds that a peer takes for so many tests, its start and its end included."""
-    with tempfile.TemporaryDirectory(prefix="panther-peer-") as folder:
-        (Path(folder) / "test_all.py").write_text(program.format(count=count))
+    with tempfile.TemporaryDirectory(prefix="panther-peer-") as name:
+        folder = Path(name)
+        for path, text in (files or {}).items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_text(text)
         work = "".join(f"{stdin} {each}\n" for each in range(count)).encode()
         began = time.perf_counter()
-        subprocess.run(command, cwd=folder, input=work, stdout=subprocess.DEVNULL, check=True)
-        return time.perf_counter() - began
+        done = subprocess.run(command, cwd=folder, input=work, capture_output=True, check=False)
+        took = time.perf_counter() - began
+        if done.returncode:
+            raise SystemExit(f"{command}: exit code {done.returncode}: {done.stderr.decode()[-500:]}")
+        return took
 
 
-def peers(count: int, folder: Path | None) -> dict[str, Callable[[], float]]:
+def atex(count: int, python: str) -> float:
+    tests = [(str(number), "true") for number in range(count)]
+    return peer(count, (python, "atex_main.py", str(WORKERS)), {"atex_main.py": ATEX, "tests.json": json.dumps(tests)})
+
+
+def tmt(count: int, program: str) -> float:
+    tests = "".join(f"    /t{number}: {{test: sh -c true}}\n" for number in range(count))
+    command = (program, "--feeling-safe", "run", "--all", "--remove")
+    return peer(count, command, {".fmf/version": "1\n", "main.fmf": TMT.format(tests=tests)})
+
+
+def peers(folder: Path | None) -> dict[str, Way]:
     """Return those that are there."""
-    found: dict[str, Callable[[], float]] = {}
+    found: dict[str, Way] = {}
     if shutil.which("parallel"):
         command = ("parallel", f"-j{WORKERS}", "--joblog", "log", "sh", "-c", "true")
-        found["parallel"] = lambda: peer(count, command, stdin="#")
-    python = str(folder / "own/bin/python") if folder else ""
-    if python and Path(python).exists():
-        pytest = (python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_all.py")
-        found["pytest"] = lambda: peer(count, pytest, PYTEST)
-        found["pytest -n2"] = lambda: peer(count, (*pytest, f"-n{WORKERS}"), PYTEST)
-        found["Testplan"] = lambda: peer(count, (python, "test_all.py"), TESTPLAN)
+        found["parallel"] = lambda count: peer(count, command, stdin="#")
+    programs = {each: str(folder / each) for each in PROGRAMS if (folder / each).exists()} if folder else {}
+    if own := programs.get("own/bin/python"):
+        pytest = (own, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_all.py")
+        found["pytest"] = lambda count: peer(count, pytest, {"test_all.py": PYTEST.format(count=count)})
+        parallel = (*pytest, f"-n{WORKERS}")
+        found["pytest -n2"] = lambda count: peer(count, parallel, {"test_all.py": PYTEST.format(count=count)})
+        found["Testplan"] = lambda count: peer(count, (own, "all.py"), {"all.py": TESTPLAN.format(count=count)})
+    if newer := programs.get("newer/bin/python"):
+        found["ATEX"] = lambda count: atex(count, newer)
+    if program := programs.get("tmt/bin/tmt"):
+        found["tmt"] = lambda count: tmt(count, program)
     return found
 
 
@@ -108,11 +148,7 @@ def main() -> None:
     parser.add_argument("--no-ssh", action="store_true")
     parser.add_argument("--peers", type=Path, metavar="FOLDER", help="where benchmarks/makespan.py has installed some")
     options = parser.parse_args()
-    ways: dict[str, Callable[[], float]] = {
-        "xargs": lambda: xargs(options.tests),
-        "local": lambda: pool(options.tests, LocalSlots),
-        **peers(options.tests, options.peers),
-    }
+    ways: dict[str, Way] = {"xargs": xargs, "local": lambda count: pool(count, LocalSlots), **peers(options.peers)}
     why = "not wanted" if options.no_ssh else missing()
     with tempfile.TemporaryDirectory(prefix="panther-sshd-") as folder:
         if why:
@@ -121,21 +157,24 @@ def main() -> None:
             return
         with SshHosts.running(Path(folder) / "sshd", 1) as hosts:
             host = SshOptions(hosts=(hosts.hosts[0].name,), workers=WORKERS, config=str(hosts.config))
-            ways["ssh"] = lambda: pool(options.tests, lambda: SshProvisioner(host))
+            ways["ssh"] = lambda count: pool(count, lambda: SshProvisioner(host))
             measure(ways, options.tests, options.rounds)
 
 
-def measure(ways: dict[str, Callable[[], float]], tests: int, rounds: int) -> None:
+def measure(ways: Mapping[str, Way], tests: int, rounds: int) -> None:
     """Measure all ways in turn, and print what each costs over the floor."""
+    counts = {name: min(tests, AT_MOST.get(name, tests)) for name in ways}
     seen: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            seen[name].append(way())
-    floor = statistics.median(seen["xargs"])
-    for name, seconds in seen.items():
-        middle = statistics.median(seconds)
-        over = (middle - floor) / tests * 1000
-        print(f"{name:10} {tests} tests: {middle:6.2f} s, {over:5.2f} ms a test over xargs ({middle / floor:.2f} x)")
+            seen[name].append(way(counts[name]) / counts[name] * 1000)
+    middle = {name: statistics.median(each) for name, each in seen.items()}
+    over = {name: each - middle["xargs"] for name, each in middle.items()}
+    for name, each in middle.items():
+        print(
+            f"{name:10} {counts[name]} tests: {each:8.2f} ms a test, {over[name]:8.2f} more than xargs "
+            f"({each / middle['xargs']:.2f} x), {over[name] / over['local']:.1f} times what the pool here costs"
+        )
 
 
 if __name__ == "__main__":
