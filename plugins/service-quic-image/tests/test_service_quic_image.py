@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from panther_protocol_quic.testing import build_cache, run_with_itself
+from panther_protocol_quic.testing import build_cache, run_together
 from panther_service_quic_image.plugin import panther_register_services
 
 from panther_core.testing import MakeProject
@@ -120,7 +120,7 @@ def images(tmp_path: Path, panther_project: MakeProject) -> Iterator[None]:
     for tool in ("go", "busybox"):
         if not shutil.which(tool):
             pytest.skip(f"needs {tool}")
-    built = run_with_itself(panther_project, "quic-go", ["handshake"])
+    built = run_together(panther_project, "quic-go", "quic-go", ["handshake"])
     built.assert_ok()
     endpoint = max(build_cache().glob("panther/builds/quic-go-*/quic-go"), key=lambda path: path.stat().st_mtime)
     made = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ def is_built(implementation: str) -> bool:
     return any(build_cache().glob(f"panther/builds/{implementation}-*/.complete"))
 
 
-def run_with_itself(make_project: Any, implementation: str, scenarios: Iterable[str]) -> Any:
-    """Return the outcome of an implementation in both roles, small files in every scenario."""
-    return run_together(make_project, implementation, implementation, scenarios)
+def prove_with_itself(make_project: Any, implementation: str, scenarios: Sequence[str]) -> None:
+    """Show that an implementation in both roles passes every one of ``scenarios``."""
+    outcome = run_together(make_project, implementation, implementation, scenarios)
+    outcome.assert_ok()
+    outcome.assert_verdicts(dict.fromkeys(scenarios, "pass"))
 
 
 def run_together(make_project: Any, server: str, client: str, scenarios: Iterable[str], *, tries: int = 1) -> Any:
