@@ -19,7 +19,7 @@ from panther_core.plan import PlannedCase
 from panther_core.registry import Registry
 from panther_core.remote.cases import RemoteCases
 from panther_core.remote.code import gather, used_plugins
-from panther_core.remote.host import LEASE, Archive, RemoteHost
+from panther_core.remote.host import Archive, RemoteHost
 from panther_core.results import RunDirectory
 from panther_core.results.directory import HELD, RESOLVED
 from panther_core.run.engine import Engine
@@ -71,7 +71,7 @@ class Elsewhere:
         """Connect to a system that has just been reserved, and get PANTHER ready there."""
         executor = system.executor
         if executor is None and system.reach is not None:
-            host = RemoteHost.connect(system, self.run.run_id, lease=float(system.facts.get("lease", LEASE)))
+            host = RemoteHost.connect(system, self.run.run_id)
             try:
                 system = connected(system, host)
                 executor = self._supply(host)

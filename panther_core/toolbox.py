@@ -172,8 +172,7 @@ class Toolbox:
     def _prepare(self, system: System) -> System:
         """Connect: a system that is this process gets an agent as any other, so that a test is the same everywhere."""
         here = attrs.evolve(system, reach=system.reach or tuple)
-        lease = float(system.facts.get("lease", 60.0))
-        return connected(here, RemoteHost.connect(here, self._run_id, lease=lease))
+        return connected(here, RemoteHost.connect(here, self._run_id))
 
     def _leave(self, system: System) -> None:
         for key in [each for each in self._trees if each[0] == system.name]:

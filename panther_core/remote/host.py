@@ -65,7 +65,7 @@ class RemoteHost(Host):
     """What was copied there, by its digest: it is copied again, should the host have lost it."""
 
     @classmethod
-    def connect(cls, system: System, run_id: str, *, lease: float = LEASE) -> RemoteHost:
+    def connect(cls, system: System, run_id: str) -> RemoteHost:
         """Connect to a system that can be reached; EnvironmentUnavailableError says why that is not possible."""
         if system.reach is None:
             raise TestExecutionError(f"{system.name} is this process: there is nothing to connect to")
@@ -74,7 +74,7 @@ class RemoteHost(Host):
             name=system.name,
             reach=system.reach,
             agent=agent,
-            lease=lease,
+            lease=float(system.facts.get("lease", LEASE)),
             base=system.facts.get("folder", ""),
             python=system.facts.get("interpreter", "python3"),
         )
@@ -142,10 +142,6 @@ class RemoteHost(Host):
         except SystemLostError as error:
             self._gone(str(error))
         return job
-
-    def run(self, argv: Sequence[str], **how: Any) -> JobEnd:
-        """Start a command and wait for its end."""
-        return self.start(argv, **how).wait()
 
     def fetch(self, path: str, to: Path) -> None:
         """Copy a file or folder that is there into the folder ``to``."""

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +19,14 @@ from panther_core.remote.cases import RemoteCases
 from panther_core.remote.far import bridge
 from panther_core.remote.host import RemoteHost
 from panther_core.testing import ends
-from panther_hookspecs import CaseTask, EnvironmentUnavailableError, System, SystemLostError
+from panther_hookspecs import CaseTask, EnvironmentUnavailableError, JobEnd, System, SystemLostError
 
 LONG = ("sh", "-c", 'echo "{\\"name\\": \\"pid\\", \\"value\\": $$}" >&3; sleep 600')
 Connect = Callable[..., RemoteHost]
+
+
+def run(host: RemoteHost, argv: Sequence[str], **how: Any) -> JobEnd:
+    return host.start(argv, **how).wait()
 
 
 @pytest.fixture
@@ -35,8 +40,8 @@ def connect(base: Path) -> Iterator[Connect]:
     made: list[RemoteHost] = []
 
     def make(name: str = "far", lease: float = 60.0) -> RemoteHost:
-        facts = {"folder": str(base), "interpreter": sys.executable}
-        made.append(RemoteHost.connect(System(name=name, reach=tuple, facts=facts), "run", lease=lease))
+        facts = {"folder": str(base), "interpreter": sys.executable, "lease": str(lease)}
+        made.append(RemoteHost.connect(System(name=name, reach=tuple, facts=facts), "run"))
         return made[-1]
 
     yield make
@@ -105,7 +110,7 @@ def test_a_tree_travels_once_and_is_the_same_there(connect: Connect, tmp_path: P
     (tree / "deep/program").chmod(0o755)
     host = connect()
     there = host.copy(tree)
-    assert host.run(("deep/program",), cwd=there).output == b"ran\n"
+    assert run(host, ("deep/program",), cwd=there).output == b"ran\n"
     (Path(there) / "seen").touch()
     assert host.copy(tree) == there
     assert (Path(there) / "seen").exists()
@@ -115,7 +120,7 @@ def test_a_tree_travels_once_and_is_the_same_there(connect: Connect, tmp_path: P
 
 def test_what_does_not_exist_ends_as_in_a_shell(connect: Connect) -> None:
     host = connect()
-    end = host.run(("no-such-program",))
+    end = run(host, ("no-such-program",))
     assert end.code == 127
     assert b"no-such-program: No such file" in end.output
     with pytest.raises(Exception, match="No such file"):
@@ -125,11 +130,11 @@ def test_what_does_not_exist_ends_as_in_a_shell(connect: Connect) -> None:
 def test_a_timeout_ends_all_that_was_started_and_can_be_moved(connect: Connect) -> None:
     host = connect()
     script = """sleep 600 & setsid sleep 600 & echo "{\\"name\\": \\"a\\", \\"pids\\": [$!, $$]}" >&3; wait"""
-    end = host.run(("sh", "-c", script), timeout=1)
+    end = run(host, ("sh", "-c", script), timeout=1)
     assert (end.reason, end.code) == ("timeout", -signal.SIGTERM)
     assert all(ends(pid) for pid in end.results[0]["pids"])
     longer = """echo '{"duration": "+600"}' >&3; sleep 2; echo survived"""
-    assert host.run(("sh", "-c", longer), timeout=1).output == b"survived\n"
+    assert run(host, ("sh", "-c", longer), timeout=1).output == b"survived\n"
 
 
 def test_what_runs_goes_on_while_the_connection_is_broken(connect: Connect, tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_a_killed_agent_loses_what_ran_and_leaves_none_of_it(connect: Connect) -
     os.kill(agent_of(host), signal.SIGKILL)
     assert isinstance(outcome(), SystemLostError)
     assert ends(pid)
-    assert host.run(("echo", "again")).output == b"again\n"
+    assert run(host, ("echo", "again")).output == b"again\n"
 
 
 def test_when_agent_and_guard_are_killed_the_next_one_cleans_up(connect: Connect, base: Path) -> None:
@@ -234,7 +239,7 @@ def test_a_command_that_restarts_its_host_begins_anew(connect: Connect, tmp_path
     )
     host = connect()
     there = host.copy(tree)
-    end = host.run(("sh", "test.sh", str(agent_of(host))), cwd=there)
+    end = run(host, ("sh", "test.sh", str(agent_of(host))), cwd=there)
     assert (end.output, end.reboots) == (b"up again\n", 1)
 
 
@@ -259,7 +264,7 @@ def test_a_full_disk_there_loses_the_system_and_not_the_verdict(connect: Connect
     try:
         host = connect()
         with pytest.raises(SystemLostError, match="full"):
-            host.run(("sh", "-c", "head -c 2000000 /dev/zero > big"))
+            run(host, ("sh", "-c", "head -c 2000000 /dev/zero > big"))
         host.close()
     finally:
         subprocess.run(("umount", str(base)), check=True)
