@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         create_content_based_uuid,
         emitting_to,
     )
+    from panther_hookspecs.folded import FoldedProfile, folded_profiles, read_folded
     from panther_hookspecs.groups import (
         ControlGroup,
         abandoned_groups,
@@ -292,6 +293,7 @@ _NAMES_OF_MODULE = {
         "TestEvent create_content_based_uuid emitting_to"
     ),
     "groups": "ControlGroup abandoned_groups child_below why_not",
+    "folded": "FoldedProfile folded_profiles read_folded",
     "hotspots": "HotFunction function_key function_shares function_table",
     "hosts": "CaseExecutor CaseTask Host Job JobEnd Reach",
     "impairments": (
@@ -404,6 +406,7 @@ __all__ = [
     "ExperimentPhase",
     "Figure",
     "Finding",
+    "FoldedProfile",
     "Host",
     "HotFunction",
     "IObserver",
@@ -521,6 +524,7 @@ __all__ = [
     "doors_of",
     "drop_ranges",
     "emitting_to",
+    "folded_profiles",
     "function_key",
     "function_shares",
     "function_table",
@@ -538,6 +542,7 @@ __all__ = [
     "plain_state",
     "process_names",
     "processes_to_attach",
+    "read_folded",
     "read_load",
     "read_requests",
     "report_links",

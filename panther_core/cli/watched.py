@@ -11,8 +11,8 @@ import attrs
 
 from panther_core.cli.blocks import Block, Rows, Styled, aligned, link
 from panther_core.cli.text import amount
-from panther_core.folded import Profile, profiles_of
 from panther_core.statistics import median
+from panther_hookspecs import FoldedProfile, folded_profiles
 
 _MOST_FILES = 50
 _MOST_LINES = 12
@@ -34,7 +34,7 @@ class _Hot:
     unit: str = ""
     heaviest: tuple[float, Path | None] = (0.0, None)
 
-    def add(self, profile: Profile) -> None:
+    def add(self, profile: FoldedProfile) -> None:
         """Add one file."""
         weights = profile.self_weights()
         for function, weight in weights.items():
@@ -76,7 +76,7 @@ def _hot(cases: Iterable[Record], run: Path) -> dict[tuple[str, str, str], _Hot]
     found: dict[tuple[str, str, str], _Hot] = {}
     read = 0
     for case in _newest(cases):
-        for profile in profiles_of(case, run):
+        for profile in folded_profiles(case, run):
             if read < _MOST_FILES:
                 read += 1
                 key = (profile.service, profile.instrument, profile.part)

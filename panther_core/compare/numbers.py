@@ -14,7 +14,6 @@ from panther_core.compare.directions import LOWER, NEITHER, direction_of
 from panther_core.compare.noise import Surroundings, paces_of, surroundings_of
 from panther_core.compare.pairs import Pair, Record
 from panther_core.compare.values import Change, Metric, Outcome, Rules
-from panther_core.folded import profiles_of
 from panther_core.statistics import (
     Interval,
     cliffs_delta,
@@ -25,6 +24,7 @@ from panther_core.statistics import (
     repetitions_to_show_anything,
     shift_interval,
 )
+from panther_hookspecs import folded_profiles
 
 _SELF = "self"
 _NEEDS_SYMBOL = 3
@@ -124,7 +124,7 @@ def _metric(measurement: Mapping[str, Any], name: str, symbol: str) -> Metric:
 
 def _functions(record: Record, run: Path) -> dict[Metric, float]:
     found: defaultdict[Metric, float] = defaultdict(float)
-    for profile in profiles_of(record, run):
+    for profile in folded_profiles(record, run):
         for function, weight in profile.self_weights().items():
             name = ".".join(filter(None, (profile.instrument, profile.part, function, _SELF)))
             metric = Metric(name=name, service=profile.service, unit=profile.unit, symbol=function)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from panther_core.cli.main import main
-from panther_core.folded import profiles_of, unit_of
+from panther_hookspecs import FoldedProfile, folded_profiles
 
 
 def record(number: int, **more: Any) -> dict[str, Any]:
@@ -134,26 +134,27 @@ def test_only_files_inside_of_the_run_are_read(tmp_path: Path) -> None:
     run = written(tmp_path / "run", [])
     record_ = record(1, artifacts=[folded("../../../../secret.folded"), folded("profiles/x/y/missing.folded")])
     (run / "cases/ping-1/1").mkdir(parents=True)
-    assert profiles_of(record_, run) == []
+    assert folded_profiles(record_, run) == []
 
 
 def test_several_files_of_one_instrument_are_told_apart_by_name_and_not_by_process(tmp_path: Path) -> None:
     names = ["live.17.folded", "leaked.17.folded"]
     run = written(tmp_path / "run", [], {f"cases/ping-1/1/profiles/server/heap/{name}": "a 1\n" for name in names})
-    found = profiles_of(record(1, artifacts=[folded(f"profiles/server/heap/{name}") for name in names]), run)
+    found = folded_profiles(record(1, artifacts=[folded(f"profiles/server/heap/{name}") for name in names]), run)
     assert [(each.instrument, each.part) for each in found] == [("heap", "live"), ("heap", "leaked")]
-    (one,) = profiles_of(record(1, artifacts=[folded(f"profiles/server/heap/{names[0]}")]), run)
+    (one,) = folded_profiles(record(1, artifacts=[folded(f"profiles/server/heap/{names[0]}")]), run)
     assert one.part == ""
 
 
 @pytest.mark.parametrize(
-    ("title", "unit"),
+    ("title", "counted", "unit"),
     [
-        ("time in system calls of server, microseconds", "us"),
-        ("bytes allocated", "B"),
-        ("Samples", "samples"),
-        ("x", ""),
+        ("time in system calls of server, microseconds", "microseconds", "us"),
+        ("bytes allocated", "bytes", "B"),
+        ("Samples", "samples", "samples"),
+        ("x", "", ""),
     ],
 )
-def test_the_unit_is_in_the_title(title: str, unit: str) -> None:
-    assert unit_of(title) == unit
+def test_the_unit_is_in_the_title(title: str, counted: str, unit: str, tmp_path: Path) -> None:
+    profile = FoldedProfile(instrument="x", service="server", part="", title=title, path=tmp_path)
+    assert (profile.counted, profile.unit) == (counted, unit)

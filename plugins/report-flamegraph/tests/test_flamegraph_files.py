@@ -13,11 +13,11 @@ from typing import Any
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
-from panther_report_flamegraph.collect import graphs_of, unit_of
+from panther_report_flamegraph.collect import graphs_of
 from panther_report_flamegraph.page import write_page
 from panther_report_flamegraph.picture import figures
 from panther_report_flamegraph.speedscope import write_speedscope
-from panther_report_flamegraph.stacks import added, frames_of, read_folded
+from panther_report_flamegraph.stacks import added, frames_of, stacks_in
 
 from panther_core.testing.conformance import sample_run
 from panther_hookspecs import RunView
@@ -102,7 +102,7 @@ def test_stacks_are_read_and_what_is_none_is_left_out(tmp_path: Path) -> None:
     path.write_bytes(
         b"a;b 2\na;b 1.5\n\nnonsense\na;c nan\na;c inf\na;c -1\na;c 0\n 7\nod\xffd name(int, char) 3\ntorn;sta"
     )
-    assert read_folded(path) == {"a;b": 3.5, "od\ufffdd name(int, char)": 3.0}
+    assert stacks_in(path) == {"a;b": 3.5, "od\ufffdd name(int, char)": 3.0}
 
 
 def test_frames_come_from_the_root_on_the_heaviest_first_with_exact_weights() -> None:
@@ -144,14 +144,16 @@ def test_a_profile_of_a_hundred_thousand_stacks_becomes_a_graph_that_can_be_draw
         for index in range(100_000):
             stack = ";".join(names[index * step % 997] for step in range(2, 30))
             file.write(f"main;loop;{stack} {1 + index % 7}\n")
-    frames = frames_of(added([read_folded(path)]))
+    frames = frames_of(added([stacks_in(path)]))
     assert 1000 < len(frames) <= 20_000
     assert sum(each.own + each.hidden for each in frames) == frames[0].total
 
 
 def test_repetitions_are_added_up_and_can_be_looked_at_one_by_one(make: Make) -> None:
     run = make([("ping", 1, CPU, "main;a 1\n"), ("ping", 2, CPU, "main;a 2\nmain;b 4\n"), ("echo", 1, CPU, "main 8\n")])
-    found = [(each.source.case, each.label, each.frames[0].total, each.unit) for each in graphs_of(run)]
+    found = [
+        (each.source.case, each.label, each.frames[0].total, each.source.profile.counted) for each in graphs_of(run)
+    ]
     assert found == [
         ("echo[server=c]", "server, gperf_cpu", 8, "samples"),
         ("ping[server=c]", "server, gperf_cpu, 2 repetitions", 7, "samples"),
@@ -192,13 +194,6 @@ def test_files_outside_of_the_run_missing_and_empty_ones_are_left_out(make: Make
     with (run.folder / "results.jsonl").open("a") as file:
         file.writelines(json.dumps(each) + "\n" for each in lines)
     assert [each.source.case for each in graphs_of(run)] == ["good[server=c]"]
-
-
-@pytest.mark.parametrize(
-    ("title", "unit"), [("live memory of server, bytes", "bytes"), ("Samples", "samples"), ("x", "")]
-)
-def test_the_unit_is_the_last_word_of_the_title_that_is_one(title: str, unit: str) -> None:
-    assert unit_of(title) == unit
 
 
 def test_the_page_is_one_file_without_any_address(make: Make, tmp_path: Path) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+import os
+from collections.abc import Iterator
 
 import attrs
 
-from panther_hookspecs import RunView
-from panther_report_flamegraph.stacks import SMALLEST, Frame, Stacks, added, frames_of, read_folded
+from panther_hookspecs import FoldedProfile, RunView, folded_profiles
+from panther_report_flamegraph.stacks import SMALLEST, Frame, Stacks, added, frames_of, stacks_in
 
-KIND = "folded"
 MOST_SINGLE = 100
 """Number of files up to which each has a graph of its own beside the sum of its repetitions."""
 _FULL_DETAIL = 50
 """Number of graphs from which on each is drawn more coarsely, so that the report can still be opened."""
-_UNITS = ("nanoseconds", "microseconds", "milliseconds", "seconds", "bytes", "samples", "instructions")
-_PLACE = re.compile(r"profiles/[^/]+/([^/]+)/.")
 
 
 @attrs.frozen(kw_only=True)
@@ -28,20 +22,16 @@ class Source:
 
     case: str
     """Name and cell."""
-    service: str
-    instrument: str
-    part: str
-    """What tells it from other files of the same instrument; empty where there is one."""
+    profile: FoldedProfile
     repetition: int
-    title: str
-    path: Path
     shown: str
     """The path, relative to the run's folder."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
         """What repetitions of it share."""
-        return self.case, self.service, self.instrument, self.part
+        profile = self.profile
+        return self.case, profile.service, profile.instrument, profile.part
 
 
 @attrs.frozen(kw_only=True)
@@ -52,14 +42,13 @@ class Graph:
     repetition: int
     """0 for the sum of all."""
     repetitions: int
-    unit: str
     frames: tuple[Frame, ...]
 
     @property
     def label(self) -> str:
         """What a person chooses it by."""
-        source = self.source
-        parts = [source.service, " ".join(filter(None, (source.instrument, source.part)))]
+        profile = self.source.profile
+        parts = [profile.service, " ".join(filter(None, (profile.instrument, profile.part)))]
         if self.repetition:
             parts.append(f"#{self.repetition}")
         elif self.repetitions > 1:
@@ -80,41 +69,22 @@ def graphs_of(run: RunView) -> list[Graph]:
 
 
 def sources_of(run: RunView) -> Iterator[Source]:
-    """Yield the files of folded stacks of the last attempt of each case; only what is inside of the run's folder."""
-    root = run.folder.resolve()
+    """Yield the files of folded stacks of the last attempt of each case."""
     for record in run.cases():
-        found = []
-        for artifact in record.get("artifacts") or ():
-            shown = f"{record.get('folder') or ''}/{artifact.get('path') or ''}"
-            path = run.folder / shown
-            if artifact.get("kind") == KIND and path.resolve().is_relative_to(root) and path.is_file():
-                found.append(_source(record, artifact, path, shown))
-        several = Counter((each.service, each.instrument) for each in found)
-        yield from (
-            each if several[each.service, each.instrument] > 1 else attrs.evolve(each, part="") for each in found
-        )
-
-
-def _source(record: Mapping[str, Any], artifact: Mapping[str, Any], path: Path, shown: str) -> Source:
-    cell = ", ".join(f"{axis}={value}" for axis, value in (record.get("cell") or {}).items())
-    name = str(record.get("name") or record.get("case") or "")
-    stem = PurePosixPath(str(artifact["path"])).stem
-    place = _PLACE.search(str(artifact["path"]))
-    return Source(
-        case=f"{name}[{cell}]" if cell else name,
-        service=str(artifact.get("service") or ""),
-        instrument=place[1] if place else stem,
-        part=re.sub(r"[\W\d_]+$", "", stem),
-        repetition=int(record.get("repetition") or 1),
-        title=str(artifact.get("title") or ""),
-        path=path,
-        shown=shown,
-    )
+        cell = ", ".join(f"{axis}={value}" for axis, value in (record.get("cell") or {}).items())
+        name = str(record.get("name") or record.get("case") or "")
+        for profile in folded_profiles(record, run.folder):
+            yield Source(
+                case=f"{name}[{cell}]" if cell else name,
+                profile=profile,
+                repetition=int(record.get("repetition") or 1),
+                shown=os.path.relpath(profile.path, run.folder),
+            )
 
 
 def _drawn(group: list[Source], smallest: float, *, singly: bool) -> Iterator[Graph]:
     """Yield the sum of a group and, if there are several and that is wanted, each of them."""
-    files = [(source, stacks) for source in group if (stacks := read_folded(source.path))]
+    files = [(source, stacks) for source in group if (stacks := stacks_in(source.profile.path))]
     if not files:
         return
     yield _graph(files[0][0], added([stacks for _, stacks in files]), smallest, repetitions=len(files))
@@ -127,12 +97,5 @@ def _graph(source: Source, stacks: Stacks, smallest: float, *, repetition: int =
         source=source,
         repetition=repetition,
         repetitions=repetitions,
-        unit=unit_of(source.title),
         frames=tuple(frames_of(stacks, smallest)),
     )
-
-
-def unit_of(title: str) -> str:
-    """Return what is counted, which is the last word of a title that names a unit."""
-    words = re.findall(r"[a-z]+", title.lower())
-    return next((word for word in reversed(words) if word in _UNITS), "")

@@ -40,9 +40,9 @@ def data_of(graphs: list[Graph]) -> dict[str, Any]:
             {
                 "case": each.source.case,
                 "label": each.label,
-                "title": each.source.title,
+                "title": each.source.profile.title,
                 "file": each.source.shown + (f" and {each.repetitions - 1} more" if each.repetitions > 1 else ""),
-                "unit": each.unit,
+                "unit": each.source.profile.counted,
                 "hidden": _short(sum(frame.hidden for frame in each.frames)),
                 "name": [names.setdefault(frame.name, len(names)) for frame in each.frames],
                 "depth": [frame.depth for frame in each.frames],

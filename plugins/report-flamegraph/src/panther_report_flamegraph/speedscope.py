@@ -46,10 +46,11 @@ def _profile(graph: Graph, names: dict[str, int]) -> dict[str, Any]:
         if frame.hidden > 0:
             samples.append([*stack, names.setdefault(_HIDDEN, len(names))])
             weights.append(frame.hidden)
+    unit = graph.source.profile.counted
     return {
         "type": "sampled",
         "name": f"{graph.source.case}: {graph.label}",
-        "unit": graph.unit if graph.unit in _UNITS else "none",
+        "unit": unit if unit in _UNITS else "none",
         "startValue": 0,
         "endValue": sum(weights),
         "samples": samples,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import attrs
 
+from panther_hookspecs import read_folded
+
 SMALLEST = 0.0005
 """Share of the whole below which a frame is not drawn: less than a pixel."""
 MOST_FRAMES = 20_000
@@ -29,18 +31,11 @@ class Frame:
     """Weight of children that are too small to draw."""
 
 
-def read_folded(path: Path) -> dict[str, float]:
-    """Return the stacks of a file; lines that are none, as where it was cut off, are left out."""
+def stacks_in(path: Path) -> dict[str, float]:
+    """Return the stacks of a file."""
     found: dict[str, float] = {}
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            stack, _, weight = line.rstrip("\n").rpartition(" ")
-            try:
-                number = float(weight)
-            except ValueError:
-                continue
-            if stack and 0 < number < float("inf"):
-                found[stack] = found.get(stack, 0.0) + number
+    for stack, weight in read_folded(path):
+        found[stack] = found.get(stack, 0.0) + weight
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-KIND = "folded"
+_KIND = "folded"
 _UNITS = {
     "nanoseconds": "ns",
     "microseconds": "us",
@@ -26,15 +26,26 @@ _PLACE = re.compile(r"profiles/[^/]+/([^/]+)/.")
 
 
 @attrs.frozen(kw_only=True)
-class Profile:
+class FoldedProfile:
     """A file of folded stacks that an attempt has left."""
 
     instrument: str
     service: str
     part: str
     """What tells it from other files of the same instrument; empty where there is one."""
-    unit: str
+    title: str
     path: Path
+
+    @property
+    def counted(self) -> str:
+        """What its weights are: the last word of the title that names a unit, ``nanoseconds`` for example."""
+        words = re.findall(r"[a-z]+", self.title.lower())
+        return next((word for word in reversed(words) if word in _UNITS), "")
+
+    @property
+    def unit(self) -> str:
+        """The same as measurements write it, ``ns`` for example."""
+        return _UNITS.get(self.counted, "")
 
     def self_weights(self) -> Mapping[str, float]:
         """Return how much each function weighs itself, without what it calls."""
@@ -57,29 +68,29 @@ def read_folded(path: Path) -> Iterator[tuple[str, float]]:
                 yield stack, number
 
 
-def profiles_of(record: Mapping[str, Any], run: Path) -> list[Profile]:
+def folded_profiles(record: Mapping[str, Any], run: Path) -> list[FoldedProfile]:
     """Return the files of folded stacks of an attempt that are there and inside of the run's folder."""
     found, root = [], run.resolve()
     for each in record.get("artifacts") or ():
         path = run / str(record.get("folder") or "") / str(each.get("path") or "")
-        if each.get("kind") == KIND and path.resolve().is_relative_to(root) and path.is_file():
+        if each.get("kind") == _KIND and path.resolve().is_relative_to(root) and path.is_file():
             found.append(_profile(each, path, record))
     several = Counter((each.instrument, each.service) for each in found)
     return [each if several[each.instrument, each.service] > 1 else attrs.evolve(each, part="") for each in found]
 
 
-def _profile(artifact: Mapping[str, Any], path: Path, record: Mapping[str, Any]) -> Profile:
+def _profile(artifact: Mapping[str, Any], path: Path, record: Mapping[str, Any]) -> FoldedProfile:
     stem = PurePosixPath(str(artifact["path"])).stem
-    return Profile(
-        instrument=instrument_of(artifact, record.get("instruments") or ()),
+    return FoldedProfile(
+        instrument=_instrument_of(artifact, record.get("instruments") or ()),
         service=str(artifact.get("service") or ""),
         part=re.sub(r"[\W\d_]+$", "", stem),
-        unit=unit_of(str(artifact.get("title") or "")),
+        title=str(artifact.get("title") or ""),
         path=path,
     )
 
 
-def instrument_of(artifact: Mapping[str, Any], instruments: Any) -> str:
+def _instrument_of(artifact: Mapping[str, Any], instruments: Any) -> str:
     """Return the instrument that wrote an artifact: the one whose folder it is in, or whose name it bears."""
     path = str(artifact["path"])
     place = _PLACE.search(path)
@@ -87,9 +98,3 @@ def instrument_of(artifact: Mapping[str, Any], instruments: Any) -> str:
         return place[1]
     stem = PurePosixPath(path).stem
     return next((str(each) for each in instruments if stem.startswith(str(each))), stem)
-
-
-def unit_of(title: str) -> str:
-    """Return the unit of the weights, which is the last word of a title that names one."""
-    words = re.findall(r"[a-z]+", title.lower())
-    return next((_UNITS[word] for word in reversed(words) if word in _UNITS), "")
