@@ -121,8 +121,6 @@ class LinkDescriptor(Descriptor):
     """Of several that can do what is asked for, the one with the smallest rank is taken."""
     trial: tuple[str, ...] = ()
     """A command that succeeds, in a network namespace of its own, where the kernel has what is needed."""
-    needs_switch: bool = False
-    """Whether it works in the place of a switch, which not every environment can offer."""
     is_proxy: bool = False
     """Whether it works with doors instead, for environments without interfaces of their own."""
     stream_impairments: frozenset[str] = frozenset()

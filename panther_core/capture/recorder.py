@@ -34,8 +34,8 @@ SOL_PACKET, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, TPACKET_V3 = 263,
 PACKET_VNET_HDR = 15
 ETH_P_ALL = 3
 BLOCK, BLOCKS, FRAME, RETIRE_MS = 1 << 18, 32, 1 << 11, 10
-STATUS, COUNT, FIRST = 8, 12, 16
-"""Where a block of the ring has its state, its number of packets and the offset of the first one."""
+STATUS, COUNT = 8, 12
+"""Where a block of the ring has its state, and its number of packets, which the offset of the first one follows."""
 HEADER, PACKET_TYPE = struct.Struct("=IIIIIIH"), 48 + 10
 """Next offset, seconds, nanoseconds, length kept, length on the wire, status, offset of the frame."""
 OUTGOING = 4

@@ -28,7 +28,6 @@ from panther_hookspecs import (
     ExecutionEnvironmentDescriptor,
     LinkSpec,
     NetworkEnvironmentDescriptor,
-    NoOptions,
     ProtocolDescriptor,
     ServiceDescriptor,
     TestScenario,
@@ -300,6 +299,3 @@ def _check(node: Node, findings: Findings) -> Check | None:
     if not value.is_mapping:
         value = Node({next(iter(fields_of(class_))): value}, value.mark, value.path)
     return structure(value, class_, findings)
-
-
-NO_PARAMETERS = NoOptions()

@@ -17,7 +17,6 @@ def panther_register_links() -> Iterable[LinkDescriptor]:
         factory=set_up,
         impairments=frozenset(IMPAIRMENTS),
         rank=90,
-        needs_switch=True,
         needs=(Need("linux", "linux", why="it takes packets from the kernel's packet sockets"),),
     )
     yield LinkDescriptor(

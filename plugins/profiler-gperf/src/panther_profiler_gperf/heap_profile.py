@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
-import attrs
-
 from panther_profiler_gperf.stacks import Addresses, ProfileError, RawProfile, Values, parse_mappings
 
 LIVE_OBJECTS, LIVE_BYTES, ALLOCATED_OBJECTS, ALLOCATED_BYTES = range(4)
@@ -16,15 +14,6 @@ LIVE_OBJECTS, LIVE_BYTES, ALLOCATED_OBJECTS, ALLOCATED_BYTES = range(4)
 _COUNTS = re.compile(rb"\s*(\d+):\s+(\d+)\s+\[\s*(\d+):\s+(\d+)\]\s+@\s*(.*)")
 _TITLE = b"heap profile:"
 _MAP = b"MAPPED_LIBRARIES:"
-
-
-@attrs.frozen(kw_only=True)
-class Dump:
-    """A heap profile's place in the order of those of its process."""
-
-    path: Path
-    number: int
-    live_bytes: int
 
 
 def read_heap_totals(path: Path) -> Values:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import fnmatch
 import json
 import math
@@ -105,23 +104,6 @@ def faults_of(folder: Path) -> tuple[Fault, ...]:
     if not path.is_file():
         return ()
     return tuple(Fault(each["what"], each["begin"], each["over"]) for each in json.loads(path.read_text()))
-
-
-def series_of(folder: Path) -> Mapping[str, list[tuple[float, float]]]:
-    """Return the processors that each service used over time, from the samples of a performance test."""
-    path = folder / "performance" / "series.csv"
-    found: dict[str, list[tuple[float, float]]] = {}
-    if not path.is_file():
-        return found
-    last: dict[str, tuple[float, float]] = {}
-    with path.open(encoding="ascii", newline="") as file:
-        for row in csv.DictReader(file):
-            name, now, used = row["service"], float(row["time"]), float(row["cpu_seconds"])
-            if name in last and now > last[name][0]:
-                then, before = last[name]
-                found.setdefault(name, []).append((now, (used - before) / (now - then)))
-            last[name] = (now, used)
-    return found
 
 
 def number(text: str) -> float | None:
