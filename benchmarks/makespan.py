@@ -89,6 +89,7 @@ def pools(slots: int) -> dict[str, list[float]]:
         "heavy tail": [round(min(each, 9), 2) for each in heavy],
         "halving": [round(8 / (number + 1), 2) for number in range(4 * slots)],
         "surprise": [0.7] * (6 * slots) + [4.0],
+        "many": [round(min(dice.paretovariate(1.2) * 0.2, 4), 2) for _ in range(40 * slots)],
     }
 
 
