@@ -10,7 +10,6 @@ import json
 import math
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from panther_core.registry import Registry
 from panther_core.results import RunDirectory
 from panther_core.results.directory import AS_WRITTEN, LOCK, RESOLVED
 from panther_core.results.durations import Durations
-from panther_core.results.provenance import differences, lock_of, program_hash
+from panther_core.results.provenance import Programs, differences, lock_of
 from panther_core.run.build import BuildCache
 from panther_core.run.engine import Engine
 from panther_core.run.turns import Turns
@@ -222,37 +221,3 @@ def cache_folder(settings: GlobalConfig) -> Path:
     """Return where builds are kept between runs."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(settings.paths.get("cache") or Path(home) / "panther").absolute()
-
-
-class Programs:
-    """The programs that the run has started, with their hashes, for the lock file."""
-
-    def __init__(self, directory: RunDirectory, expected: Mapping[str, str]) -> None:
-        """Compare each program with ``expected``, where that names it."""
-        self._directory = directory
-        self._expected = expected
-        self._hashes: dict[tuple[str, int, int], str] = {}
-        self._programs: dict[str, str] = {}
-        self._names: set[str] = set()
-        self._lock = threading.Lock()
-
-    def seen(self, program: str) -> None:
-        """Note a program that is about to be watched; refuse one that differs from the lock."""
-        if program in self._names:
-            return
-        with self._lock:
-            found = program_hash(program, self._hashes)
-            self._names.add(program)
-            if found is None:
-                return
-            path, digest = found
-            self._programs[path] = digest
-        if self._expected.get(path, digest) != digest:
-            raise EnvironmentUnavailableError(f"{path} is not the program that the lock file recorded")
-
-    def write(self) -> None:
-        """Add the programs to the run's lock file."""
-        path = self._directory.folder / LOCK
-        lock = json.loads(path.read_text(encoding="utf-8"))
-        lock["programs"] |= dict(sorted(self._programs.items()))
-        self._directory.write(LOCK, json.dumps(lock, indent=1))

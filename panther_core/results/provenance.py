@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
 import shutil
+import threading
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from panther_core.plugin_manager import PluginRecord
+from panther_core.results.directory import LOCK, RunDirectory
+from panther_hookspecs import EnvironmentUnavailableError
 
 FORMAT = 1
 _SYSCTLS = (
@@ -66,20 +72,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def program_hash(program: str, known: dict[tuple[str, int, int], str]) -> tuple[str, str] | None:
-    """Return the path of a program and the SHA-256 of its file, from ``known`` if it was hashed before."""
-    path = shutil.which(program)
-    if path is None:
-        return None
-    real = os.path.realpath(path)
-    status = Path(real).stat()
-    key = (real, status.st_mtime_ns, status.st_size)
-    if key not in known:
-        with Path(real).open("rb") as file:
-            known[key] = hashlib.file_digest(file, "sha256").hexdigest()
-    return real, known[key]
-
-
 def differences(
     recorded: Mapping[str, Any], now: Mapping[str, Any], where: str = "", *, form: str = _FORM
 ) -> list[str]:
@@ -94,6 +86,54 @@ def differences(
         elif before != after:
             found.append(form.format(path, before, after))
     return found
+
+
+@attrs.define
+class Programs:
+    """The programs that a run has started, with their hashes, for the lock file."""
+
+    directory: RunDirectory
+    expected: Mapping[str, str]
+    """What each program that it names has to be."""
+    _hashes: dict[tuple[str, int, int], str] = attrs.field(factory=dict)
+    _programs: dict[str, str] = attrs.field(factory=dict)
+    _names: set[str] = attrs.field(factory=set)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+
+    def seen(self, program: str) -> None:
+        """Note a program that is about to be watched; refuse one that differs from the lock."""
+        if program in self._names:
+            return
+        with self._lock:
+            found = _program_hash(program, self._hashes)
+            self._names.add(program)
+            if found is None:
+                return
+            path, digest = found
+            self._programs[path] = digest
+        if self.expected.get(path, digest) != digest:
+            raise EnvironmentUnavailableError(f"{path} is not the program that the lock file recorded")
+
+    def write(self) -> None:
+        """Add the programs to the run's lock file."""
+        path = self.directory.folder / LOCK
+        lock = json.loads(path.read_text(encoding="utf-8"))
+        lock["programs"] |= dict(sorted(self._programs.items()))
+        self.directory.write(LOCK, json.dumps(lock, indent=1))
+
+
+def _program_hash(program: str, known: dict[tuple[str, int, int], str]) -> tuple[str, str] | None:
+    """Return the path of a program and the SHA-256 of its file, from ``known`` if it was hashed before."""
+    path = shutil.which(program)
+    if path is None:
+        return None
+    real = os.path.realpath(path)
+    status = Path(real).stat()
+    key = (real, status.st_mtime_ns, status.st_size)
+    if key not in known:
+        with Path(real).open("rb") as file:
+            known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return real, known[key]
 
 
 def _version(distribution: str) -> str:
