@@ -58,7 +58,7 @@ def settings(text: str, names: Collection[str]) -> str:
     text = replaced(
         text, r"^root_packages = \[.*?\]", listed("root_packages", ["panther_core", "panther_hookspecs", *packages])
     )
-    text = replaced(text, r"^layers = \[.*?\]", listed("layers", layers))
+    text = replaced(text, r"^layers = \[[^]]*\"panther_hookspecs\",\n\]", listed("layers", layers))
     return replaced(text, r"^source_modules = \[.*?\]", listed("source_modules", packages))
 
 
