@@ -140,10 +140,14 @@ for each in proc dev tmp; do mount --rbind "/$each" "$1/root/$each"; done
 rm -rf "$1/root/etc/apt/sources.list.d"
 [ ! -d "$1/packages" ] || cp -r "$1/packages" "$1/root/srv/"
 echo "deb [trusted=yes] file:/srv/packages ./" >"$1/root/etc/apt/sources.list"
-shift
-exec chroot "$0" "$@"
+mkdir -p "$1/root/etc/yum.repos.d"
+printf '[one]\nname=one\nbaseurl=file:///srv/packages\ngpgcheck=0\n' >"$1/root/etc/yum.repos.d/one.repo"
+[ "$2" = apt-get ] || rm "$1/root/usr/bin/apt-get"
+room=$1/root
+shift 2
+exec chroot "$room" "$@"
 """
-"""Enters a copy of this machine in which packages come from one folder: what is installed there is gone afterwards."""
+"""Enters a copy of this machine, gone afterwards, with one package manager that has the packages of one folder."""
 
 
 @attrs.define(eq=False)
@@ -151,10 +155,11 @@ class Rooms(Provisioner):
     """Systems that are such copies; it also announces itself."""
 
     folder: Path
+    manager: str
 
     def reserve(self) -> System:
         def reach(argv: Sequence[str]) -> Sequence[str]:
-            return ("unshare", "--mount", "sh", "-c", ROOM, str(self.folder / "root"), str(self.folder), *argv)
+            return entered(self.folder, self.manager, argv)
 
         facts = {"interpreter": sys.executable, "folder": str(self.folder / "far")}
         return System(name="room", labels=frozenset({"room"}), reach=reach, facts=facts)
@@ -167,7 +172,11 @@ class Rooms(Provisioner):
         yield ProvisionerDescriptor(name="room", summary="a copy", options=NoOptions, factory=lambda _: self)
 
 
-def package(folder: Path, name: str) -> None:
+def entered(folder: Path, manager: str, argv: Sequence[str]) -> Sequence[str]:
+    return ("unshare", "--mount", "sh", "-c", ROOM, "sh", str(folder), manager, *argv)
+
+
+def deb(folder: Path, name: str) -> None:
     """Make a Debian package with one program, and the index with which apt finds it in the folder."""
     control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: nobody <n@example.org>\nDescription: one\n"
     made = folder / "made"
@@ -186,24 +195,51 @@ def package(folder: Path, name: str) -> None:
     (target.parent / "Packages").write_text(control + about)
 
 
-def can_make_rooms(folder: Path) -> bool:
-    argv = ("unshare", "--mount", "sh", "-c", ROOM, str(folder / "root"), str(folder), "apt-get", "--version")
-    return (
-        os.geteuid() == 0 and shutil.which("unshare") is not None and not subprocess.run(argv, check=False).returncode
-    )
+SPEC = """
+Name: {name}
+Version: 1
+Release: 1
+Summary: One
+License: none
+BuildArch: noarch
+AutoReqProv: no
+%description
+One.
+%install
+mkdir -p %{{buildroot}}/usr/bin
+printf '#!/bin/sh\\necho installed\\n' >%{{buildroot}}/usr/bin/{name}
+%files
+%attr(755,root,root) /usr/bin/{name}
+"""
 
 
+def rpm(folder: Path, name: str) -> None:
+    """Make the same for dnf."""
+    (folder / "spec").write_text(SPEC.format(name=name))
+    where = ("--define", f"_topdir {folder}/made", "--define", f"_rpmdir {folder}/packages")
+    subprocess.run(("rpmbuild", "-bb", *where, folder / "spec"), check=True, capture_output=True)
+    subprocess.run(("createrepo_c", folder / "packages"), check=True, capture_output=True)
+
+
+MANAGERS = {"apt-get": (deb, "Unable to locate package"), "dnf": (rpm, "Unable to find a match:")}
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
 def test_a_tree_goes_to_other_systems_and_what_it_requires_is_installed_there(
-    panther_project: MakeProject, tmp_path_factory: pytest.TempPathFactory
+    manager: str, panther_project: MakeProject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("room")
-    if not can_make_rooms(folder):
-        pytest.skip("needs root, an overlay of the whole machine, and apt")
-    package(folder, "panther-test-tool")
+    tried = entered(folder, manager, (manager, "--version"))
+    if os.geteuid() or not shutil.which(manager) or subprocess.run(tried, check=False).returncode:
+        pytest.skip(f"needs root, an overlay of the whole machine, and {manager}")
+    make, complaint = MANAGERS[manager]
+    make(folder, "panther-test-tool")
     tests = """
 /first: {test: "test -f main.fmf; panther-test-tool | grep installed", require: [panther-test-tool, coreutils]}
 /second: {test: "touch written; panther-test-tool", require: [panther-test-tool]}
 /nowhere: {test: "true", require: [panther-no-such-package]}
+/wish: {test: "true", recommend: [panther-no-such-package], require: {type: file, pattern: x}}
+/library: {test: "true", require: ["library(a/b)", {url: "file:///c", name: /d}]}
 """
     experiment = """
 name: far
@@ -213,11 +249,12 @@ discover: [{type: fmf, requires: install}]
 """
     files = {".fmf/version": "1\n", "tests/main.fmf": tests, "e.yaml": experiment}
     old = {"runs/old/.panther": "", "runs/old/main.fmf": "/x: {test: x}"}
-    project = panther_project({**files, **old}, plugins=[Rooms(folder)])
+    project = panther_project({**files, **old}, plugins=[Rooms(folder, manager)])
     outcome = project.run("run e.yaml")
-    outcome.assert_verdicts({"/tests/first": "pass", "/tests/second": "pass", "/tests/nowhere": "error"})
+    verdicts = {"first": "pass", "second": "pass", "nowhere": "error", "wish": "pass", "library": "unsupported"}
+    outcome.assert_verdicts({f"/tests/{name}": verdict for name, verdict in verdicts.items()})
     why = {each["name"]: each["why"] for each in outcome.attempts()}
-    assert "Unable to locate package panther-no-such-package" in why["/tests/nowhere"]
+    assert f"{complaint} panther-no-such-package" in why["/tests/nowhere"]
     assert not (project.folder / "tests/written").exists()
     assert shutil.which("panther-test-tool") is None
 

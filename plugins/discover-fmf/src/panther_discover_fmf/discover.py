@@ -156,7 +156,8 @@ def _case(node: fmf.Tree, root: str, serial: int, options: DiscoverOptions) -> M
         "path": str(data["path"] or _folder_of(node)),
         "framework": str(data["framework"]),
         "result": str(data["result"] or "respect"),
-        "requires": [_required(each) for each in data["require"]] if options.requires != "ignore" else [],
+        "requires": _required(data["require"]) if options.requires != "ignore" else [],
+        "recommends": _required(data["recommend"]) if options.requires == "install" else [],
         "install": options.requires == "install",
         "variables": {**data["environment"], **options.environment},
         "serial": serial,
@@ -185,12 +186,15 @@ def _folder_of(node: fmf.Tree) -> str:
     return f"/{folder.relative_to(node.root)}" if folder.is_relative_to(node.root) else "/"
 
 
-def _required(each: object) -> str:
-    """Return a package by name; what has to be fetched is written as where it would come from."""
-    if isinstance(each, Mapping):
-        where = each.get("url") or each.get("path") or each.get("pattern") or "a library"
-        return f"{each.get('type', 'library')}: {where}"
-    return str(each)
+def _required(wanted: Sequence[Any]) -> list[str]:
+    """Return packages by name, libraries as where they would come from, and no files: the whole tree is there."""
+    return [
+        f"library: {each.get('url') or each.get('path') or 'of this tree'} {each.get('name') or ''}".strip()
+        if isinstance(each, Mapping)
+        else str(each)
+        for each in wanted
+        if not (isinstance(each, Mapping) and each.get("type") == "file")
+    ]
 
 
 def _variables(value: object) -> dict[str, str]:

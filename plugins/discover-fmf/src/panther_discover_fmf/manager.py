@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -39,23 +40,27 @@ done
 _INSTALLED = 'installed() { command -v "$1" || dpkg -s "$1" || rpm -q --whatprovides "$1"; } >/dev/null 2>&1\n'
 _INSTALL = """\
 #!/bin/bash
-# Install what a test requires and this system lacks; one at a time, if several tests do.
+# Install what a test requires and this system lacks, then what can be had of what it recommends; one test at a time.
 set -u
-{installed}missing=()
-exec 9</etc/os-release
-flock 9
-for each in {names}; do installed "$each" || missing+=("$each"); done
-[ ${{#missing[@]}} -gt 0 ] || exit 0
-if [ "$(id -u)" != 0 ]; then echo " (only root can install it, and this is $(id -un))" >refused; exit 0; fi
-export DEBIAN_FRONTEND=noninteractive
+{installed}export DEBIAN_FRONTEND=noninteractive
 if command -v apt-get >/dev/null; then
-    get() {{ apt-get install -qq -y --no-install-recommends -- "${{missing[@]}}"; }}
-    get || {{ apt-get update -qq && get; }}
+    again=1
+    install() {{ apt-get install -qq -y --no-install-recommends -- "$@"; }}
+    get() {{ install "$@" || {{ [ $again = 1 ] && again=0 && apt-get update -qq && install "$@"; }}; }}
 elif command -v dnf >/dev/null; then
-    dnf -q -y install -- "${{missing[@]}}"
+    get() {{ dnf -q -y install "$@"; }} # no "--": version 5 knew none for years
 else
-    echo " (there is neither apt nor dnf to install it)" >refused
+    get() {{ echo " (there is neither apt nor dnf to install it)" >refused; }}
 fi
+exec 9</etc/os-release # there is one on every system
+flock 9
+missing=() wished=()
+for each in {required}; do installed "$each" || missing+=("$each"); done
+for each in {recommended}; do installed "$each" || wished+=("$each"); done
+[ $((${{#missing[@]}} + ${{#wished[@]}})) -gt 0 ] || exit 0
+if [ "$(id -u)" != 0 ]; then echo " (only root can install it, and this is $(id -un))" >refused; exit 0; fi
+[ ${{#missing[@]}} = 0 ] || get "${{missing[@]}}" || exit
+for each in "${{wished[@]}}"; do get "$each" || echo "goes on without $each" >&2; done
 """
 _REPORT_RESULT = """\
 #!/bin/bash
@@ -86,6 +91,7 @@ class FmfOptions:
         "respect", help="What becomes of its result: respect, xfail, custom, or one that always holds."
     )
     requires: tuple[str, ...] = option((), help="Packages or programs without which it is unsupported.")
+    recommends: tuple[str, ...] = option((), help="Packages that are installed, too, if they can be had.")
     install: bool = option(False, help="Whether those that are missing are installed first.")
     variables: Mapping[str, str] = option(factory=dict, help="Its environment variables.")
     serial: int = option(1, help="Its number among the tests.")
@@ -121,15 +127,21 @@ class FmfManager(ServiceManager):
 
 
 def _installs(test: FmfOptions) -> bool:
-    return test.install and bool(test.requires)
+    return test.install and bool(test.requires or test.recommends)
 
 
-def _names(test: FmfOptions) -> str:
-    return " ".join(map(shlex.quote, test.requires))
+def _names(packages: Iterable[str]) -> str:
+    return " ".join(map(shlex.quote, packages))
+
+
+def _packages(names: Sequence[str]) -> Iterator[str]:
+    """Yield those that a package manager can be asked for: libraries are no packages."""
+    return (each for each in names if not re.match(r"library\(|\w+: ", each))
 
 
 def _install_script(test: FmfOptions) -> str:
-    return _INSTALL.format(installed=_INSTALLED, names=_names(test))
+    required, recommended = (_names(_packages(each)) for each in (test.requires, test.recommends))
+    return _INSTALL.format(installed=_INSTALLED, required=required, recommended=recommended)
 
 
 def script_of(test: FmfOptions) -> str:
@@ -138,7 +150,7 @@ def script_of(test: FmfOptions) -> str:
         return f'echo "the framework {test.framework} is not there" >&2\nexit {LACKING}\n'
     quote = shlex.quote
     return _SCRIPT.format(
-        checks=_INSTALLED + _CHECK.format(names=_names(test), code=LACKING) if test.requires else "",
+        checks=_INSTALLED + _CHECK.format(names=_names(test.requires), code=LACKING) if test.requires else "",
         code=LACKING,
         name=quote(test.test_name),
         serial=test.serial,
