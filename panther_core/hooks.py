@@ -185,4 +185,9 @@ def listed(failures: Iterable[object]) -> tuple[str, ...]:
     counts: dict[str, int] = {}
     for failure in failures:
         counts[str(failure)] = counts.get(str(failure), 0) + 1
-    return tuple(text if count == 1 else f"{text} ({count} times)" for text, count in counts.items())
+    return tuple(_times(*each) for each in counts.items())
+
+
+def _times(text: str, count: int) -> str:
+    first, *more = text.split("\n")
+    return "\n".join([first if count == 1 else f"{first} ({count} times)", *more])

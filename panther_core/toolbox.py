@@ -78,9 +78,9 @@ class Toolbox:
     _done: dict[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
     def add_provisioner(
-        self, provisioner: Provisioner | Callable[[], Provisioner] = LocalSlots, max_workers: int = 1
+        self, provisioner: Provisioner | Callable[[], Provisioner] = LocalSlots, max_workers: int = 0
     ) -> None:
-        """Use at most ``max_workers`` systems of ``provisioner``, or of what that class makes, at a time."""
+        """Use at most ``max_workers`` systems of ``provisioner``, or of what that class makes, at a time; all if 0."""
         made = provisioner if isinstance(provisioner, Provisioner) else provisioner()
         self._provisioners.append((made, max_workers))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import attrs
 
 from panther_core.hooks import Hooks
 from panther_core.pool.backlog import Backlog, Loss, Work
-from panther_hookspecs import Provisioner, System, SystemLostError
+from panther_hookspecs import PantherExperimentError, Provisioner, System, SystemLostError
 
 _WINDOW_OF_A_SLOT = 100
 _GLANCE = 0.5
@@ -41,6 +42,8 @@ class Orchestrator:
     """Works for which no system was applicable."""
     failures: list[str] = attrs.field(factory=list)
     """What was wrong with systems and their provisioners."""
+    labels: frozenset[str] | None = None
+    """All labels of the systems there were; None if there was no system."""
     pauses: Sequence[float] = (0.5, 2.0, 5.0)
     """How long to wait before a provisioner that failed is asked again, each time; after that it is out."""
     _provisioners: list[tuple[Provisioner, int]] = attrs.field(factory=list)
@@ -48,12 +51,13 @@ class Orchestrator:
     _stopped: bool = False
     _failure: BaseException | None = None
     _serving: int = 0
+    _names: set[str] = attrs.field(factory=set)
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
 
-    def add_provisioner(self, provisioner: Provisioner | Callable[[], Provisioner], max_workers: int = 1) -> None:
-        """Use at most ``max_workers`` systems of ``provisioner``, or of what that class makes, at a time."""
+    def add_provisioner(self, provisioner: Provisioner | Callable[[], Provisioner], max_workers: int = 0) -> None:
+        """Use at most ``max_workers`` systems of ``provisioner``, or of what that class makes, at a time; all if 0."""
         made = provisioner if isinstance(provisioner, Provisioner) else provisioner()
-        self._provisioners.append((made, max_workers))
+        self._provisioners.append((made, max_workers or made.most() or 1))
 
     def run(self, works: Iterable[Work]) -> None:
         """Run all works; return when the last is done, or raise what ended the run early."""
@@ -107,13 +111,13 @@ class Orchestrator:
         """Be one worker: borrow a system, run tests on it until none applies, give it back; replace one that died."""
         unlucky = 0
         try:
-            while unlucky <= len(self.pauses) and (system := self._obtain(provisioner)) is not None:
-                done, wanted = self._use(provisioner, system)
+            while unlucky <= len(self.pauses) and (borrowed := self._obtain(provisioner)) is not None:
+                done, wanted = self._use(provisioner, *borrowed)
                 if not wanted and not (self.failures and self._waits_on(unlucky)):
                     return
                 unlucky = 0 if done else unlucky + 1
                 if wanted and unlucky > len(self.pauses):
-                    self._complain(f"{type(provisioner).__name__}: its systems are lost again and again: given up")
+                    self._complain("its systems are lost again and again: given up", type(provisioner).__name__)
         except BaseException as error:  # noqa: BLE001 - raised again by run() in the thread that waits for it
             self._fail(error)
         finally:
@@ -121,23 +125,49 @@ class Orchestrator:
                 self._serving -= 1
                 self._changed.notify_all()
 
-    def _obtain(self, provisioner: Provisioner) -> System | None:
-        """Return a system that is ready; None if there is none to be had, or no more work."""
+    def _obtain(self, provisioner: Provisioner) -> tuple[System, System] | None:
+        """Return a system as it was given and made ready; None if there is none to be had, or no more work."""
         for pause in (0.0, *self.pauses):
             with self._changed:
                 if self._changed.wait_for(self._over, pause):
                     return None
+            given: System | None = None
             system: System | None = None
             try:
-                system = provisioner.reserve()
-                return self.prepare(system) if system is not None else None
+                if (given := provisioner.reserve()) is None:
+                    return None
+                system = self._named(given)
+                return given, self._ready(system)
             except Exception as error:  # noqa: BLE001 - told at the end; the other provisioners go on
-                if system is not None:
-                    provisioner.release(system)
-                self._complain(f"{system.name if system else type(provisioner).__name__}: {error}")
+                if given is not None:
+                    self._return(provisioner, given, system)
+                foreseen = isinstance(error, PantherExperimentError)
+                self._complain(error, system.name if system else "" if foreseen else type(provisioner).__name__)
         return None
 
-    def _use(self, provisioner: Provisioner, system: System) -> tuple[int, bool]:
+    def _ready(self, system: System) -> System:
+        ready = self.prepare(system)
+        with self._changed:
+            self.labels = ready.labels | (self.labels or frozenset())
+        return ready
+
+    def _named(self, given: System) -> System:
+        """Return a system under a name that no other has now: several provisioners may count alike."""
+        with self._changed:
+            further = (f"{given.name}.{number}" for number in itertools.count(2))
+            name = next(each for each in itertools.chain([given.name], further) if each not in self._names)
+            self._names.add(name)
+        return given if name == given.name else attrs.evolve(given, name=name)
+
+    def _return(self, provisioner: Provisioner, given: System, system: System | None) -> None:
+        """Give a system back as it was given; its name is free again."""
+        try:
+            provisioner.release(given)
+        finally:
+            with self._changed:
+                self._names -= {system.name} if system else set()
+
+    def _use(self, provisioner: Provisioner, given: System, system: System) -> tuple[int, bool]:
         """Run tests on a system and give it back; return how many it has finished, and whether to replace it."""
         done = 0
         try:
@@ -149,18 +179,18 @@ class Orchestrator:
                     done += 1
                 except SystemLostError as error:
                     gone = True
-                    self._complain(f"{system.name}: {error}")
+                    self._complain(error, system.name)
                     again = self.lost(work, Loss(system.name, str(error), error.begun))
                 finally:
                     self._done(work, system, again)
-                if gone or not provisioner.is_alive(system):
+                if gone or not provisioner.is_alive(given):
                     return done, True
             return done, False
         finally:
             try:
                 self.leave(system)
             finally:
-                provisioner.release(system)
+                self._return(provisioner, given, system)
 
     def _over(self) -> bool:
         """Return whether nothing is left that a new system could do."""
@@ -189,9 +219,10 @@ class Orchestrator:
             self._backlog.done(work, system, again)
             self._changed.notify_all()
 
-    def _complain(self, what: str) -> None:
+    def _complain(self, what: object, who: str) -> None:
+        """Keep what is told at the end, with whose it is unless it says so itself."""
         with self._changed:
-            self.failures.append(what)
+            self.failures.append(str(what) if who in str(what) else f"{who}: {what}")
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:

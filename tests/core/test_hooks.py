@@ -118,6 +118,7 @@ def test_panther_after_phase_that_raises_keeps_nobody_from_being_told() -> None:
     hooks.after_phase(RUN, ExperimentPhase.CLEANUP)
     hooks.after_phase(RUN, ExperimentPhase.CLEANUP)
     assert notes.told == [("after", ExperimentPhase.CLEANUP)] * 2
+    assert listed(["no\n  try: yes"] * 2) == ("no (2 times)\n  try: yes",)
     assert listed(hooks.failures) == ("plugin Raises: panther_after_phase raised OSError: after phase (2 times)",)
 
 

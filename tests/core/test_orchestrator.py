@@ -17,6 +17,7 @@ from panther_core.pool.backlog import Work
 from panther_core.pool.orchestrator import Orchestrator
 from panther_core.pool.slots import LocalSlots
 from panther_core.run.functional import FUNCTIONAL
+from panther_core.session import refuse_unplaced
 from panther_hookspecs import (
     NetworkEnvironmentDescriptor,
     NetworkEnvironmentInterface,
@@ -24,6 +25,7 @@ from panther_hookspecs import (
     System,
     SystemLostError,
     TestCandidate,
+    TestExecutionError,
     hookimpl,
 )
 
@@ -252,6 +254,36 @@ def test_a_provisioner_that_raises_is_asked_again_and_then_left_out() -> None:
     assert (broken.asked, seen) == (3, [])
     assert [work.case.name for work in orchestrator.unplaced] == ["a"]
     assert orchestrator.failures == ["Broken: the cloud is down"] * 3
+
+
+def test_systems_of_one_name_are_told_apart_and_given_back_as_they_were() -> None:
+    together = threading.Barrier(2)
+    released: list[str] = []
+    used: list[str] = []
+
+    class Twin(LocalSlots):
+        def reserve(self) -> System:
+            return System(name="twin")
+
+        def release(self, system: System) -> None:
+            released.append(system.name)
+
+    def run(work: Work, system: System) -> None:
+        used.append(system.name)
+        together.wait(30)
+
+    orchestrator = Orchestrator(run, PluginManager.load(autoload=False).hooks)
+    orchestrator.add_provisioner(Twin)
+    orchestrator.add_provisioner(Twin)
+    orchestrator.run([Work(case=case(name)) for name in "ab"])
+    assert (sorted(used), released) == (["twin", "twin.2"], ["twin", "twin"])
+
+
+def test_what_no_system_can_run_is_told_with_the_labels_that_none_had() -> None:
+    orchestrator = pool(lambda _work, _system: None)
+    orchestrator.run([Work(case=case("a", labels=frozenset({"local", "big"})))])
+    with pytest.raises(TestExecutionError, match="no system can run a: it needs the labels big, local; none had big"):
+        refuse_unplaced(orchestrator)
 
 
 def test_a_system_is_given_back_as_soon_as_nothing_left_applies_to_it() -> None:
