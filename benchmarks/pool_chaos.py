@@ -94,7 +94,7 @@ def leftovers(hosts: SshHosts, far: Path) -> str:
     until = time.monotonic() + 40
     while time.monotonic() < until:
         agents = [words for host in hosts.hosts for words in host.commands().values() if b"panther-agent" in words]
-        if not far.exists() and not agents:
+        if not any(far.iterdir()) and not agents:
             return ""
         time.sleep(0.1)
     return f"left behind: {[str(each) for each in far.rglob('*')][:5]} {[each[:200] for each in agents]}"
@@ -118,7 +118,7 @@ def main() -> None:
     ):
         for number in range(options.rounds):
             folder = Path(name) / str(number)
-            folder.mkdir()
+            (folder / "far").mkdir(parents=True)
             text = EXPERIMENT.format(
                 python=sys.executable,
                 config=hosts.config,

@@ -156,7 +156,7 @@ def main() -> None:
             measure(ways, options.tests, options.rounds)
             return
         with SshHosts.running(Path(folder) / "sshd", 1) as hosts:
-            host = SshOptions(hosts=(hosts.hosts[0].name,), workers=WORKERS, config=str(hosts.config))
+            host = SshOptions(hosts=(hosts.hosts[0].name,), workers=WORKERS, config=hosts.config)
             ways["ssh"] = lambda count: pool(count, lambda: SshProvisioner(host))
             measure(ways, options.tests, options.rounds)
 

@@ -23,7 +23,10 @@ from panther_hookspecs import EnvironmentUnavailableError, Reach, SystemLostErro
 PARTS = ("wire", "processes", "files", "jobs", "agent", "bridge")
 """What is sent, in the order in which the parts need each other."""
 FAR = "panther_core.remote.far"
-LOADER = "import sys;r=sys.stdin.buffer;exec(compile(r.read(int(r.readline())),'panther-agent','exec'))"
+LOADER = (
+    "import sys;sys.version_info<(3,9) and sys.exit('it has Python %d.%d, not 3.9'%sys.version_info[:2]);"
+    "r=sys.stdin.buffer;exec(compile(r.read(int(r.readline())),'panther-agent','exec'))"
+)
 ANSWER_WITHIN = 30.0
 LONGEST_PAUSE = 2.0
 

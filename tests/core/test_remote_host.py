@@ -31,7 +31,7 @@ def run(host: RemoteHost, argv: Sequence[str], **how: Any) -> JobEnd:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    return tmp_path / "far"
+    return tmp_path / f"panther-{os.getuid()}"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def connect(base: Path) -> Iterator[Connect]:
     made: list[RemoteHost] = []
 
     def make(name: str = "far", lease: float = 60.0) -> RemoteHost:
-        facts = {"folder": str(base), "interpreter": sys.executable, "lease": str(lease)}
+        facts = {"folder": str(base.parent), "interpreter": sys.executable, "lease": str(lease)}
         made.append(RemoteHost.connect(System(name=name, reach=tuple, facts=facts), "run"))
         return made[-1]
 
@@ -255,6 +255,12 @@ def test_a_way_that_leads_nowhere_says_why() -> None:
     system = System(name="nowhere", reach=lambda _argv: ("sh", "-c", "echo no route to host >&2; exit 255"))
     with pytest.raises(EnvironmentUnavailableError, match="nowhere cannot be used: no route to host"):
         RemoteHost.connect(system, "run")
+
+
+def test_a_folder_that_is_not_there_is_named() -> None:
+    facts = {"folder": "/proc/none", "interpreter": sys.executable}
+    with pytest.raises(EnvironmentUnavailableError, match="/proc/none is no folder there"):
+        RemoteHost.connect(System(name="far", reach=tuple, facts=facts), "run")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")

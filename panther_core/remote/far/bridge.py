@@ -66,7 +66,10 @@ def locked(folder: str, how: int) -> Iterator[int]:
 
 def enter(base: str, agent: str) -> None:
     """Make the folder of an agent; as long as it is there, nobody removes what all agents share."""
-    os.makedirs(base, mode=0o700, exist_ok=True)
+    if not os.path.isdir(os.path.dirname(base)):
+        sys.exit(f"{os.path.dirname(base)} is no folder there")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(base, 0o700)
     if os.stat(base).st_uid != os.getuid():
         sys.exit(f"{base} belongs to somebody else")
     with locked(base, fcntl.LOCK_SH) as inside:
@@ -186,11 +189,15 @@ def waited(ways: dict[int, tuple[int, bytearray]]) -> select.poll:
 
 def main(config: dict[str, Any]) -> None:
     """Be the bridge to the agent of that name; start it if there is none."""
-    base = config["base"] or f"/tmp/panther-{os.getuid()}"  # noqa: S108 - only its owner may enter it, which is checked
+    above = config["base"] or "/tmp"  # noqa: S108 - only its owner may enter what is made there, which is checked
+    base = os.path.join(above, f"panther-{os.getuid()}")
     folder = os.path.join(base, "agents", config["agent"])
     for _ in range(500):
-        with contextlib.suppress(FileNotFoundError):  # it was removed at this moment
-            enter(base, config["agent"])
+        try:
+            with contextlib.suppress(FileNotFoundError):  # it was removed at this moment
+                enter(base, config["agent"])
+        except OSError as error:
+            sys.exit(f"{base} cannot be used: {error.strerror}")
         link = connect(folder)
         if link is not None:
             with contextlib.suppress(OSError), open(os.path.join(folder, "lock"), "rb") as lock:

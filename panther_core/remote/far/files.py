@@ -50,8 +50,10 @@ def facts(base: str) -> dict[str, str]:
 
 def told_error(error: Exception) -> dict[str, Any]:
     """Return an error as it is told to the other side."""
-    number = error.errno if isinstance(error, OSError) else None
-    return {"error": str(error), "full": number in ALL_FULL}
+    if not isinstance(error, OSError):
+        return {"error": str(error), "full": False}
+    text = ": ".join(str(each) for each in (error.filename, error.strerror) if each)
+    return {"error": text or str(error), "full": error.errno in ALL_FULL}
 
 
 def raised(fd: int, stack: contextlib.ExitStack) -> int:

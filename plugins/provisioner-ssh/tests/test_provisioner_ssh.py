@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -50,6 +51,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
 
 def experiment(hosts: SshHosts, folder: Path) -> str:
     first, second = (host.name for host in hosts.hosts)
+    folder.mkdir()
     text = EXPERIMENT.replace("CONFIG", str(hosts.config)).replace("FIRST", first).replace("SECOND", second)
     return text.replace("PYTHON", sys.executable).replace("FOLDER", str(folder))
 
@@ -90,7 +92,7 @@ def test_two_runs_share_both_hosts_labels_decide_which_and_nothing_is_left(
         }
         assert len(set(networks.values())) == len(networks) >= 1
         assert {each["system"].split("/")[0] for each in records if each["name"] == "big"} == {hosts.hosts[1].name}
-    assert not (tmp_path / "far").exists()
+    assert not any((tmp_path / "far").iterdir())
 
 
 @pytest.mark.parametrize("trouble", ["cut", "kill"])
@@ -113,11 +115,11 @@ def test_a_lost_connection_or_host_loses_no_case(
     assert len(outcome.attempts()) == 23
     if trouble == "cut":
         assert not any("losses" in each for each in outcome.attempts())
-    assert not far.exists()
+    assert not any(far.iterdir())
 
 
 def test_hosts_that_do_not_answer_are_named_with_the_reason(hosts: SshHosts) -> None:
-    pool = Provisioner(SshOptions(hosts=("no-such-host.invalid",), config=str(hosts.config)))
+    pool = Provisioner(SshOptions(hosts=("no-such-host.invalid",), config=hosts.config))
     try:
         with pytest.raises(EnvironmentUnavailableError, match=r"no-such-host.invalid: .*resolve"):
             pool.reserve()
@@ -125,8 +127,22 @@ def test_hosts_that_do_not_answer_are_named_with_the_reason(hosts: SshHosts) -> 
         pool.close()
 
 
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"hosts": ("-oProxyCommand=touch x",)}, "is no name of a host"),
+        ({"hosts": ("a", "b", "a")}, "a is there twice"),
+        ({"hosts": ("a",), "labels": {"b": ("big",)}}, "'b' is none of the hosts"),
+        ({"hosts": ("a",), "folder": "far"}, "must begin with /"),
+    ],
+)
+def test_hosts_that_cannot_be_meant_are_refused_before_anything_starts(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        SshOptions(**given)
+
+
 def test_what_was_noted_on_a_worker_is_there_when_it_is_reserved_again(hosts: SshHosts) -> None:
-    pool = Provisioner(SshOptions(hosts=(hosts.hosts[0].name,), config=str(hosts.config)))
+    pool = Provisioner(SshOptions(hosts=(hosts.hosts[0].name,), config=hosts.config))
     try:
         system = pool.reserve()
         system.notes["snapshot"] = "ready"
@@ -152,7 +168,7 @@ def test_connections_of_a_killed_run_are_found_and_ended_and_those_of_a_living_o
     folder = Path(tempfile.mkdtemp(dir="/tmp"))  # the path of a socket must be short
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    living = Provisioner(SshOptions(hosts=(hosts.hosts[0].name,), config=str(hosts.config)))
+    living = Provisioner(SshOptions(hosts=(hosts.hosts[0].name,), config=hosts.config))
     try:
         living.reserve()
         argv = (sys.executable, "-c", ABANDON, hosts.hosts[0].name, str(hosts.config))

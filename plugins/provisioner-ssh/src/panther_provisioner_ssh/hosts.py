@@ -29,18 +29,53 @@ _SETTINGS = (
 _PROBE = 30.0
 
 
+def _are_hosts(_options: SshOptions, _field: attrs.Attribute[Any], hosts: tuple[str, ...]) -> None:
+    """Refuse what ``ssh`` would take for an option, and what would be two systems of one name."""
+    for host in hosts:
+        if not host or host.startswith("-"):
+            raise ValueError(f"{host!r} is no name of a host")
+        if hosts.count(host) > 1:
+            raise ValueError(f"{host} is there twice - cases at a time on each host are `workers`")
+
+
+def _are_labels(options: SshOptions, _field: attrs.Attribute[Any], labels: Mapping[str, tuple[str, ...]]) -> None:
+    for host in labels:
+        if host not in options.hosts:
+            raise ValueError(f"{host!r} is none of the hosts ({', '.join(options.hosts)})")
+
+
+def _absolute(path: Path | str | None) -> Path | None:
+    """Return the path from anywhere: a run may be resumed in another folder."""
+    return Path(path).absolute() if path else None
+
+
+def _is_place(_options: SshOptions, _field: attrs.Attribute[Any], folder: str) -> None:
+    if folder and not folder.startswith("/"):
+        raise ValueError(f"must begin with /, {folder!r} does not")
+
+
 @attrs.frozen(kw_only=True)
 class SshOptions:
     """Which hosts, and how they are used."""
 
     hosts: tuple[str, ...] = option(
-        converter=tuple, validator=attrs.validators.min_len(1), help="Names as `ssh` takes them: host or user@host."
+        converter=tuple,
+        validator=(attrs.validators.min_len(1), _are_hosts),
+        help="Names as `ssh` takes them: host or user@host.",
     )
     workers: int = option(1, validator=attrs.validators.ge(1), help="How many cases run on each host at a time.")
-    labels: Mapping[str, tuple[str, ...]] = option(factory=dict, help="Labels of hosts besides those found there.")
-    config: str = option("", help="The file of settings for `ssh`, as its option -F takes it.")
+    labels: Mapping[str, tuple[str, ...]] = option(
+        factory=dict, validator=_are_labels, help="Labels of hosts besides those found there."
+    )
+    config: Path | None = option(
+        None, converter=_absolute, help="The file of settings for `ssh`, as its option -F takes it."
+    )
     interpreter: str = option("python3", help="The Python there; 3.11 or later for cases of PANTHER.")
-    folder: str = option("", help="Where things are kept there while it is used; a folder of its own in /tmp if empty.")
+    folder: str = option(
+        "",
+        validator=_is_place,
+        help="The folder there in which one is made to keep things while it is used; /tmp if empty.",
+    )
     lease: float = option(
         60.0,
         validator=attrs.validators.gt(0),
@@ -69,8 +104,11 @@ class SshHosts(Provisioner):
         return deque((host, number) for number in range(self.options.workers) for host in self.options.hosts)
 
     def open(self, run_id: str) -> None:
-        """Note the run, so that `panther clean` knows whose the connections are."""
+        """Note the run, so that `panther clean` knows whose the connections are; end those of when it was killed."""
         self._run = run_id
+        for left in sockets.leftovers():
+            if left.run_id == run_id:
+                left.remove()
 
     def most(self) -> int:
         """Return how many workers all hosts have together."""
@@ -149,5 +187,5 @@ class SshHosts(Provisioner):
 
     def _ssh(self, *words: str) -> Sequence[str]:
         settings = [word for each in (*_SETTINGS, f"ControlPath={self._sockets}/%C") for word in ("-o", each)]
-        config = ("-F", self.options.config) if self.options.config else ()
+        config = ("-F", str(self.options.config)) if self.options.config else ()
         return ("ssh", *config, *settings, "-T", *words)
