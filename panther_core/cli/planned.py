@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import itertools
 import json
-import shlex
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
 from panther_core.cli.session import not_ready
 from panther_core.cli.text import plural
-from panther_hookspecs import PantherExperimentError
+from panther_hookspecs import ConfigurationException, PantherExperimentError
 
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
     from panther_core.config import ExperimentConfig
@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # names in signatures; planning is imported when there is som
 
 _AT_ONCE = 200
 """Cases that are aligned with each other; no more of a plan is ever held."""
+_KEY = re.compile(r"\s+(\w+)=(?![^][{}]*[]}])")
+"""Where a key of a provisioner begins; what follows it is YAML, with spaces or without."""
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +62,11 @@ def overrides(args: argparse.Namespace) -> list[str]:
 
 def _provisioner(spec: str) -> str:
     """Return a provisioner as YAML: its name, then its keys."""
-    name, *keys = shlex.split(spec)
-    pairs = [each.partition("=") for each in keys]
-    return f"{{{', '.join((f'type: {name}', *(f'{key}: {value}' for key, _, value in pairs)))}}}"
+    name, *keys = _KEY.split(spec.strip())
+    if not name:
+        raise ConfigurationException("--provisioner: it is empty\n  try: --provisioner local")
+    pairs = zip(keys[::2], keys[1::2], strict=True)
+    return f"{{{', '.join((f'type: {name}', *(f'{key}: {value}' for key, value in pairs)))}}}"
 
 
 def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_json: bool = False) -> int:

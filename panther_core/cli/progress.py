@@ -25,6 +25,8 @@ class Progress:
 
     clock: Callable[[], float] = time.monotonic
     begun: float = attrs.field(init=False)
+    _since: float = attrs.field(init=False)
+    """When the phase began; what comes before the cases says nothing about their pace."""
     total: int | None = None
     jobs: int | None = None
     folder: Path | None = None
@@ -46,7 +48,7 @@ class Progress:
 
     def __attrs_post_init__(self) -> None:
         """Start the clock."""
-        self.begun = self.clock()
+        self.begun = self._since = self.clock()
 
     def take(self, event: BaseEvent) -> Finished | None:
         """Take one event in; return the attempt that it ends."""
@@ -72,6 +74,7 @@ class Progress:
 
     def _learn(self, facts: Mapping[str, Any], *, begins: bool) -> None:
         if begins:
+            self._since = self.clock()
             self.before = self.done = facts.get("done", self.done)
             self.foreseen = facts.get("foreseen") or self.foreseen
         self.total = facts.get("total", self.total)
@@ -108,7 +111,7 @@ class Progress:
         now, prior = self.clock(), _PRIOR * self.foreseen
         spent = {case: now - since for case, (_, since) in self.running.items()}
         begun = sum(min(seconds, self._awaited.get(case, 0.0)) for case, seconds in spent.items())
-        pace = (prior + self.elapsed * min(jobs, self.total or jobs)) / (prior + self._over + begun)
+        pace = (prior + (now - self._since) * min(jobs, self.total or jobs)) / (prior + self._over + begun)
         rests = [max(self._awaited.get(case, 0.0) - seconds, 0.0) for case, seconds in spent.items()]
         return max([max(self.foreseen - self._over - begun, 0.0) / jobs, *rests]) * pace
 

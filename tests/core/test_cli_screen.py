@@ -102,13 +102,14 @@ def test_progress_guesses_the_remaining_time_only_when_it_has_something_to_go_by
 def test_progress_knows_from_earlier_runs_how_long_it_takes_before_anything_is_over() -> None:
     now = [0.0]
     progress = Progress(clock=lambda: now[0])
+    now[0] = 50.0  # until everything is loaded and built
     progress.take(begun(total=4, jobs=2, foreseen=40.0))
     assert progress.left == pytest.approx(20.0)
     for case in "ab":
         progress.take(started(case, foreseen=10.0))
-    now[0] = 5.0
+    now[0] = 55.0
     assert progress.left == pytest.approx(15.0)
-    now[0] = 20.0  # twice as slow as before
+    now[0] = 70.0  # twice as slow as before
     for case in "ab":
         progress.take(ended(case))
     assert progress.left is not None
