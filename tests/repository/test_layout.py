@@ -171,6 +171,13 @@ def test_test_files_have_unique_names() -> None:
     assert [name for name, times in names.items() if times > 1] == []
 
 
+def test_the_index_of_the_benchmarks_names_every_one_and_no_other() -> None:
+    named = re.findall(r"\[`([\w.]+)`\]\(\1\)", (ROOT / "benchmarks" / "README.md").read_text())
+    assert sorted(named) == sorted(
+        path.name for path in (ROOT / "benchmarks").iterdir() if path.suffix in (".py", ".yaml")
+    )
+
+
 @pytest.mark.parametrize("path", list(_files("*.py")), ids=_name)
 def test_no_file_is_too_long(path: Path) -> None:
     lines = path.read_text().count("\n")
