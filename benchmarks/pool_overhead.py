@@ -4,8 +4,8 @@
 
 Each test is ``sh -c true`` on one of two workers, with a log, a line on disk, and a check of what it left behind.
 Peers run the same in the same rounds: GNU parallel with a log if it is installed, and pytest-xdist, Testplan, ATEX and
-tmt of the folder that benchmarks/makespan.py --peers has filled. tmt runs one test after the other, and only 50 of
-them, because it is slow. All times include how long each takes to start and to end.
+tmt of the folder that benchmarks/makespan.py --peers has filled. tmt, which needs rsync, prepares nothing and runs one
+test after the other, only 50 of them because it is slow. All times include how long each takes to start and to end.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def atex(count: int, python: str) -> float:
 
 def tmt(count: int, program: str) -> float:
     tests = "".join(f"    /t{number}: {{test: sh -c true}}\n" for number in range(count))
-    command = (program, "--feeling-safe", "run", "--all", "--remove")
+    command = (program, "--feeling-safe", "run", "--all", "--skip", "prepare", "--remove")
     return peer(count, command, {".fmf/version": "1\n", "main.fmf": TMT.format(tests=tests)})
 
 

@@ -116,6 +116,8 @@ def test_mistakes_are_told_where_the_experiment_names_the_source(panther_project
     project.run("validate wrong.yaml").assert_exit(2, "fmf finds no test case here")
     (project.folder / "tests/main.fmf").write_text("/odd: {test: x, duration: soon}\n")
     project.run("validate all.yaml").assert_exit(2, "/tests/odd: 'soon' is no duration")
+    (project.folder / "tests/main.fmf").write_text("/odd: {test: x, /: wrong}\n")
+    project.run("validate all.yaml").assert_exit(2, "Invalid fmf directive in '/tests/odd'", "try: `fmf ls` there")
 
 
 @pytest.mark.parametrize(

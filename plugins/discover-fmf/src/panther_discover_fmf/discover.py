@@ -59,7 +59,8 @@ def grown(path: Path, context: Mapping[str, Any]) -> fmf.Tree:
         tree.adjust(fmf.context.Context(**given), case_sensitive=False)
     except (fmf.utils.GeneralError, fmf.context.InvalidRule, fmf.context.InvalidContext) as error:
         told = " ".join(str(error).split())
-        raise ConfigurationException(f"{path}: {told}\n  try: a folder in which `fmf init` was run") from error
+        way_out = "a folder in which `fmf init` was run" if isinstance(error, fmf.utils.RootError) else "`fmf ls` there"
+        raise ConfigurationException(f"{path}: {told}\n  try: {way_out}") from error
     return tree
 
 
