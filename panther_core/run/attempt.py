@@ -16,7 +16,7 @@ from panther_core import capture
 from panther_core.checks import judge
 from panther_core.plan.cases import PlannedCase
 from panther_core.run import evidence, stages
-from panther_core.run.compose import Prepared, compose, instrument, specify
+from panther_core.run.compose import Prepared, compose, instrument, network_of, specify
 from panther_core.run.control import Control
 from panther_core.run.engine import CancelledError, Engine
 from panther_core.run.machine import MachineState
@@ -103,8 +103,7 @@ def _network(attempt: Attempt) -> Iterator[tuple[NetworkEnvironmentInterface, Co
     """Plan, prepare and set up the network; take it down again, whatever happens in between."""
     case, engine, info = attempt.case, attempt.engine, attempt.info
     context = engine.context(case.case_id, attempt.folder / "network", case.seed, attempt.notes.append)
-    network = case.network.factory(context, case.network_options)
-    network.descriptor = case.network
+    network = network_of(case, context)
     with contextlib.ExitStack() as stack:
         with attempt.timed("prepare"):
             specs = specify(case, attempt.number, network)

@@ -13,6 +13,7 @@ from panther_core.run.engine import Engine
 from panther_core.run.placeholders import fill, fill_command, placeholders_of
 from panther_hookspecs import (
     ConfigurationException,
+    Context,
     Endpoint,
     EnvironmentUnavailableError,
     ExecutionEnvironmentInterface,
@@ -47,6 +48,13 @@ class Prepared:
     def plan(self) -> ServicePlan:
         """What the service manager planned."""
         return self.spec.plan
+
+
+def network_of(case: PlannedCase, context: Context) -> NetworkEnvironmentInterface:
+    """Make the network environment of a case; it knows what it was announced as."""
+    made = case.network.factory(context, case.network_options)
+    made.descriptor = case.network
+    return made
 
 
 def specify(case: PlannedCase, attempt: int, network: NetworkEnvironmentInterface) -> dict[str, ServiceSpec]:

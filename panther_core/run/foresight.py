@@ -12,7 +12,7 @@ from panther_core.config.diagnostics import Findings
 from panther_core.metrics import MetricsCollector
 from panther_core.plan import PlannedCase, written_cases
 from panther_core.registry import Registry
-from panther_core.run.compose import specify
+from panther_core.run.compose import network_of, specify
 from panther_hookspecs import (
     CommandProcessor,
     Context,
@@ -69,8 +69,7 @@ def _of(case: PlannedCase, registry: Registry) -> Iterator[Problem]:
         note=lambda _line: None,
         links=registry.all(LinkDescriptor),
     )
-    network = case.network.factory(context, case.network_options)
-    network.descriptor = case.network
+    network = network_of(case, context)
     try:
         yield from network.mistakes(tuple(specify(case, 1, network).values()))
     except UnsupportedError:

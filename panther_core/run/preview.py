@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from panther_core.plan.cases import PlannedCase
-from panther_core.run.compose import compose, instrument, specify
+from panther_core.run.compose import compose, instrument, network_of, specify
 from panther_core.run.engine import Engine
 from panther_core.run.placeholders import fill_command
 from panther_hookspecs import ConfigurationException, ShellCommand
@@ -29,8 +29,7 @@ def preview(case: PlannedCase, engine: Engine) -> Iterator[tuple[str, str, str]]
     with tempfile.TemporaryDirectory(prefix="panther-preview-") as name, contextlib.ExitStack() as stack:
         folder = Path(name) / "cases" / case.case_id / "1"
         context = engine.context(case.case_id, folder / "network", case.seed, lambda _note: None)
-        network = case.network.factory(context, case.network_options)
-        network.descriptor = case.network
+        network = network_of(case, context)
         stack.callback(network.teardown_environment)
         specs = specify(case, 1, network)
         for problem in network.mistakes(tuple(specs.values())):
