@@ -101,6 +101,16 @@ def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
     """Return the typed experiment of a tree; InvalidConfigurationError lists everything that is wrong with it."""
     findings = Findings()
     tree = with_discovered(tree, registry, findings)  # once: everything below finds the cases there
+    config = check(tree, registry, findings)
+    findings.raise_if_any()
+    assert config is not None  # otherwise something was found
+    object.__setattr__(config, "tree", tree)
+    object.__setattr__(config, "registry", registry)
+    return config
+
+
+def check(tree: Node, registry: Registry, findings: Findings) -> ExperimentConfig | None:
+    """Find everything that is wrong with a tree that has its discovered cases; return the typed experiment."""
     experiment = make_experiment(tree, registry, findings)
     findings.add_all(experiment.problems())
     resolver = experiment.assembler.resolver
@@ -110,10 +120,6 @@ def checked_experiment(tree: Node, registry: Registry) -> ExperimentConfig:
     config = _typed(experiment, again)
     known = {(each.mark, each.path) for each in findings.found}
     findings.add_all(each for each in again.found if (each.mark, each.path) not in known)
-    findings.raise_if_any()
-    assert config is not None  # otherwise something was found
-    object.__setattr__(config, "tree", tree)
-    object.__setattr__(config, "registry", registry)
     return config
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ import attrs
 
 from panther_core.config.diagnostics import Findings
 from panther_core.config.models import ExperimentConfig, TestCaseConfig
+from panther_core.config.strict import loosened
 from panther_core.config.structure import fields_of
 from panther_core.config.tree import KeyPath, Node, exact, plain
 from panther_core.plan.assemble import Assembled
 from panther_core.plan.axes import EVERY
 from panther_core.plan.cases import PlannedCase
 from panther_core.plan.discovered import is_discovered
-from panther_core.plan.experiment import Experiment, make_experiment
+from panther_core.plan.experiment import Experiment, check, make_experiment
 from panther_core.plan.shape import DEFAULT_KEYS
 from panther_core.plan.template import Template
 from panther_core.registry import Registry
@@ -30,7 +31,7 @@ _SIMPLE = ("timeout", "repeat", "retry_count", "exclusive")
 def resolved_experiment(config: ExperimentConfig, registry: Registry) -> dict[str, Any]:
     """Return plain data that loads as the same experiment. What an axis changes stays as it was written."""
     findings = Findings()
-    experiment = make_experiment(config.to_tree(), registry, findings)
+    experiment = make_experiment(_as_in_a_file(config.to_tree(), registry), registry, findings)
     findings.raise_if_any()
     outer = experiment.tree.only(
         frozenset({"name", "description", "protocol", "observers", "provisioners", "discover"})
@@ -40,6 +41,41 @@ def resolved_experiment(config: ExperimentConfig, registry: Registry) -> dict[st
     cases = [dict.fromkeys(defaults.value) | _case(each, experiment) for each in written]
     said = {**exact(plain(defaults)), **exact(plain(outer)), "seed": experiment.seed}
     return {**said, "test_cases": cases} if written else said
+
+
+def _as_in_a_file(tree: Node, registry: Registry) -> Node:
+    """Return the tree with what came unquoted, from `--set` or the environment, as a file would say it.
+
+    A number where no text is wanted, and a text where one is: what is wanted shows what is refused.
+    """
+    paths = frozenset(_loose(tree))
+    read = _read(tree, paths)
+    if not paths or _holds(read, registry):
+        return read
+    return _read(tree, frozenset(path for path in paths if _holds(_read(tree, frozenset({path})), registry)))
+
+
+def _holds(tree: Node, registry: Registry) -> bool:
+    findings = Findings()
+    check(tree, registry, findings)
+    return not findings.found
+
+
+def _loose(node: Node) -> Iterator[KeyPath]:
+    """Yield the path of every text that is read as something else where that is wanted."""
+    if node.loose and not isinstance(loosened(plain(node)), str):
+        yield node.path
+    for each in node.value.values() if isinstance(node.value, dict) else node.elements():
+        yield from _loose(each)
+
+
+def _read(node: Node, paths: Container[KeyPath]) -> Node:
+    """Return the tree with the texts at these paths read as YAML reads what has no quotes."""
+    if isinstance(node.value, dict):
+        return attrs.evolve(node, value={key: _read(each, paths) for key, each in node.items()})
+    if isinstance(node.value, tuple):
+        return attrs.evolve(node, value=tuple(_read(each, paths) for each in node.value))
+    return attrs.evolve(node, value=loosened(plain(node)), loose=False) if node.path in paths else node
 
 
 def _case(template: Template, experiment: Experiment) -> dict[str, Any]:

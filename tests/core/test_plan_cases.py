@@ -497,6 +497,21 @@ def test_the_resolved_experiment_has_every_default_and_gives_the_same_cases(tmp_
     assert again.resolved() == resolved
 
 
+def test_what_the_command_line_and_the_environment_say_is_written_out_as_it_is_wanted(
+    tmp_path: Path, registry: Registry
+) -> None:
+    (tmp_path / "e.yaml").write_text(HEAD + ONE + ", timeout: !env SOME}\n")
+    sets = ("test_cases.0.repeat=3", "description=7", "capture=false")
+    config = load_experiment(tmp_path / "e.yaml", registry, sets=sets, environ={"SOME": "20"})
+    resolved = config.resolved(registry)
+    case = resolved["test_cases"][0]
+    assert (resolved["description"], case["repeat"], case["timeout"], case["capture"]) == ("7", 3, 20, False)
+    (tmp_path / "again.yaml").write_text(json.dumps(resolved))
+    assert list(plan_cases(load_experiment(tmp_path / "again.yaml", registry), registry)) == list(
+        plan_cases(config, registry)
+    )
+
+
 @pytest.mark.parametrize(
     "more",
     [
