@@ -40,6 +40,7 @@ tag: [core]
 /expected: {test: "false", result: xfail}
 /off: {test: "true", enabled: false}
 /unsure: {test: "true", enabled: null}
+/by-hand: {test: read.md, manual: true}
 /lacks: {test: "true", require: [no-such-thing]}
 /parts: {test: "tmt-report-result /a PASS; tmt-report-result 'b \"c' FAIL; tmt-file-submit -l main.fmf", order: 10}
 /custom: {test: "cp custom.yaml $TMT_TEST_DATA/results.yaml", result: custom}
@@ -116,6 +117,8 @@ def test_mistakes_are_told_where_the_experiment_names_the_source(panther_project
     project.run("validate wrong.yaml").assert_exit(2, "fmf finds no test case here")
     (project.folder / "tests/main.fmf").write_text("/odd: {test: x, duration: soon}\n")
     project.run("validate all.yaml").assert_exit(2, "/tests/odd: 'soon' is no duration")
+    (project.folder / "tests/main.fmf").write_text("/odd: {test: }\n")
+    project.run("validate all.yaml").assert_exit(2, "/tests/odd: test: expected a shell command, got None")
     (project.folder / "tests/main.fmf").write_text("/odd: {test: x, /: wrong}\n")
     project.run("validate all.yaml").assert_exit(2, "Invalid fmf directive in '/tests/odd'", "try: `fmf ls` there")
 

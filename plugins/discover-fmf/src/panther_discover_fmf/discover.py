@@ -41,11 +41,11 @@ _RUN = ".panther"
 
 
 def find(options: DiscoverOptions, folder: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield a test case for each test that is chosen, in the order in which tmt would run them."""
+    """Yield a test case for each test that is chosen, in the order in which tmt would run them; none is for people."""
     tree = grown(folder / options.path, options.context)
     root = Path(tree.root)
     shown = str(root.relative_to(folder)) if root.is_relative_to(folder) else str(root)
-    for number, node in enumerate(tests_of(tree, options), start=1):
+    for number, node in enumerate((each for each in tests_of(tree, options) if not each.get("manual")), start=1):
         yield _case(node, shown, number, options)
 
 
@@ -142,6 +142,8 @@ def seconds_of(duration: object) -> float:
 
 def _case(node: fmf.Tree, root: str, serial: int, options: DiscoverOptions) -> Mapping[str, Any]:
     data = metadata_of(node)
+    if not isinstance(data["test"], str) or not data["test"].strip():
+        raise ConfigurationException(f"{node.name}: test: expected a shell command, got {data['test']!r}")
     try:
         timeout = seconds_of(data["duration"])
     except ConfigurationException as error:
@@ -151,7 +153,7 @@ def _case(node: fmf.Tree, root: str, serial: int, options: DiscoverOptions) -> M
     tags += [f"component-{each}" for each in data["component"]]
     service = {
         "implementation": "fmf",
-        "test": str(data["test"]),
+        "test": data["test"],
         "test_name": node.name,
         "tree": root,
         "path": str(data["path"] or _folder_of(node)),
