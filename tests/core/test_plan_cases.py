@@ -14,7 +14,6 @@ from typing import Any
 
 import attrs
 import pytest
-from ruamel.yaml import YAML
 
 from panther_core.config import ExperimentConfig, InvalidConfigurationError, load_experiment
 from panther_core.config.tree import Mark, Node, Source
@@ -461,13 +460,14 @@ def test_selections_choose_among_the_cells(tmp_path: Path, registry: Registry) -
         "no-fuzz fuzz",
     ]
     assert [case.name for case in plan(tmp_path, registry, text, "server!=full and client=old")] == ["b", "b"]
-    assert (
-        count_cases(
-            load(tmp_path, registry, text), select="network_environment=here and protocol=minip and type=functional"
-        )
-        == 12
-    )
-    assert count_cases(load(tmp_path, registry, text), select="client=none") == 0
+    config = load(tmp_path, registry, text)
+    assert count_cases(config, select="network_environment=here and protocol=minip and type=functional") == 12
+    assert count_cases(config, select="client=none") == 0
+
+
+def written_out(config: ExperimentConfig, tmp_path: Path, registry: Registry) -> ExperimentConfig:
+    (tmp_path / "again.yaml").write_text(json.dumps(config.resolved(registry)))
+    return load_experiment(tmp_path / "again.yaml", registry)
 
 
 def test_the_resolved_experiment_has_every_default_and_gives_the_same_cases(tmp_path: Path, registry: Registry) -> None:
@@ -487,10 +487,7 @@ def test_the_resolved_experiment_has_every_default_and_gives_the_same_cases(tmp_
     assert resolved["test_cases"][0]["network_environment"]["cleanup_on_exit"] is True
     assert resolved["test_cases"][0]["matrix"]["client"] == ["full", "no-fuzz", "old"]
     assert resolved["test_cases"][1]["parameters"] == {"count": 1, "size": 2}
-    path = tmp_path / "resolved.yaml"
-    with path.open("w") as file:
-        YAML(typ="safe", pure=True).dump(resolved, file)
-    again = load_experiment(path, registry)
+    again = written_out(config, tmp_path, registry)
     assert [(case.case_id, case.seed) for case in plan_cases(again, registry)] == [
         (case.case_id, case.seed) for case in plan_cases(config, registry)
     ]
@@ -506,10 +503,8 @@ def test_what_the_command_line_and_the_environment_say_is_written_out_as_it_is_w
     resolved = config.resolved(registry)
     case = resolved["test_cases"][0]
     assert (resolved["description"], case["repeat"], case["timeout"], case["capture"]) == ("7", 3, 20, False)
-    (tmp_path / "again.yaml").write_text(json.dumps(resolved))
-    assert list(plan_cases(load_experiment(tmp_path / "again.yaml", registry), registry)) == list(
-        plan_cases(config, registry)
-    )
+    again = written_out(config, tmp_path, registry)
+    assert list(plan_cases(again, registry)) == list(plan_cases(config, registry))
 
 
 @pytest.mark.parametrize(
@@ -532,9 +527,8 @@ def test_what_the_command_line_and_the_environment_say_is_written_out_as_it_is_w
 def test_what_is_written_out_gives_the_same_cases(tmp_path: Path, registry: Registry, more: str) -> None:
     text = HEAD + ONE + (f", {more}}}\n" if more else "}\n")
     config = load(tmp_path, registry, text)
-    (tmp_path / "again.yaml").write_text(json.dumps(config.resolved()))
     first = list(plan_cases(config, registry))
-    again = list(plan_cases(load_experiment(tmp_path / "again.yaml", registry), registry))
+    again = list(plan_cases(written_out(config, tmp_path, registry), registry))
     assert again == first
     assert len(set(ids(first))) == len(first) == count_cases(config)
 
