@@ -36,7 +36,7 @@ tag: [core]
     test: test "$TMT_TEST_NAME" = /tests/ok; test -f "$TMT_TEST_METADATA"; test "$PWD" = "$TMT_TREE/tests"
     tier: 1
 /bad: {test: "exit 1", tag+: [slow], link: [{verifies: bug-7}]}
-/worse: {test: "exit 7", order: null, result: null}
+/worse: {test: "exit 7", order: null, result: null, duration: null, framework: null}
 /expected: {test: "false", result: xfail}
 /off: {test: "true", enabled: false}
 /unsure: {test: "true", enabled: null}
@@ -75,6 +75,7 @@ def test_tests_are_chosen_by_name_filter_link_and_context(panther_project: MakeP
     assert names(folder, filter=("tier: 1", "enabled: true")) == ["ok"]
     assert names(folder, filter=("tier: -1 & manual: false",)) == [each for each in names(folder) if each != "ok"]
     assert names(folder, names=("o",), exclude=("wo",), condition=("order == 50",)) == ["custom", "ok"]
+    assert "worse" in names(folder, condition=("order == 50",))
     assert "ok" in names(folder, condition=("environment == {}", "require == []"))
     assert names(folder, link=("verifies:bug",)) == ["bad"]
     assert names(folder, link=("relates:bug",)) == []
@@ -166,7 +167,7 @@ class Rooms(Provisioner):
         def reach(argv: Sequence[str]) -> Sequence[str]:
             return entered(self.folder, self.manager, argv)
 
-        facts = {"interpreter": sys.executable, "folder": str(self.folder / "far")}
+        facts = {"interpreter": sys.executable, "folder": str(self.folder)}
         return System(name="room", labels=frozenset({"room"}), reach=reach, facts=facts)
 
     def release(self, system: System) -> None:

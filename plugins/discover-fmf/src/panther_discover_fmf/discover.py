@@ -112,6 +112,7 @@ def metadata_of(node: fmf.Tree) -> dict[str, Any]:
     data |= {key: _listed(data.get(key)) for key in _LISTS}
     data["link"] = [each if isinstance(each, Mapping) else {"relates": each} for each in data["link"]]
     data["environment"] = _variables(data["environment"])
+    data["order"] = _order(node)
     data["tier"] = None if data["tier"] is None else str(data["tier"])
     return data
 
@@ -145,7 +146,7 @@ def _case(node: fmf.Tree, root: str, serial: int, options: DiscoverOptions) -> M
     if not isinstance(data["test"], str) or not data["test"].strip():
         raise ConfigurationException(f"{node.name}: test: expected a shell command, got {data['test']!r}")
     try:
-        timeout = seconds_of(data["duration"])
+        timeout = seconds_of(data["duration"] or DEFAULT_DURATION)
     except ConfigurationException as error:
         raise ConfigurationException(f"{node.name}: {error}") from error
     tags = [str(each) for each in data["tag"]]
@@ -157,7 +158,7 @@ def _case(node: fmf.Tree, root: str, serial: int, options: DiscoverOptions) -> M
         "test_name": node.name,
         "tree": root,
         "path": str(data["path"] or _folder_of(node)),
-        "framework": str(data["framework"]),
+        "framework": str(data["framework"] or "shell"),
         "result": str(data["result"] or "respect"),
         "requires": _required(data["require"]) if options.requires != "ignore" else [],
         "recommends": _required(data["recommend"]) if options.requires == "install" else [],
