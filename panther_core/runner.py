@@ -126,7 +126,7 @@ class Runner:
         if case.deadline is None or since <= case.deadline:
             return ""
         return (
-            f"not started: its deadline was {case.deadline:g} s after the beginning, now it is {since:.1f} s after it"
+            f"not started: its deadline was {case.deadline:g} s after the beginning, now it is {since:.3g} s after it"
         )
 
     def _settle(

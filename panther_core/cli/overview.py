@@ -127,7 +127,7 @@ def case_blocks(case: Mapping[str, Any], folder: Path) -> list[Block]:
             ],
         ),
         ("problems", [(line,) for each in case.get("problems") or () for line in str(each).splitlines()]),
-        ("notes", [(str(line),) for line in case.get("notes") or ()]),
+        ("notes", [(str(line),) for line in (*(case.get("notes") or ()), *(case.get("losses") or ()))]),
         ("files", [(link(attempt / each["path"], each["path"]), each.get("kind", "")) for each in _files(case)]),
     ):
         if rows:

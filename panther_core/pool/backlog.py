@@ -74,7 +74,7 @@ class Work:
         """Return what a system must have for it, for messages."""
         parts = [f"the labels {', '.join(sorted(self.case.labels))}"] if self.case.labels else []
         uses = (f"{amount:g} {name}" if amount != 1 else name for name, amount in sorted(self.case.uses.items()))
-        parts += [f"of resources {', '.join(uses)}"] if self.case.uses else []
+        parts += [f"{', '.join(uses)} to itself"] if self.case.uses else []
         return " and ".join(parts) or "nothing but a system"
 
 

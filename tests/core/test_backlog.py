@@ -94,7 +94,7 @@ def test_a_work_that_waits_for_room_is_not_overtaken_by_those_that_want_the_same
 def test_what_needs_more_than_there_is_neither_runs_nor_keeps_others_from_running() -> None:
     queue = backlog(case("huge", uses={"memory": 1e12}, priority=1), case("small", uses={"memory": 1e6}))
     assert order(queue) == ["small"]
-    assert [work.needs() for work in queue.waiting()] == ["of resources 1e+12 memory"]
+    assert [work.needs() for work in queue.waiting()] == ["1e+12 memory to itself"]
 
 
 def test_an_exclusive_case_has_its_host_for_itself_and_not_the_others() -> None:

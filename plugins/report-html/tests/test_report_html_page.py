@@ -113,10 +113,11 @@ def test_without_javascript_every_verdict_stands_there_with_its_reason(tmp_path:
 
 
 def test_nothing_in_a_run_becomes_markup(tmp_path: Path) -> None:
-    page = written(sample_run(tmp_path / "run"), name=EVIL, why=EVIL, cell={EVIL: EVIL}, problems=[EVIL])
+    page = written(sample_run(tmp_path / "run"), name=EVIL, why=EVIL, cell={EVIL: EVIL}, problems=[EVIL], losses=[EVIL])
     assert "<img" not in page
     assert page.count("</script>") == 3
     assert unpacked(page, "details")[0]["problems"] == [EVIL]
+    assert EVIL in unpacked(page, "details")[0]["notes"]
 
 
 def test_the_page_names_no_address_of_the_network(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def detail_of(case: Case, run: Path, events: Iterable[Mapping[str, Any]]) -> dic
             if each.get("kind") not in _ROUTINE
         ],
         "problems": list(record.get("problems") or ()),
-        "notes": list(record.get("notes") or ()),
+        "notes": [*(record.get("notes") or ()), *(record.get("losses") or ())],
         "facts": _facts(record),
     }
     return {name: part for name, part in found.items() if part}
