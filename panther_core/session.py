@@ -169,12 +169,7 @@ def orchestrator(
 def refuse_unplaced(pool: Orchestrator) -> None:
     """Raise for the first case that no system has taken; what was the matter with the systems is told besides."""
     for work in pool.unplaced:
-        case = work.case.described()
-        if pool.labels is None:
-            raise TestExecutionError(f"there was no system to run {case} on")
-        lacking = ", ".join(sorted(work.case.labels - pool.labels))
-        known = f"; none had {lacking}" if lacking else ""
-        raise TestExecutionError(f"no system can run {case}: it needs {work.needs()}{known}")
+        raise TestExecutionError(f"no system can run {work.case.described()}: {pool.why_not(work)}")
 
 
 def foreseen(

@@ -111,7 +111,9 @@ class Toolbox:
             for provisioner, _ in self._provisioners:
                 provisioner.close()
         for work in orchestrator.unplaced:
-            why = "; ".join([f"no system for it: it needs {work.needs()}", *orchestrator.failures[-2:]])
+            why = "; ".join(
+                [f"no system for it: {orchestrator.why_not(work)}", *dict.fromkeys(orchestrator.failures[-2:])]
+            )
             self.output_result({"name": work.case.name, "status": "error", "why": why, "final": False})
         return [self._done[name] for name in sorted(self._done)]
 

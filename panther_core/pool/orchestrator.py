@@ -84,6 +84,13 @@ class Orchestrator:
             with self._changed:
                 self.unplaced += self._backlog.waiting()
 
+    def why_not(self, work: Work) -> str:
+        """Return why a work was not placed, for messages."""
+        if self.labels is None:
+            return "there was none"
+        lacking = ", ".join(sorted(work.case.labels - self.labels))
+        return f"it needs {work.needs()}" + (f"; none had {lacking}" if lacking else "")
+
     def wait(self) -> None:
         """Return when every worker has ended.
 
