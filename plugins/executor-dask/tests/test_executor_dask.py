@@ -28,7 +28,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))
         with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, resources={"gpu": 1}
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", resources={"gpu": 1}
         ) as made:
             yield made
     assert not list(folder.glob("panther-*"))
