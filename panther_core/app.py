@@ -119,10 +119,10 @@ class Panther:
             yield stack.enter_context(made)
 
     def resume(self, run: Path, options: RunOptions, observers: Sequence[Observer] = ()) -> RunSummary:
-        """Run what is missing in a run directory, and what did not come out as expected."""
+        """Run what is missing of what a run has selected, and what did not come out as expected."""
         lock = json.loads((run / LOCK).read_text(encoding="utf-8")) if (run / LOCK).is_file() else {}
         experiment = load_experiment(run / RESOLVED, self.plugins.registry, folder=Path(lock.get("folder", run)))
-        return self._carry_out(experiment, options, observers, resume=run)
+        return self._carry_out(experiment, attrs.evolve(options, select=lock.get("select", "")), observers, resume=run)
 
     def _carry_out(
         self,

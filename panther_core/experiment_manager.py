@@ -221,7 +221,7 @@ class ExperimentManager:
     def _set_up(self, experiment: ExperimentConfig) -> None:
         directory = self._run_directory()
         self._history = directory.history() if self._resume else {}
-        session.write_inputs(directory, experiment, self._plugins, self.settings.locked)
+        session.write_inputs(directory, experiment, self._plugins, self.settings.locked, self.settings.select)
         for observer in session.observers(experiment, self._plugins.registry, directory, self.metrics_collector):
             self._events.add_observer(observer, missed=tuple(self._early))
             if not self._owns_events:

@@ -73,13 +73,18 @@ def modules_of(folder: Path | None) -> Sequence[object]:
 
 
 def write_inputs(
-    directory: RunDirectory, experiment: ExperimentConfig, plugins: PluginManager, locked: Mapping[str, Any] | None
+    directory: RunDirectory,
+    experiment: ExperimentConfig,
+    plugins: PluginManager,
+    locked: Mapping[str, Any] | None,
+    select: str,
 ) -> None:
     """Write the experiment as written and as understood, and the lock; refuse what a given lock excludes."""
     resolved = _as_yaml(experiment.resolved(plugins.registry))
     digest = hashlib.sha256(resolved.encode()).hexdigest()
     lock = lock_of(plugins.plugins, seed=experiment.seed, experiment_hash=digest) | {
-        "folder": str(folder_of(experiment))
+        "folder": str(folder_of(experiment)),
+        "select": select,
     }
     if locked is not None:
         changed = differences(locked, lock)

@@ -30,8 +30,8 @@ _SYSCTLS = (
     "net/ipv4/tcp_congestion_control",
     "net/ipv4/udp_mem",
 )
-_NOT_COMPARED = {"programs", "folder"}
-"""Programs are compared when they start; where the experiment file lay does not matter."""
+_NOT_COMPARED = {"programs", "folder", "select"}
+"""Programs are compared when they start; where the experiment file lay and what was selected do not matter."""
 _FORM = "{}: recorded {!r}, now {!r}"
 _LIBRARIES = ("panther-pluggy", "pluggy", "attrs", "cattrs", "ruamel.yaml", "rich")
 

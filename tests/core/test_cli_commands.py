@@ -299,6 +299,11 @@ def test_resume_runs_what_was_not_as_expected_again(project: PantherProject) -> 
     assert "mute" not in missing.stdout
 
 
+def test_a_resumed_run_keeps_to_what_was_selected(project: PantherProject) -> None:
+    selected = project.run("run mixed.yaml --select name=mute")
+    project.run("resume", selected.run.name).assert_exit(1, "2 of 2 cases")
+
+
 def test_plugins_as_json_say_what_each_brings(project: PantherProject) -> None:
     found = {each["name"]: each for each in json.loads(project.run("plugins --json").stdout)}
     assert found["DummyPlugin"]["status"] == "active"
