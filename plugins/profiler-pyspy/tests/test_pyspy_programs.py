@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -139,6 +140,11 @@ def watching(tmp_path: Path) -> Watching:
     return watch
 
 
+def at_most(looks: float) -> float:
+    """Return how many looks py-spy may have taken where so many are expected: the time between two is random."""
+    return looks + 6 * math.sqrt(looks)
+
+
 def test_a_hot_function_is_found_with_its_share_in_every_run(program: Path, watching: Watching) -> None:
     shares = []
     with watching() as bench:
@@ -169,7 +175,7 @@ def test_the_rate_is_the_one_that_was_asked_for(program: Path, watching: Watchin
     with watching(sampling_rate=20, idle=True) as bench:
         began = time.monotonic()
         found = bench.run(program, "wait", 3.0)
-        assert 1 <= found["pyspy.samples"] <= 20 * (time.monotonic() - began) + 10
+        assert 1 <= found["pyspy.samples"] <= at_most(20 * (time.monotonic() - began))
 
 
 def test_all_threads_are_seen(program: Path, watching: Watching) -> None:
@@ -181,11 +187,11 @@ def test_all_threads_are_seen(program: Path, watching: Watching) -> None:
 
 
 def test_only_the_thread_with_the_lock_is_seen_if_asked_for(program: Path, watching: Watching) -> None:
-    with watching(gil=True) as bench:
+    with watching(gil=True, idle=True) as bench:
         began = time.monotonic()
         found = bench.run(program, "threads", 0.25)
         looks = 100 * (time.monotonic() - began)
-        assert 1 <= found["pyspy.samples"] <= looks, "one at most in each look"
+        assert 1 <= found["pyspy.samples"] <= at_most(looks), "one in each look, where all threads would be four"
 
 
 def test_children_are_seen_if_asked_for(program: Path, watching: Watching) -> None:
