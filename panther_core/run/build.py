@@ -10,7 +10,7 @@ import platform
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -93,17 +93,27 @@ def _placed(command: ShellCommand, folder: Path, known: Mapping[str, str]) -> Sh
 
 
 def _key(implementation: str, plan: ServicePlan) -> str:
-    """Return a name that changes whenever an input of the build changes: sources, commands, tools, machine."""
+    """Return a name that changes whenever an input of the build changes: sources, commands, tools, machine.
+
+    Where the sources are does not count: another checkout or environment with the same files needs no build.
+    """
     digest = hashlib.blake2b(digest_size=10)
     digest.update(repr((platform.machine(), sys.version_info[:2])).encode())
     for phase in PHASES:
         for command in getattr(plan, phase):
-            digest.update(repr((phase, command.argv, sorted(command.env.items()), _stamp(command.command))).encode())
-    for path in sorted(plan.build_inputs):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            words = [_placeless(word, plan.build_inputs) for word in command.argv]
+            digest.update(repr((phase, words, sorted(command.env.items()), _stamp(command.command))).encode())
+    for place in plan.build_inputs:
+        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if file.is_file():
-                digest.update(file.name.encode() + b"\0" + file.read_bytes())
+                digest.update(str(file.relative_to(place.parent)).encode() + b"\0" + file.read_bytes())
     return f"{implementation}-{digest.hexdigest()}"
+
+
+def _placeless(word: str, inputs: Iterable[Path]) -> str:
+    for place in inputs:
+        word = word.replace(str(place), place.name)
+    return word
 
 
 def _stamp(program: str) -> tuple[str, int] | None:
