@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,11 @@ class Elsewhere:
         """The experiment as understood, without what concerns the run as a whole."""
         return without((self.run.folder / RESOLVED).read_text(encoding="utf-8"), "provisioners", "observers")
 
-    def prepare(self, system: System) -> System:
+    def prepare(self, system: System, is_alive: Callable[[], bool]) -> System:
         """Connect to a system that has just been reserved, and get PANTHER ready there."""
         executor = system.executor
         if executor is None and system.reach is not None:
-            host = RemoteHost.connect(system, self.run.run_id)
+            host = RemoteHost.connect(system, self.run.run_id, is_alive)
             try:
                 system = connected(system, host)
                 executor = self._supply(host)

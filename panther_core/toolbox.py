@@ -171,10 +171,10 @@ class Toolbox:
             self._trees[key] = system.connection.copy(tree)
         return self._trees[key]
 
-    def _prepare(self, system: System) -> System:
+    def _prepare(self, system: System, is_alive: Callable[[], bool]) -> System:
         """Connect: a system that is this process gets an agent as any other, so that a test is the same everywhere."""
         here = attrs.evolve(system, reach=system.reach or tuple)
-        return connected(here, RemoteHost.connect(here, self._run_id))
+        return connected(here, RemoteHost.connect(here, self._run_id, is_alive))
 
     def _leave(self, system: System) -> None:
         for key in [each for each in self._trees if each[0] == system.name]:

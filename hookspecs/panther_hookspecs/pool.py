@@ -79,7 +79,11 @@ class Provisioner(abc.ABC):
         """Take a system back."""
 
     def is_alive(self, system: System) -> bool:
-        """Return whether the system can run another test; a dead one is released and replaced."""
+        """Return whether the system can run another test; a dead one is released and replaced.
+
+        Asked after each test, and while a broken connection to it is taken up again: a system that is gone for good
+        is then given up at once. So it should answer soon. What it raises says that nobody knows.
+        """
         return True
 
     def close(self) -> None:

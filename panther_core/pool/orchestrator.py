@@ -16,11 +16,32 @@ from panther_hookspecs import PantherExperimentError, Provisioner, System, Syste
 _WINDOW_OF_A_SLOT = 100
 _GLANCE = 0.5
 
+Prepare = Callable[[System, Callable[[], bool]], System]
+"""Makes a system ready that was just reserved: connects to it, finds out its labels; may ask whether it is alive."""
+
 RunTest = Callable[[Work, System], Work | None]
 """Runs one attempt on a borrowed system; returns the work of another attempt if one is due."""
 
 RunLost = Callable[[Work, Loss], Work | None]
 """Told that the system of a work is gone; returns the work that follows from it, if any."""
+
+
+@attrs.frozen
+class Borrowed:
+    """A system that one worker has for itself until it gives it back."""
+
+    provisioner: Provisioner
+    given: System
+    """As the provisioner knows it."""
+    system: System
+    """As everybody else does: under a name of its own, connected."""
+
+    def is_alive(self) -> bool:
+        """Return whether the provisioner still counts on it; one that cannot tell has not said no."""
+        try:
+            return self.provisioner.is_alive(self.given)
+        except Exception:  # noqa: BLE001 - whoever supplies it has trouble, which tells nothing about the system
+            return True
 
 
 @attrs.define
@@ -30,8 +51,7 @@ class Orchestrator:
     run_test: RunTest
     hooks: Hooks
     expected_seconds: Callable[[Any], float | None] = lambda _case: None
-    prepare: Callable[[System], System] = lambda system: system
-    """Called with each system just reserved: connects to it, finds out its labels."""
+    prepare: Prepare = lambda system, _is_alive: system
     leave: Callable[[System], None] = lambda _system: None
     """Called with each prepared system before it is released."""
     lost: RunLost = lambda work, loss: None if (again := work.after(loss)).lost_twice else again
@@ -119,7 +139,7 @@ class Orchestrator:
         unlucky = 0
         try:
             while unlucky <= len(self.pauses) and (borrowed := self._obtain(provisioner)) is not None:
-                done, wanted = self._use(provisioner, *borrowed)
+                done, wanted = self._use(borrowed)
                 if not wanted and not (self.failures and self._waits_on(unlucky)):
                     return
                 unlucky = 0 if done else unlucky + 1
@@ -132,31 +152,31 @@ class Orchestrator:
                 self._serving -= 1
                 self._changed.notify_all()
 
-    def _obtain(self, provisioner: Provisioner) -> tuple[System, System] | None:
-        """Return a system as it was given and made ready; None if there is none to be had, or no more work."""
+    def _obtain(self, provisioner: Provisioner) -> Borrowed | None:
+        """Return a system that was made ready; None if there is none to be had, or no more work."""
         for pause in (0.0, *self.pauses):
             with self._changed:
                 if self._changed.wait_for(self._over, pause):
                     return None
-            given: System | None = None
-            system: System | None = None
+            borrowed: Borrowed | None = None
             try:
                 if (given := provisioner.reserve()) is None:
                     return None
-                system = self._named(given)
-                return given, self._ready(system)
+                borrowed = Borrowed(provisioner, given, self._named(given))
+                return self._ready(borrowed)
             except Exception as error:  # noqa: BLE001 - told at the end; the other provisioners go on
-                if given is not None:
-                    self._return(provisioner, given, system)
+                if borrowed is not None:
+                    self._return(borrowed)
                 foreseen = isinstance(error, PantherExperimentError)
-                self._complain(error, system.name if system else "" if foreseen else type(provisioner).__name__)
+                who = borrowed.system.name if borrowed else "" if foreseen else type(provisioner).__name__
+                self._complain(error, who)
         return None
 
-    def _ready(self, system: System) -> System:
-        ready = self.prepare(system)
+    def _ready(self, borrowed: Borrowed) -> Borrowed:
+        ready = self.prepare(borrowed.system, borrowed.is_alive)
         with self._changed:
             self.labels = ready.labels | (self.labels or frozenset())
-        return ready
+        return attrs.evolve(borrowed, system=ready)
 
     def _named(self, given: System) -> System:
         """Return a system under a name that no other has now: several provisioners may count alike."""
@@ -166,17 +186,17 @@ class Orchestrator:
             self._names.add(name)
         return given if name == given.name else attrs.evolve(given, name=name)
 
-    def _return(self, provisioner: Provisioner, given: System, system: System | None) -> None:
+    def _return(self, borrowed: Borrowed) -> None:
         """Give a system back as it was given; its name is free again."""
         try:
-            provisioner.release(given)
+            borrowed.provisioner.release(borrowed.given)
         finally:
             with self._changed:
-                self._names -= {system.name} if system else set()
+                self._names.discard(borrowed.system.name)
 
-    def _use(self, provisioner: Provisioner, given: System, system: System) -> tuple[int, bool]:
+    def _use(self, borrowed: Borrowed) -> tuple[int, bool]:
         """Run tests on a system and give it back; return how many it has finished, and whether to replace it."""
-        done = 0
+        done, system = 0, borrowed.system
         try:
             while (work := self._next(system)) is not None:
                 again: Work | None = None
@@ -190,14 +210,14 @@ class Orchestrator:
                     again = self.lost(work, Loss(system.name, str(error), error.begun))
                 finally:
                     self._done(work, system, again)
-                if gone or not provisioner.is_alive(given):
+                if gone or not borrowed.is_alive():
                     return done, True
             return done, False
         finally:
             try:
                 self.leave(system)
             finally:
-                self._return(provisioner, given, system)
+                self._return(borrowed)
 
     def _over(self) -> bool:
         """Return whether nothing is left that a new system could do."""

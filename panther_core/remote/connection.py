@@ -72,6 +72,8 @@ class Connection:
     lease: float
     base: str = ""
     python: str = "python3"
+    is_alive: Callable[[], bool] = lambda: True
+    """Whether there is anything to come back to; asked before each attempt to take a broken connection up again."""
     facts: Mapping[str, str] = attrs.field(factory=dict)
     breaks: int = 0
     """How often it broke; counted before anything is heard over the next one."""
@@ -202,10 +204,13 @@ class Connection:
         request.done.set()
 
     def _again(self) -> bool:
-        """Take a broken connection up again; return whether that has worked before the lease was over."""
+        """Take a broken connection up again; return whether it was before the lease was over, or it was gone."""
         self.breaks += 1
         until, pause, why = time.monotonic() + self.lease, 0.05, "the connection broke"
         while not self._closing.wait(pause):
+            if not self.is_alive():
+                self._give_up(f"{self.name} is gone: {why}")
+                return False
             try:
                 self._connect()
             except (OSError, SystemLostError) as error:

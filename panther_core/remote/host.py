@@ -65,8 +65,11 @@ class RemoteHost(Host):
     """What was copied there, by its digest: it is copied again, should the host have lost it."""
 
     @classmethod
-    def connect(cls, system: System, run_id: str) -> RemoteHost:
-        """Connect to a system that can be reached; EnvironmentUnavailableError says why that is not possible."""
+    def connect(cls, system: System, run_id: str, is_alive: Callable[[], bool] = lambda: True) -> RemoteHost:
+        """Connect to a system that can be reached; EnvironmentUnavailableError says why that is not possible.
+
+        ``is_alive`` says, should the connection break, whether there is still anything to come back to.
+        """
         if system.reach is None:
             raise TestExecutionError(f"{system.name} is this process: there is nothing to connect to")
         agent = hashlib.sha256(f"{run_id}\n{system.name}".encode()).hexdigest()[:20]
@@ -77,6 +80,7 @@ class RemoteHost(Host):
             lease=float(system.facts.get("lease", LEASE)),
             base=system.facts.get("folder", ""),
             python=system.facts.get("interpreter", "python3"),
+            is_alive=is_alive,
         )
         host = cls(connection)
         connection.open(told=host._told, back=host._back, gone=host._gone)
