@@ -17,7 +17,7 @@ import attrs
 from panther_core.events.travel import revived
 from panther_core.plan import PlannedCase
 from panther_core.registry import Registry
-from panther_core.remote.cases import RemoteCases
+from panther_core.remote.cases import OLDEST, RemoteCases
 from panther_core.remote.code import gather, used_plugins
 from panther_core.remote.host import Archive, RemoteHost
 from panther_core.results import RunDirectory
@@ -71,7 +71,7 @@ class Elsewhere:
         """Connect to a system that has just been reserved, and get PANTHER ready there."""
         executor = system.executor
         if executor is None and system.reach is not None:
-            host = RemoteHost.connect(system, self.run.run_id, is_alive)
+            host = RemoteHost.connect(system, self.run.run_id, is_alive, OLDEST)
             try:
                 system = connected(system, host)
                 executor = self._supply(host)

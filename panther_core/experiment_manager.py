@@ -22,6 +22,7 @@ from panther_core.outcome import Ending
 from panther_core.plan import PlannedCase, count_cases, plan_cases
 from panther_core.plugin_manager import PluginManager
 from panther_core.pool.orchestrator import Orchestrator
+from panther_core.pool.trouble import told
 from panther_core.results import RunDirectory
 from panther_core.results.directory import History
 from panther_core.results.durations import Durations
@@ -290,8 +291,8 @@ class ExperimentManager:
             self._orchestrator.stop()
 
     def _result(self, *, total: int, error: PantherExperimentError | None = None) -> ExperimentResult:
-        systems = self._orchestrator.failures if self._orchestrator else ()
-        failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors), *listed(systems))
+        systems = told(self._orchestrator.failures) if self._orchestrator else ()
+        failures = (*listed(self._plugins.hooks.failures), *map(str, self._events.errors), *systems)
         ending = Ending(
             tally=self._tally,
             total=total,

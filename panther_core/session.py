@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.metrics import MetricsCollector
+from panther_core.needs import require
 from panther_core.plan import PlannedCase, chosen_observers, chosen_provisioners
 from panther_core.plugin_manager import PluginManager
 from panther_core.pool.orchestrator import Orchestrator
@@ -38,7 +41,9 @@ from panther_hookspecs import (
     ObserverContext,
     PluginValidationError,
     Provisioner,
+    ProvisionerDescriptor,
     RunInfo,
+    System,
     TestExecutionError,
 )
 
@@ -126,11 +131,27 @@ def observers(
         yield descriptor.factory(ObserverContext(run_folder=directory.folder, options=options, metrics=metrics))
 
 
-def supply(experiment: ExperimentConfig, registry: Registry, jobs: int) -> Iterator[tuple[Provisioner, int]]:
+@attrs.frozen(eq=False)
+class Unusable(Provisioner):
+    """Stands for a provisioner for which this machine lacks something: the others of the run may do without it."""
+
+    error: EnvironmentUnavailableError
+
+    def reserve(self) -> System:
+        """Say what is missing."""
+        raise self.error
+
+    def release(self, system: System) -> None:
+        """Take nothing back: nothing was given."""
+
+
+def supply(
+    experiment: ExperimentConfig, registry: Registry, jobs: int
+) -> Iterator[tuple[ProvisionerDescriptor, Provisioner, int]]:
     """Make what the experiment names to supply systems, each with its most workers, in runs as in predictions."""
     for descriptor, options, workers in chosen_provisioners(experiment, registry):
         made = descriptor.factory(options)
-        yield made, workers or made.most() or max(1, jobs)
+        yield descriptor, made, workers or made.most() or max(1, jobs)
 
 
 def provisioners(
@@ -141,8 +162,16 @@ def provisioners(
     With ``ahead`` this machine has twice as many workers as jobs, so that networks are made and evidence is judged
     while the programs of other cases run. A single job has nothing beside it: nothing disturbs what it measures.
     """
-    chosen = list(supply(experiment, registry, jobs))
+    chosen = [(_usable(descriptor, made), workers) for descriptor, made, workers in supply(experiment, registry, jobs)]
     yield from chosen or [(LocalSlots(), 2 * jobs if ahead and jobs > 1 else max(1, jobs))]
+
+
+def _usable(descriptor: ProvisionerDescriptor, made: Provisioner) -> Provisioner:
+    try:
+        require([descriptor])
+    except EnvironmentUnavailableError as error:
+        return Unusable(EnvironmentUnavailableError(str(error), lasting=True))
+    return made
 
 
 def orchestrator(
@@ -173,8 +202,10 @@ def orchestrator(
 
 def refuse_unplaced(pool: Orchestrator) -> None:
     """Raise for the first case that no system has taken; what was the matter with the systems is told besides."""
+    missing = pool.labels is None or pool.hopeless
     for work in pool.unplaced:
-        raise TestExecutionError(f"no system can run {work.case.described()}: {pool.why_not(work)}")
+        why = f"no system can run {work.case.described()}: {pool.why_not(work)}"
+        raise EnvironmentUnavailableError(why) if missing else TestExecutionError(why)
 
 
 def foreseen(

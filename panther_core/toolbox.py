@@ -22,6 +22,7 @@ from panther_core.plugin_manager import PluginManager
 from panther_core.pool.backlog import Loss, Work
 from panther_core.pool.orchestrator import Orchestrator
 from panther_core.pool.slots import LocalSlots
+from panther_core.pool.trouble import told
 from panther_core.remote.host import RemoteHost
 from panther_core.results.directory import cut_torn_line, read_lines, slug
 from panther_hookspecs import Job, JobEnd, Provisioner, System, SystemLostError
@@ -111,9 +112,7 @@ class Toolbox:
             for provisioner, _ in self._provisioners:
                 provisioner.close()
         for work in orchestrator.unplaced:
-            why = "; ".join(
-                [f"no system for it: {orchestrator.why_not(work)}", *dict.fromkeys(orchestrator.failures[-2:])]
-            )
+            why = "; ".join([f"no system for it: {orchestrator.why_not(work)}", *told(orchestrator.failures)[-2:]])
             self.output_result({"name": work.case.name, "status": "error", "why": why, "final": False})
         return [self._done[name] for name in sorted(self._done)]
 

@@ -41,9 +41,17 @@ class ConfigurationException(PantherExperimentError):  # noqa: N818 - the name i
 
 
 class EnvironmentUnavailableError(PantherExperimentError):
-    """This machine cannot run what was asked: a tool, a right or a kernel feature is missing."""
+    """This machine cannot run what was asked: a tool, a right or a kernel feature is missing.
+
+    With ``lasting=True``, nothing will change by itself: whoever tries again what may mend need not.
+    """
 
     exit_code = 3
+
+    def __init__(self, why: str = "", *, lasting: bool = False) -> None:
+        """Say what is missing and how to get it, and whether there is any use in waiting for it."""
+        super().__init__(why)
+        self.lasting = lasting
 
 
 class SystemLostError(PantherExperimentError):

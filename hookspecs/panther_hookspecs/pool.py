@@ -71,7 +71,8 @@ class Provisioner(abc.ABC):
     def reserve(self) -> System | None:
         """Return a system for exclusive use, waiting for it if need be; None when there will be no more.
 
-        What it raises is not the end of the run: it is asked again after a while, a few times.
+        What it raises is not the end of the run: it is asked again after a while, a few times, but not after an
+        EnvironmentUnavailableError that is ``lasting``. The others go on; what nobody else can run ends the run then.
         """
 
     @abc.abstractmethod

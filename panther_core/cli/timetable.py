@@ -80,14 +80,13 @@ class _Guesses:
 
 def _systems(experiment: ExperimentConfig, console: Console, args: argparse.Namespace) -> Sequence[System]:
     """Return the systems that a run would have; those that are not reserved yet are taken to have all that is asked."""
-    from panther_core.plan import chosen_provisioners, plan_cases  # noqa: PLC0415 - the same
+    from panther_core.plan import plan_cases  # noqa: PLC0415 - the same
     from panther_core.pool.slots import LocalSlots  # noqa: PLC0415 - the same
     from panther_core.session import supply  # noqa: PLC0415 - the engine is imported by whoever needs it
     from panther_hookspecs import System  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
-    chosen = chosen_provisioners(experiment, registry)
-    if not chosen:
+    if not experiment.provisioners:
         slots = LocalSlots()
         return [slots.reserve() for _ in range(args.jobs)]
     labels: set[str] = set()
@@ -104,7 +103,7 @@ def _systems(experiment: ExperimentConfig, console: Console, args: argparse.Name
             labels=frozenset(labels),
             capacity=dict.fromkeys(uses & {"cpus", "memory"}, float("inf")),
         )
-        for (descriptor, *_), (made, workers) in zip(chosen, supply(experiment, registry, args.jobs), strict=True)
+        for descriptor, made, workers in supply(experiment, registry, args.jobs)
         for number in range(1, workers + 1)
     ]
 

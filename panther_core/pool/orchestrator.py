@@ -11,7 +11,14 @@ import attrs
 
 from panther_core.hooks import Hooks
 from panther_core.pool.backlog import Backlog, Loss, Work
-from panther_hookspecs import PantherExperimentError, Provisioner, System, SystemLostError
+from panther_core.pool.trouble import Trouble
+from panther_hookspecs import (
+    EnvironmentUnavailableError,
+    PantherExperimentError,
+    Provisioner,
+    System,
+    SystemLostError,
+)
 
 _WINDOW_OF_A_SLOT = 100
 _GLANCE = 0.5
@@ -26,11 +33,25 @@ RunLost = Callable[[Work, Loss], Work | None]
 """Told that the system of a work is gone; returns the work that follows from it, if any."""
 
 
+@attrs.define(eq=False)
+class Source:
+    """A provisioner, and how it has done so far."""
+
+    provisioner: Provisioner
+    workers: int
+    proven: bool = False
+    """Whether one of its systems was ever made ready."""
+
+    def is_hopeless(self, error: Exception) -> bool:
+        """Return whether there is no use in asking again: what has worked before may only have got a bad system."""
+        return isinstance(error, EnvironmentUnavailableError) and error.lasting and not self.proven
+
+
 @attrs.frozen
 class Borrowed:
     """A system that one worker has for itself until it gives it back."""
 
-    provisioner: Provisioner
+    source: Source
     given: System
     """As the provisioner knows it."""
     system: System
@@ -39,7 +60,7 @@ class Borrowed:
     def is_alive(self) -> bool:
         """Return whether the provisioner still counts on it; one that cannot tell has not said no."""
         try:
-            return self.provisioner.is_alive(self.given)
+            return self.source.provisioner.is_alive(self.given)
         except Exception:  # noqa: BLE001 - whoever supplies it has trouble, which tells nothing about the system
             return True
 
@@ -60,13 +81,15 @@ class Orchestrator:
     """How many cases of a lazy plan are looked at to find the longest."""
     unplaced: list[Work] = attrs.field(factory=list)
     """Works for which no system was applicable."""
-    failures: list[str] = attrs.field(factory=list)
+    failures: list[Trouble] = attrs.field(factory=list)
     """What was wrong with systems and their provisioners."""
     labels: frozenset[str] | None = None
     """All labels of the systems there were; None if there was no system."""
     pauses: Sequence[float] = (0.5, 2.0, 5.0)
     """How long to wait before a provisioner that failed is asked again, each time; after that it is out."""
-    _provisioners: list[tuple[Provisioner, int]] = attrs.field(factory=list)
+    hopeless: bool = False
+    """Whether a provisioner was out at once, since nothing would have mended it."""
+    _sources: list[Source] = attrs.field(factory=list)
     _backlog: Backlog = attrs.field(factory=Backlog)
     _stopped: bool = False
     _failure: BaseException | None = None
@@ -77,17 +100,17 @@ class Orchestrator:
     def add_provisioner(self, provisioner: Provisioner | Callable[[], Provisioner], max_workers: int = 0) -> None:
         """Use at most ``max_workers`` systems of ``provisioner``, or of what that class makes, at a time; all if 0."""
         made = provisioner if isinstance(provisioner, Provisioner) else provisioner()
-        self._provisioners.append((made, max_workers or made.most() or 1))
+        self._sources.append(Source(made, max_workers or made.most() or 1))
 
     def run(self, works: Iterable[Work]) -> None:
         """Run all works; return when the last is done, or raise what ended the run early."""
-        slots = sum(workers for _, workers in self._provisioners)
+        slots = sum(each.workers for each in self._sources)
         window = max(self.window, _WINDOW_OF_A_SLOT * slots)
         self._backlog = Backlog(iter(works), self.hooks, self.expected_seconds, window)
         threads = [
-            threading.Thread(target=self._serve, args=(provisioner,), name=f"slot-{number}", daemon=True)
-            for provisioner, workers in self._provisioners
-            for number in range(1, workers + 1)
+            threading.Thread(target=self._serve, args=(source,), name=f"slot-{number}", daemon=True)
+            for source in self._sources
+            for number in range(1, source.workers + 1)
         ]
         self._serving = len(threads)
         try:
@@ -134,17 +157,17 @@ class Orchestrator:
             self._stopped = True
             self._changed.notify_all()
 
-    def _serve(self, provisioner: Provisioner) -> None:
+    def _serve(self, source: Source) -> None:
         """Be one worker: borrow a system, run tests on it until none applies, give it back; replace one that died."""
         unlucky = 0
         try:
-            while unlucky <= len(self.pauses) and (borrowed := self._obtain(provisioner)) is not None:
+            while unlucky <= len(self.pauses) and (borrowed := self._obtain(source)) is not None:
                 done, wanted = self._use(borrowed)
                 if not wanted and not (self.failures and self._waits_on(unlucky)):
                     return
                 unlucky = 0 if done else unlucky + 1
                 if wanted and unlucky > len(self.pauses):
-                    self._complain("its systems are lost again and again: given up", type(provisioner).__name__)
+                    self._complain("its systems are lost again and again: given up", type(source.provisioner).__name__)
         except BaseException as error:  # noqa: BLE001 - raised again by run() in the thread that waits for it
             self._fail(error)
         finally:
@@ -152,7 +175,7 @@ class Orchestrator:
                 self._serving -= 1
                 self._changed.notify_all()
 
-    def _obtain(self, provisioner: Provisioner) -> Borrowed | None:
+    def _obtain(self, source: Source) -> Borrowed | None:
         """Return a system that was made ready; None if there is none to be had, or no more work."""
         for pause in (0.0, *self.pauses):
             with self._changed:
@@ -160,22 +183,26 @@ class Orchestrator:
                     return None
             borrowed: Borrowed | None = None
             try:
-                if (given := provisioner.reserve()) is None:
+                if (given := source.provisioner.reserve()) is None:
                     return None
-                borrowed = Borrowed(provisioner, given, self._named(given))
+                borrowed = Borrowed(source, given, self._named(given))
                 return self._ready(borrowed)
             except Exception as error:  # noqa: BLE001 - told at the end; the other provisioners go on
                 if borrowed is not None:
                     self._return(borrowed)
                 foreseen = isinstance(error, PantherExperimentError)
-                who = borrowed.system.name if borrowed else "" if foreseen else type(provisioner).__name__
+                who = borrowed.system.name if borrowed else "" if foreseen else type(source.provisioner).__name__
                 self._complain(error, who)
+                if source.is_hopeless(error):
+                    self.hopeless = True
+                    return None
         return None
 
     def _ready(self, borrowed: Borrowed) -> Borrowed:
         ready = self.prepare(borrowed.system, borrowed.is_alive)
         with self._changed:
             self.labels = ready.labels | (self.labels or frozenset())
+            borrowed.source.proven = True
         return attrs.evolve(borrowed, system=ready)
 
     def _named(self, given: System) -> System:
@@ -189,7 +216,7 @@ class Orchestrator:
     def _return(self, borrowed: Borrowed) -> None:
         """Give a system back as it was given; its name is free again."""
         try:
-            borrowed.provisioner.release(borrowed.given)
+            borrowed.source.provisioner.release(borrowed.given)
         finally:
             with self._changed:
                 self._names.discard(borrowed.system.name)
@@ -247,9 +274,9 @@ class Orchestrator:
             self._changed.notify_all()
 
     def _complain(self, what: object, who: str) -> None:
-        """Keep what is told at the end, with whose it is unless it says so itself."""
+        """Keep what is told at the end."""
         with self._changed:
-            self.failures.append(str(what) if who in str(what) else f"{who}: {what}")
+            self.failures.append(Trouble(who, str(what)))
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:

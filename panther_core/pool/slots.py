@@ -59,30 +59,26 @@ class PinnedSlots(Provisioner):
     """Slots of this machine with processors of their own: what runs in one is kept off those of the others."""
 
     cpus: int
+    _usable: Sequence[int] = attrs.field(factory=lambda: sorted(os.sched_getaffinity(0)))
     _free: list[tuple[int, ...]] = attrs.field()
-    _count: int = attrs.field(init=False)
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
-
-    def __attrs_post_init__(self) -> None:
-        """Count the parts while all are free."""
-        self._count = len(self._free)
 
     @_free.default
     def _parts(self) -> list[tuple[int, ...]]:
-        usable = sorted(os.sched_getaffinity(0))
-        parts = [tuple(usable[at : at + self.cpus]) for at in range(0, len(usable) - self.cpus + 1, self.cpus)]
-        if not parts:
-            raise EnvironmentUnavailableError(
-                f"a worker of this machine was to have {self.cpus} processors, but there are {len(usable)}"
-            )
-        return parts
+        parts = range(0, len(self._usable) - self.cpus + 1, self.cpus)
+        return [tuple(self._usable[at : at + self.cpus]) for at in parts]
 
     def most(self) -> int:
         """Return how many parts the processors make."""
-        return self._count
+        return len(self._usable) // self.cpus
 
     def reserve(self) -> System:
         """Return a slot whose processors nobody uses, waiting for it if need be."""
+        if not self.most():
+            raise EnvironmentUnavailableError(
+                f"a worker of this machine was to have {self.cpus} processors, but there are {len(self._usable)}",
+                lasting=True,
+            )
         with self._changed:
             self._changed.wait_for(lambda: self._free)
             part = self._free.pop(0)

@@ -12,25 +12,45 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, Any, NoReturn
 
 import attrs
 
 from panther_core.remote.far.wire import CHUNK, READY, frame, unframe
-from panther_hookspecs import EnvironmentUnavailableError, Reach, SystemLostError, TestExecutionError
+from panther_hookspecs import (
+    EnvironmentUnavailableError,
+    PantherExperimentError,
+    Reach,
+    SystemLostError,
+    TestExecutionError,
+)
 
 PARTS = ("wire", "processes", "files", "jobs", "agent", "bridge")
 """What is sent, in the order in which the parts need each other."""
 FAR = "panther_core.remote.far"
-LOADER = (
-    "import sys;sys.version_info<(3,9) and sys.exit('it has Python %d.%d, not 3.9'%sys.version_info[:2]);"
-    "r=sys.stdin.buffer;exec(compile(r.read(int(r.readline())),'panther-agent','exec'))"
-)
+OLDEST = (3, 9)
+"""The version of Python that the agent needs."""
+TOO_OLD = 78
+"""The exit code of the loader where Python is older than it has to be."""
+CANNOT_START = (126, 127)
+"""The exit codes of a shell, and of a container engine, where there is no such program."""
 ANSWER_WITHIN = 30.0
 LONGEST_PAUSE = 2.0
 
 Told = Callable[[Mapping[str, Any], bytes], None]
+
+
+def loader(oldest: tuple[int, int]) -> Sequence[str]:
+    """Return the arguments with which a Python takes the program. Python 2 knows them too: it has to say what it is."""
+    lines = (
+        "import sys",
+        f"sys.version_info<{oldest} and (sys.stderr.write('%d.%d.%d'%sys.version_info[:3]),sys.exit({TOO_OLD}))",
+        "sys.path[:]=[each for each in sys.path if each]",
+        "r=sys.stdin.buffer",
+        "exec(compile(r.read(int(r.readline())),'panther-agent','exec'))",
+    )
+    return ("-E", "-s", "-S", "-c", ";".join(lines))
 
 
 def bootstrap(config: Mapping[str, object]) -> bytes:
@@ -72,6 +92,8 @@ class Connection:
     lease: float
     base: str = ""
     python: str = "python3"
+    oldest: tuple[int, int] = OLDEST
+    """The version of Python that is needed there."""
     is_alive: Callable[[], bool] = lambda: True
     """Whether there is anything to come back to; asked before each attempt to take a broken connection up again."""
     facts: Mapping[str, str] = attrs.field(factory=dict)
@@ -103,9 +125,10 @@ class Connection:
         self._told, self._back, self._gone = told, back, gone
         try:
             self._connect()
-        except (OSError, SystemLostError) as error:
+        except (OSError, PantherExperimentError) as error:
             self._errors.close()
-            raise EnvironmentUnavailableError(f"{self.name} cannot be used: {error}") from error
+            lasting = isinstance(error, FileNotFoundError | EnvironmentUnavailableError)
+            raise EnvironmentUnavailableError(f"{self.name} cannot be used: {error}", lasting=lasting) from error
         self._thread = threading.Thread(target=self._serve, name=f"agent-{self.name}", daemon=True)
         self._thread.start()
 
@@ -213,7 +236,7 @@ class Connection:
                 return False
             try:
                 self._connect()
-            except (OSError, SystemLostError) as error:
+            except (OSError, PantherExperimentError) as error:
                 why = str(error)
             else:
                 return True
@@ -237,7 +260,7 @@ class Connection:
         self._end_process()
         self._errors.seek(0)
         self._errors.truncate()
-        argv = self.reach((self.python, "-I", "-S", "-c", LOADER))
+        argv = self.reach((self.python, *loader(self.oldest)))
         process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0, start_new_session=True
         )
@@ -246,7 +269,7 @@ class Connection:
         watch.start()
         try:
             hello = self._greet(process)
-        except (OSError, SystemLostError):
+        except (OSError, PantherExperimentError):
             end(process)
             raise
         finally:
@@ -291,8 +314,20 @@ class Connection:
             process.wait()
             self._errors.seek(0)
             said = self._errors.read()[-1000:].decode(errors="replace").strip().splitlines()
-            raise SystemLostError(said[-1] if said else f"the way there ended with exit code {process.returncode}")
+            self._refuse(process.returncode, said[-1] if said else "")
         buffer += data
+
+    def _refuse(self, code: int, said: str) -> NoReturn:
+        """Raise what it means that the way there has ended with ``code``."""
+        needed = ".".join(map(str, self.oldest))
+        fix = f"\n  try: install Python {needed} or later there, or name it with `interpreter` of the provisioner"
+        if code == TOO_OLD:
+            raise EnvironmentUnavailableError(f"{self.python} is Python {said} there, not {needed} or later{fix}")
+        if code in CANNOT_START:
+            raise EnvironmentUnavailableError(
+                f"{self.python} cannot be started there{f': {said}' if said else ''}{fix}"
+            )
+        raise SystemLostError(said or f"the way there ended with exit code {code}")
 
     def _end_process(self) -> None:
         if self._process is not None:

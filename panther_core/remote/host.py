@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from panther_core.remote.connection import Connection, write_all
+from panther_core.remote.connection import OLDEST, Connection, write_all
 from panther_core.remote.far.files import packed
 from panther_core.remote.far.wire import CHUNK
 from panther_hookspecs import Host, Job, JobEnd, PantherExperimentError, System, SystemLostError, TestExecutionError
@@ -65,10 +65,17 @@ class RemoteHost(Host):
     """What was copied there, by its digest: it is copied again, should the host have lost it."""
 
     @classmethod
-    def connect(cls, system: System, run_id: str, is_alive: Callable[[], bool] = lambda: True) -> RemoteHost:
+    def connect(
+        cls,
+        system: System,
+        run_id: str,
+        is_alive: Callable[[], bool] = lambda: True,
+        oldest: tuple[int, int] = OLDEST,
+    ) -> RemoteHost:
         """Connect to a system that can be reached; EnvironmentUnavailableError says why that is not possible.
 
-        ``is_alive`` says, should the connection break, whether there is still anything to come back to.
+        ``is_alive`` says, should the connection break, whether there is still anything to come back to, ``oldest``
+        which version of Python it needs.
         """
         if system.reach is None:
             raise TestExecutionError(f"{system.name} is this process: there is nothing to connect to")
@@ -80,6 +87,7 @@ class RemoteHost(Host):
             lease=float(system.facts.get("lease", LEASE)),
             base=system.facts.get("folder", ""),
             python=system.facts.get("interpreter", "python3"),
+            oldest=oldest,
             is_alive=is_alive,
         )
         host = cls(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -16,9 +17,11 @@ from panther_core.plugin_manager import PluginManager
 from panther_core.pool.backlog import Work
 from panther_core.pool.orchestrator import Orchestrator
 from panther_core.pool.slots import LocalSlots
+from panther_core.pool.trouble import told
 from panther_core.run.functional import FUNCTIONAL
 from panther_core.session import refuse_unplaced
 from panther_hookspecs import (
+    EnvironmentUnavailableError,
     NetworkEnvironmentDescriptor,
     NetworkEnvironmentInterface,
     Provisioner,
@@ -203,7 +206,7 @@ def test_what_ran_on_a_lost_system_runs_once_more_elsewhere_and_is_marked() -> N
     orchestrator = pool(run, workers=1)
     orchestrator.run([Work(case=case(name)) for name in "abc"])
     assert sorted(seen) == [("a", 0), ("b", 0), ("b", 1), ("c", 0)]
-    assert orchestrator.failures == ["local-1: the cable is out"]
+    assert told(orchestrator.failures) == ("local-1: the cable is out",)
 
 
 def test_what_was_lost_twice_is_not_tried_a_third_time() -> None:
@@ -253,7 +256,41 @@ def test_a_provisioner_that_raises_is_asked_again_and_then_left_out() -> None:
     orchestrator.run([Work(case=case("a"))])
     assert (broken.asked, seen) == (3, [])
     assert [work.case.name for work in orchestrator.unplaced] == ["a"]
-    assert orchestrator.failures == ["Broken: the cloud is down"] * 3
+    assert told(orchestrator.failures) == ("Broken: the cloud is down (3 times)",)
+
+
+def test_who_lacks_what_does_not_come_by_itself_is_asked_once_and_the_others_go_on() -> None:
+    @attrs.define
+    class Lacking(Provisioner):
+        asked: int = 0
+
+        def most(self) -> int:
+            return 3
+
+        def reserve(self) -> System:
+            self.asked += 1
+            return System(name=f"box-{self.asked}")
+
+        def release(self, system: System) -> None:
+            pass
+
+    def prepare(system: System, _is_alive: Callable[[], bool]) -> System:
+        if system.name.startswith("box"):
+            raise EnvironmentUnavailableError(f"{system.name} has no Python", lasting=True)
+        return system
+
+    seen: list[str] = []
+    lacking = Lacking()
+    orchestrator = pool(lambda work, _: seen.append(work.case.name), workers=1)
+    orchestrator.prepare = prepare
+    orchestrator.add_provisioner(lacking)
+    orchestrator.run([Work(case=case("a")), Work(case=case("boxed", labels=frozenset({"box"})))])
+    assert (lacking.asked, seen) == (3, ["a"])
+    (trouble,) = told(orchestrator.failures)
+    assert re.fullmatch(r"box-\d has no Python \(and so box-\d and 1 more\)", trouble)
+    with pytest.raises(EnvironmentUnavailableError, match="no system can run boxed") as error:
+        refuse_unplaced(orchestrator)
+    assert error.value.exit_code == 3
 
 
 def test_systems_of_one_name_are_told_apart_and_given_back_as_they_were() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -255,6 +256,22 @@ def test_a_way_that_leads_nowhere_says_why() -> None:
     system = System(name="nowhere", reach=lambda _argv: ("sh", "-c", "echo no route to host >&2; exit 255"))
     with pytest.raises(EnvironmentUnavailableError, match="nowhere cannot be used: no route to host"):
         RemoteHost.connect(system, "run")
+
+
+@pytest.mark.parametrize(
+    ("python", "oldest", "why"),
+    [
+        (sys.executable, (99, 0), r"is Python 3\.\d+\.\d+ there, not 99.0 or later\n  try: install Python 99.0"),
+        ("/none/python3", (3, 9), "/none/python3 cannot be started there: .*not found\n  try: install Python 3.9"),
+    ],
+)
+def test_a_python_that_will_not_do_is_named_with_what_is_needed(python: str, oldest: tuple[int, int], why: str) -> None:
+    by_a_shell = System(
+        name="far", reach=lambda argv: ("sh", "-c", shlex.join(argv)), facts={"interpreter": python, "folder": "/tmp"}
+    )
+    with pytest.raises(EnvironmentUnavailableError, match=why) as error:
+        RemoteHost.connect(by_a_shell, "run", oldest=oldest)
+    assert error.value.lasting
 
 
 def test_a_folder_that_is_not_there_is_named() -> None:

@@ -110,6 +110,7 @@ class DaskWorkers(Provisioner):
 
     options: DaskOptions
     _client: Any = None
+    _refusal: EnvironmentUnavailableError | None = None
     _taken: set[tuple[str, int]] = attrs.field(factory=set)
     _changed: threading.Condition = attrs.field(factory=threading.Condition)
 
@@ -158,20 +159,39 @@ class DaskWorkers(Provisioner):
             yield from ((address, number) for address, count in counts.items() if number < count)
 
     def _connected(self) -> Any:
+        """Return the connection; when waiting for the cluster was in vain once, nobody else waits again."""
+        if self._refusal is not None:
+            raise self._refusal
         if self._client is None:
             try:
-                import distributed  # noqa: PLC0415 - costs seconds, and is only there where it is used
-            except ImportError as error:
-                raise EnvironmentUnavailableError(
-                    "Dask is not installed\n  try: pip install 'panther-executor-dask[dask]'"
-                ) from error
-            try:
-                make: Any = distributed.Client
-                self._client = make(self.options.address or None, set_as_default=False, timeout=self.options.wait)
-                self._client.wait_for_workers(1, timeout=self.options.wait)
-            except (OSError, TimeoutError, ValueError) as error:
-                raise EnvironmentUnavailableError(f"no Dask cluster at {self.options.address}: {error}") from error
+                self._client = _connect(self.options)
+            except EnvironmentUnavailableError as error:
+                self._refusal = error
+                raise
         return self._client
+
+
+def _connect(options: DaskOptions) -> Any:
+    try:
+        import distributed  # noqa: PLC0415 - costs seconds, and is only there where it is used
+    except ImportError as error:
+        raise EnvironmentUnavailableError(
+            "Dask is not installed\n  try: pip install 'panther-executor-dask[dask]'", lasting=True
+        ) from error
+    make: Any = distributed.Client
+    with contextlib.ExitStack() as stack:
+        try:
+            client = stack.enter_context(make(options.address or None, set_as_default=False, timeout=options.wait))
+            client.wait_for_workers(1, timeout=options.wait)
+        except (OSError, TimeoutError, ValueError) as error:
+            where = options.address or "the address that Dask is configured with"
+            raise EnvironmentUnavailableError(
+                f"no Dask cluster at {where} has answered within {options.wait:g} s with a worker: {error}\n"
+                "  try: dask scheduler, dask worker ADDRESS, or another `address`",
+                lasting=True,
+            ) from error
+        stack.pop_all()
+    return client
 
 
 def is_there(client: Any, address: str) -> bool:

@@ -28,6 +28,8 @@ _KNOWN = (
     ("validating ", "Compose does not accept the file, or is too old for it", "a newer Compose"),
 )
 _STOPPED_BY_TIMEOUT = (124, 137, -9)
+_WRONG = (400, 404)
+"""How the engine answers what it will never do: a value that it does not take, a thing that is not there."""
 _QUOTED = 300
 _OF_COMPOSE = re.compile(r"^\S+ (?:Error|Warning) ")
 """What Compose puts before the words of the engine: a service and how it is with it."""
@@ -40,7 +42,8 @@ def explained(doing: str, code: int | None, said: str) -> DockerComposeException
     for text, what, fix in _KNOWN:
         if text.lower() in said.lower():
             line = next((each for each in lines if text.lower() in each.lower()), last)
-            return DockerComposeException(f"{what}\n  in {doing}\n  because {line[-_QUOTED:]}\n  try: {fix}")
+            why = f"{what}\n  in {doing}\n  because {line[-_QUOTED:]}\n  try: {fix}"
+            return DockerComposeException(why, lasting=code in _WRONG)
     if code in _STOPPED_BY_TIMEOUT and not lines:
         return DockerComposeException(f"the Docker engine took too long\n  in {doing}\n  try: a longer timeout")
-    return DockerComposeException(f"Docker refused: {last}\n  in {doing}")
+    return DockerComposeException(f"Docker refused: {last}\n  in {doing}", lasting=code in _WRONG)

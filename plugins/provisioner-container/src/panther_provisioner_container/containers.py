@@ -52,7 +52,9 @@ class Containers(Provisioner):
         """Start a container."""
         number, options = next(self._numbers), self.options
         if self.engine.image(options.image) is None:
-            raise EnvironmentUnavailableError(f"there is no image {options.image}\n  try: docker pull {options.image}")
+            raise EnvironmentUnavailableError(
+                f"there is no image {options.image}\n  try: docker pull {options.image}", lasting=True
+            )
         name = f"panther-{self._run}-{number}-{secrets.token_hex(4)}"  # one of a killed run may still be there
         host = {"Init": True, "AutoRemove": True, "NetworkMode": options.network, "Memory": options.memory}
         request = {
@@ -63,12 +65,16 @@ class Containers(Provisioner):
             "Labels": {"panther.run": self._run, "panther.environment": ENVIRONMENT},
             "HostConfig": {**host, "NanoCpus": int(options.cpus * 1e9)},
         }
-        self.engine.create(name, request)
         try:
+            self.engine.create(name, request)
             self.engine.start(name)
-        except PantherExperimentError:
+        except EnvironmentUnavailableError as error:
             self.engine.remove_container(name)
-            raise
+            if not error.lasting:
+                raise
+            why = "\n".join(line for line in str(error).splitlines() if name not in line)  # the same for all of them
+            fix = "" if "try: " in why else "\n  try: other options of the provisioner `container`"
+            raise EnvironmentUnavailableError(f"{why}{fix}", lasting=True) from error
         return self._system(name, number)
 
     def release(self, system: System) -> None:

@@ -26,6 +26,14 @@ _SETTINGS = (
     "ServerAliveCountMax=3",
 )
 """Nobody is there to type a password; a dead connection is noticed after a quarter of a minute."""
+_LASTING = (
+    "Can't open user config",
+    "Bad configuration option",
+    "Name or service not known",
+    "Permission denied",
+    "Host key verification failed",
+)
+"""What ssh says where there is no use in trying again."""
 _PROBE = 30.0
 
 
@@ -124,9 +132,7 @@ class SshHosts(Provisioner):
                     self._sockets, self._owner = sockets.make(self._run)
                 slot = next((each for each in self._free if each[0] not in why), None)
                 if slot is None:
-                    raise EnvironmentUnavailableError(
-                        "; ".join(f"{host}: {each}" for host, each in sorted(why.items()))
-                    )
+                    raise _unavailable(why, self._config)
                 self._free.remove(slot)
             problem = self._problem(slot[0])
             if not problem:
@@ -187,5 +193,17 @@ class SshHosts(Provisioner):
 
     def _ssh(self, *words: str) -> Sequence[str]:
         settings = [word for each in (*_SETTINGS, f"ControlPath={self._sockets}/%C") for word in ("-o", each)]
-        config = ("-F", str(self.options.config)) if self.options.config else ()
-        return ("ssh", *config, *settings, "-T", *words)
+        return ("ssh", *self._config, *settings, "-T", *words)
+
+    @property
+    def _config(self) -> Sequence[str]:
+        return ("-F", str(self.options.config)) if self.options.config else ()
+
+
+def _unavailable(why: Mapping[str, str], config: Sequence[str]) -> EnvironmentUnavailableError:
+    """Return the error for hosts none of which can be used; it lasts if that is so for every one."""
+    told = "; ".join(f"{host}: {each}" for host, each in sorted(why.items()))
+    return EnvironmentUnavailableError(
+        f"{told}\n  try: {shlex.join(('ssh', *config, min(why), 'true'))}, which must work without a password",
+        lasting=all(any(text in each for text in _LASTING) for each in why.values()),
+    )
