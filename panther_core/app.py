@@ -31,6 +31,8 @@ class RunOptions:
     jobs: int = 1
     select: str = ""
     sets: Sequence[str] = ()
+    provisioners: Sequence[str] = ()
+    """Where to run, instead of what the experiment says, each ``name key=value ...``."""
     output: Path | None = None
     dry_run: bool = False
     locked: Path | None = None
@@ -99,13 +101,13 @@ class Panther:
         """The folder that new runs are made in."""
         return Path(self.settings.paths.get("output_dir", "runs"))
 
-    def load(self, path: Path, sets: Sequence[str] = ()) -> ExperimentConfig:
+    def load(self, path: Path, sets: Sequence[str] = (), provisioners: Sequence[str] = ()) -> ExperimentConfig:
         """Read an experiment file; ConfigurationException lists everything that is wrong with it."""
-        return load_experiment(path, self.plugins.registry, sets=sets)
+        return load_experiment(path, self.plugins.registry, sets=sets, provisioners=provisioners)
 
     def run(self, path: Path, options: RunOptions, observers: Sequence[Observer] = ()) -> RunSummary:
         """Run an experiment file from beginning to end."""
-        return self._carry_out(self.load(path, options.sets), options, observers)
+        return self._carry_out(self.load(path, options.sets, options.provisioners), options, observers)
 
     @contextlib.contextmanager
     def previewing(self, experiment: ExperimentConfig) -> Iterator[Engine]:

@@ -172,16 +172,18 @@ class ExperimentManager:
         try:
             with self._phase(ExperimentPhase.SERVICE_SETUP):
                 self._set_up(experiment)
-            durations = Durations.load(self._run_directory().folder.parent)
+                durations = Durations.load(self._run_directory().folder.parent)
+                self._stack.callback(durations.save)
+                runner, pool = self._pool(experiment, durations)
             with self._phase(
                 ExperimentPhase.TEST_EXECUTION,
                 total=total,
                 done=sum(map(self._is_settled, self._history.values())),
-                jobs=self.settings.jobs,
+                jobs=pool.workers if experiment.provisioners else self.settings.jobs,
                 run=str(self.experiment_dir),
                 foreseen=session.foreseen(self.planned(), self._is_over, durations, total),
             ):
-                self._execute(durations)
+                self._execute(runner, pool)
         except KeyboardInterrupt:
             self._cancelled = True
         except PantherExperimentError as stopped:
@@ -250,10 +252,10 @@ class ExperimentManager:
         history = self._history.get(case_id)
         return history is not None and self._is_settled(history)
 
-    def _execute(self, durations: Durations) -> None:
+    def _pool(self, experiment: ExperimentConfig, durations: Durations) -> tuple[Runner, Orchestrator]:
+        """Make what carries cases out, and the pool that it does so for."""
         directory = self._run_directory()
-        self._stack.callback(durations.save)
-        here = session.folder_of(self._configured())
+        here = session.folder_of(experiment)
         elsewhere = self._elsewhere = Elsewhere(directory, here, self._plugins.registry, self.settings.keep_capture)
         assert self._engine is not None  # made when the services were set up, which comes first
         runner = Runner(
@@ -266,14 +268,12 @@ class ExperimentManager:
             unexpected=self._on_unexpected,
             elsewhere=elsewhere,
         )
-        orchestrator = self._orchestrator = session.orchestrator(
-            runner,
-            self._configured(),
-            self._plugins,
-            self.settings.jobs,
-            self._stack,
-            ahead=not self.settings.fail_fast,
+        self._orchestrator = session.orchestrator(
+            runner, experiment, self._plugins, self.settings.jobs, self._stack, ahead=not self.settings.fail_fast
         )
+        return runner, self._orchestrator
+
+    def _execute(self, runner: Runner, orchestrator: Orchestrator) -> None:
         try:
             orchestrator.run(runner.works(self.planned()))
         except KeyboardInterrupt:

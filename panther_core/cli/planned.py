@@ -6,9 +6,7 @@ import argparse
 import contextlib
 import itertools
 import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,7 +15,7 @@ from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
 from panther_core.cli.session import not_ready
 from panther_core.cli.text import plural
-from panther_hookspecs import ConfigurationException, PantherExperimentError
+from panther_hookspecs import PantherExperimentError
 
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
     from panther_core.config import ExperimentConfig
@@ -27,8 +25,6 @@ if TYPE_CHECKING:  # names in signatures; planning is imported when there is som
 
 _AT_ONCE = 200
 """Cases that are aligned with each other; no more of a plan is ever held."""
-_KEY = re.compile(r"\s+(\w+)=(?![^][{}]*[]}])")
-"""Where a key of a provisioner begins; what follows it is YAML, with spaces or without."""
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
@@ -53,29 +49,25 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def overrides(args: argparse.Namespace) -> list[str]:
-    """Return what the command line changes in the experiment, each as KEY=VALUE."""
-    if not args.provisioners:
-        return list(args.sets)
-    return [*args.sets, f"provisioners=[{', '.join(map(_provisioner, args.provisioners))}]"]
+def load_planned(args: argparse.Namespace, console: Console) -> ExperimentConfig:
+    """Load the experiment that these options name, with what they change in it."""
+    from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
 
-
-def _provisioner(spec: str) -> str:
-    """Return a provisioner as YAML: its name, then its keys."""
-    name, *keys = _KEY.split(spec.strip())
-    if not name:
-        raise ConfigurationException("--provisioner: it is empty\n  try: --provisioner local")
-    pairs = zip(keys[::2], keys[1::2], strict=True)
-    return f"{{{', '.join((f'type: {name}', *(f'{key}: {value}' for key, value in pairs)))}}}"
+    return load_experiment(
+        args.file,
+        console.plugins.registry,
+        sets=args.sets,
+        provisioners=args.provisioners,
+        environ=console.environ,
+    )
 
 
 def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_json: bool = False) -> int:
     """Print the cases that would run; with ``commands`` also what they would start."""
-    from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
-    from panther_core.plan import left_out, plan_cases  # noqa: PLC0415 - the same
+    from panther_core.plan import left_out, plan_cases  # noqa: PLC0415 - planning costs more than most commands
 
     registry = console.plugins.registry
-    experiment = load_experiment(Path(args.file), registry, sets=overrides(args), environ=console.environ)
+    experiment = load_planned(args, console)
     cases = plan_cases(experiment, registry, select=args.select)
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(_engine(console, experiment)) if commands else None

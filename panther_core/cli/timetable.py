@@ -6,14 +6,13 @@ import argparse
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
 from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
-from panther_core.cli.planned import overrides
+from panther_core.cli.planned import load_planned
 from panther_core.cli.text import duration, plural
 
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
@@ -30,13 +29,12 @@ _NOTHING_KNOWN = 1.0
 
 def show_timetable(args: argparse.Namespace, console: Console) -> int:
     """Print which case would start when and on which system; nothing is started."""
-    from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
-    from panther_core.plan import plan_cases  # noqa: PLC0415 - the same
+    from panther_core.plan import plan_cases  # noqa: PLC0415 - planning costs more than most commands
     from panther_core.pool.timetable import Summary, predict  # noqa: PLC0415 - the same
     from panther_core.results.durations import Durations  # noqa: PLC0415 - the same
 
     registry = console.plugins.registry
-    experiment = load_experiment(Path(args.file), registry, sets=overrides(args), environ=console.environ)
+    experiment = load_planned(args, console)
     durations = Durations.load(console.runs)
     systems = _systems(experiment, console, args)
     guessed = _Guesses(durations)

@@ -1,9 +1,10 @@
-"""Values from the command line: ``--set test_cases.0.timeout=5s``."""
+"""Values from the command line: ``--set test_cases.0.timeout=5s``, ``--provisioner 'ssh hosts=[a,b] workers=2'``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -12,6 +13,9 @@ from panther_core.config.document import parse_text
 from panther_core.config.tree import KeyPath, Mark, Node, Source
 
 _STEP = re.compile(r"""(?:"([^"]+)"|'([^']+)'|([^.=\[\]"']+)|\[(\d+)\])(?=[.=\[]|$)""")
+
+_KEY = re.compile(r"\s+(\w+)=(?![^][{}]*[]}])")
+"""Where a key of a provisioner begins; what follows it is YAML, with spaces or without."""
 
 
 def apply_overrides(tree: Node, sets: Iterable[str], *, environ: Mapping[str, str]) -> Node:
@@ -26,11 +30,40 @@ def apply_overrides(tree: Node, sets: Iterable[str], *, environ: Mapping[str, st
     return tree
 
 
+def put_provisioners(tree: Node, specs: Sequence[str], *, environ: Mapping[str, str]) -> Node:
+    """Return the tree with these provisioners, each ``name key=value ...``, instead of its own, if there are any."""
+    if not specs:
+        return tree
+    findings, found = Findings(), list[Node]()
+    for spec in specs:
+        try:
+            found.append(_provisioner(spec, environ))
+        except InvalidConfigurationError as error:
+            findings.add_all(error.diagnostics)
+    findings.raise_if_any()
+    mark = Mark(Source("--provisioner"))
+    return _put(tree, ["provisioners"], (), Node(tuple(found), mark))
+
+
+def _provisioner(spec: str, environ: Mapping[str, str]) -> Node:
+    source = Source(f"--provisioner {shlex.quote(spec)}")
+    name, *pairs = _KEY.split(spec.strip())
+    if not name or " " in name:
+        raise _refused("write it as NAME KEY=VALUE ..., such as 'ssh hosts=[a,b] workers=2'", source, ())
+    node = Node({"type": Node(name, Mark(source))}, Mark(source))
+    for key, text in zip(pairs[::2], pairs[1::2], strict=True):
+        node = _put(node, [key], (), _value(text, source, environ))
+    return node
+
+
 def _apply(tree: Node, text: str, environ: Mapping[str, str]) -> Node:
     source = Source(f"--set {text}")
     steps, value_text = _split(text, source)
-    value = parse_text(value_text, source, environ=environ)
-    return _put(tree, steps, (), _relocated(value, Mark(source), (), value_text.strip()))
+    return _put(tree, steps, (), _value(value_text, source, environ))
+
+
+def _value(text: str, source: Source, environ: Mapping[str, str]) -> Node:
+    return _relocated(parse_text(text, source, environ=environ), Mark(source), (), text.strip())
 
 
 def _split(text: str, source: Source) -> tuple[list[str], str]:

@@ -102,10 +102,14 @@ class Orchestrator:
         made = provisioner if isinstance(provisioner, Provisioner) else provisioner()
         self._sources.append(Source(made, max_workers or made.most() or 1))
 
+    @property
+    def workers(self) -> int:
+        """How many works can run at the same time."""
+        return sum(each.workers for each in self._sources)
+
     def run(self, works: Iterable[Work]) -> None:
         """Run all works; return when the last is done, or raise what ended the run early."""
-        slots = sum(each.workers for each in self._sources)
-        window = max(self.window, _WINDOW_OF_A_SLOT * slots)
+        window = max(self.window, _WINDOW_OF_A_SLOT * self.workers)
         self._backlog = Backlog(iter(works), self.hooks, self.expected_seconds, window)
         threads = [
             threading.Thread(target=self._serve, args=(source,), name=f"slot-{number}", daemon=True)

@@ -41,3 +41,9 @@ def test_a_provisioner_whose_tool_is_missing_ends_the_run_with_3_or_is_done_with
     outcome = project.run("run e.yaml --provisioner cloud --provisioner local")
     outcome.assert_exit(0, *why)
     outcome.assert_verdicts({"one": "pass"})
+
+
+def test_how_many_cases_run_at_a_time_is_what_the_provisioners_have(panther_project: MakeProject) -> None:
+    outcome = panther_project({"e.yaml": EXPERIMENT}).run("run e.yaml --jobs 2 --provisioner 'local max_workers=7'")
+    begun = (each["content"]["metadata"] for each in outcome.events() if each["content"].get("status") == "started")
+    assert [each["jobs"] for each in begun if "jobs" in each] == [7]

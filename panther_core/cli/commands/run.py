@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from panther_core.cli.console import Console
-from panther_core.cli.planned import add_plan_options, overrides, show_plan
+from panther_core.cli.planned import add_plan_options, show_plan
 from panther_core.cli.session import add_screen_options, conduct
 
 
@@ -30,7 +30,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     options = RunOptions(
         jobs=args.jobs,
         select=args.select,
-        sets=overrides(args),
+        sets=args.sets,
+        provisioners=args.provisioners,
         output=Path(args.output) if args.output else None,
         locked=Path(args.locked) if args.locked else None,
         fail_fast=args.fail_fast,
