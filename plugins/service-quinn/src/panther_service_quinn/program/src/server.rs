@@ -70,6 +70,8 @@ async fn over_h3(settings: &Arc<Settings>, connection: Connection) -> Outcome<()
         let settings = settings.clone();
         tokio::spawn(async move {
             let (request, mut stream) = resolver.resolve_request().await?;
+            // Dropped unread, what may follow the fields would be refused with STOP_SENDING.
+            while stream.recv_data().await?.is_some() {}
             let body = settings.file(request.uri().path());
             let status = if body.is_some() { 200 } else { 404 };
             stream.send_response(http::Response::builder().status(status).body(())?).await?;
