@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from panther_core.cache import cache_folder
 from panther_core.config import ExperimentConfig, GlobalConfig
 from panther_core.metrics import MetricsCollector
 from panther_core.needs import require
@@ -234,6 +235,7 @@ def engine(
     with Supervisor.start(run_id=directory.run_id) as supervisor:
         programs = Programs(directory, (locked or {}).get("programs", {}))
         info = RunInfo(run_id=directory.run_id, name=directory.run_id, folder=directory.folder)
+        cache = Path(settings.paths.get("cache") or cache_folder(os.environ)).absolute()
         yield Engine(
             run=directory,
             hooks=plugins.hooks,
@@ -241,7 +243,7 @@ def engine(
             commands=supervisor.commands,
             metrics=metrics,
             emit=emit,
-            builds=BuildCache(cache_folder(settings) / "builds", supervisor.commands, directory.folder / "builds"),
+            builds=BuildCache(cache / "builds", supervisor.commands, directory.folder / "builds"),
             here=here,
             links=plugins.registry.all(LinkDescriptor),
             keep_capture=keep_capture,
@@ -251,9 +253,3 @@ def engine(
         )
         with contextlib.suppress(OSError):  # a full disk has ended the run with an error of its own
             programs.write()
-
-
-def cache_folder(settings: GlobalConfig) -> Path:
-    """Return where builds are kept between runs."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(settings.paths.get("cache") or Path(home) / "panther").absolute()

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from panther_core.cache import cache_folder
 from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
-from panther_core.cli.known import cache_folder
 from panther_core.cli.messages import message_lines
 from panther_core.cli.text import plural
 from panther_core.cli.version import ask_version

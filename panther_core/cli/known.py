@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from panther_core.cache import cache_folder
+
 
 class Known(NamedTuple):
     """One command of the list."""
@@ -53,11 +55,6 @@ def remember(commands: Sequence[Known], environ: Mapping[str, str]) -> None:
 def _path(environ: Mapping[str, str]) -> Path:
     """Return the list's place: one for each interpreter and search path, so that environments do not share it."""
     return cache_folder(environ) / f"commands-{zlib.crc32(os.pathsep.join(_places()).encode()):08x}.json"
-
-
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of the user for what may be deleted at any time."""
-    return Path(environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME', '/nonexistent')}/.cache") / "panther"
 
 
 def _places() -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 from panther_lib_containers.engine import Engine
+from panther_provisioner_container.containers import ContainerOptions, Containers
 
 from panther_core.testing import MakeProject
 from panther_core.testing.conformance import ProvisionerConformance
@@ -85,3 +86,13 @@ def test_a_container_that_is_gone_is_given_up_long_before_its_lease_is_over(pant
     outcome.assert_exit(0, "container-1 is gone")
     (record,) = outcome.attempts()
     assert (record["verdict"], record["system"], len(record["losses"])) == ("pass", "container-2", 1)
+
+
+def test_a_container_of_a_killed_run_is_told_as_what_it_is(panther_project: MakeProject) -> None:
+    containers = Containers(ContainerOptions(image=BASE, network="none"))
+    containers.open("a-dead-run")
+    system = containers.reserve()
+    try:
+        panther_project({"x": ""}).run("clean --dry-run").assert_exit(0, "of the provisioner `container`")
+    finally:
+        containers.release(system)

@@ -10,15 +10,19 @@ from panther_lib_containers.engine import Engine
 from panther_lib_containers.where import is_local
 
 
-def leftovers(environment: str) -> Iterator[Leftover]:
-    """Yield every container, network and image of ``environment``; none if there is no engine to ask."""
+def leftovers(environment: str, owner: str = "all services") -> Iterator[Leftover]:
+    """Yield every container, network and image of ``environment``; none if there is no engine to ask.
+
+    ``owner`` is whose a container is that no single service has for itself.
+    """
     engine = Engine()
     if not is_local(engine.host) or not _answers(engine):
         return
     label = f"panther.environment={environment}"
     for each in engine.containers(label):
         labels, number = each["Labels"], str(each["Id"])
-        what = f"container {number[:12]} of service {labels.get('panther.service', 'all')}"
+        whose = f"service {labels['panther.service']}" if "panther.service" in labels else owner
+        what = f"container {number[:12]} of {whose}"
         yield Leftover(what=what, run_id=_run(labels), remove=partial(engine.remove_container, number))
     for each in engine.networks(label):
         number = str(each["Id"])

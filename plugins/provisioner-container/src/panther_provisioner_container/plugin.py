@@ -19,7 +19,7 @@ def panther_register_provisioners() -> Iterable[ProvisionerDescriptor]:
         summary="Containers of one image; it needs Python and nothing of PANTHER",
         options=ContainerOptions,
         factory=Containers,
-        leftovers=functools.partial(leftovers, ENVIRONMENT),
+        leftovers=functools.partial(leftovers, ENVIRONMENT, f"the {ENVIRONMENT} `container`"),
         needs=(
             Need("tool", "docker", package="docker.io", why="it makes the containers"),
             Need("answer", "docker info", why="start the Docker engine, or set DOCKER_HOST"),
