@@ -34,6 +34,8 @@ class RunOptions:
     provisioners: Sequence[str] = ()
     """Where to run, instead of what the experiment says, each ``name key=value ...``."""
     output: Path | None = None
+    runs: Path | None = None
+    """The folder with earlier runs that tell how long cases take, if not the one that the run is made in."""
     dry_run: bool = False
     locked: Path | None = None
     fail_fast: bool = False
@@ -48,6 +50,7 @@ class RunOptions:
             jobs=self.jobs,
             select=self.select,
             output=self.output,
+            runs=self.runs,
             fail_fast=self.fail_fast,
             strict=self.strict,
             locked=locked,

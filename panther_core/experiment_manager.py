@@ -57,6 +57,8 @@ class RunSettings:
     jobs: int = 1
     select: str = ""
     output: Path | None = None
+    runs: Path | None = None
+    """The folder with earlier runs that tell how long cases take, if not the one that the run is made in."""
     fail_fast: bool = False
     strict: bool = False
     locked: Mapping[str, Any] | None = None
@@ -172,7 +174,8 @@ class ExperimentManager:
         try:
             with self._phase(ExperimentPhase.SERVICE_SETUP):
                 self._set_up(experiment)
-                durations = Durations.load(self._run_directory().folder.parent)
+                beside = self._run_directory().folder.parent
+                durations = Durations.load(self.settings.runs or beside, into=beside)
                 self._stack.callback(durations.save)
                 runner, pool = self._pool(experiment, durations)
             with self._phase(

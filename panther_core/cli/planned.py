@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,7 +16,7 @@ from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
 from panther_core.cli.session import not_ready
 from panther_core.cli.text import plural
-from panther_hookspecs import PantherExperimentError
+from panther_hookspecs import ConfigurationException, PantherExperimentError
 
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
     from panther_core.config import ExperimentConfig
@@ -47,6 +48,11 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help="where to run, instead of what the experiment says, e.g. 'ssh hosts=[a,b] workers=2'; may be repeated",
     )
+    parser.add_argument(
+        "--runs",
+        metavar="DIR",
+        help="the folder with earlier runs, which tell how long cases take (default: where the run is made)",
+    )
 
 
 def load_planned(args: argparse.Namespace, console: Console) -> ExperimentConfig:
@@ -60,6 +66,20 @@ def load_planned(args: argparse.Namespace, console: Console) -> ExperimentConfig
         provisioners=args.provisioners,
         environ=console.environ,
     )
+
+
+def earlier_runs(args: argparse.Namespace) -> Path | None:
+    """Return the folder of --runs, which has to be one in which runs were made."""
+    if args.runs is None:
+        return None
+    from panther_core.results.durations import DURATIONS  # noqa: PLC0415 - planning costs more than most commands
+
+    if not (Path(args.runs) / DURATIONS).is_file():
+        raise ConfigurationException(
+            f"--runs {args.runs}: no run there has told how long cases take\n"
+            f"  try: the folder that runs were made in, which has a file {DURATIONS}"
+        )
+    return Path(args.runs)
 
 
 def show_plan(args: argparse.Namespace, console: Console, *, commands: bool, as_json: bool = False) -> int:

@@ -12,7 +12,7 @@ import attrs
 
 from panther_core.cli.blocks import Rows
 from panther_core.cli.console import Console
-from panther_core.cli.planned import load_planned
+from panther_core.cli.planned import earlier_runs, load_planned
 from panther_core.cli.text import duration, plural
 
 if TYPE_CHECKING:  # names in signatures; planning is imported when there is something to plan
@@ -35,7 +35,7 @@ def show_timetable(args: argparse.Namespace, console: Console) -> int:
 
     registry = console.plugins.registry
     experiment = load_planned(args, console)
-    durations = Durations.load(console.runs)
+    durations = Durations.load(earlier_runs(args) or console.runs)
     systems = _systems(experiment, console, args)
     guessed = _Guesses(durations)
     summary = Summary()
@@ -51,7 +51,7 @@ def show_timetable(args: argparse.Namespace, console: Console) -> int:
         console.complain(f"no case matches --select {args.select!r}")
         return 2
     if not args.json:
-        _sum_up(summary, systems, guessed, console)
+        _sum_up(summary, systems, guessed, console, "there" if args.runs else "here")
     for case in summary.unplaced:
         console.complain(f"no system can run {case.described()}")
     return 1 if summary.unplaced else 0
@@ -113,7 +113,7 @@ def _row(slot: Slot, *, sure: bool) -> tuple[str, ...]:
     return (duration(slot.start), end, slot.system.name, f"{slot.case.described()}{number}{late}")
 
 
-def _sum_up(summary: Summary, systems: Sequence[System], guesses: _Guesses, console: Console) -> None:
+def _sum_up(summary: Summary, systems: Sequence[System], guesses: _Guesses, console: Console, where: str) -> None:
     console.say(
         f"{plural(summary.cases, 'case')} on {plural(len(systems), 'system')}: over after {duration(summary.end)}, "
         f"no order could be faster than {duration(summary.bound(len(systems)))}; nothing was started"
@@ -121,7 +121,7 @@ def _sum_up(summary: Summary, systems: Sequence[System], guesses: _Guesses, cons
     if guesses.guessed:
         known = guesses.typical
         counts = duration(_NOTHING_KNOWN) if known is None else f"the median of others, {duration(known)}"
-        console.say(f"~ {plural(guesses.guessed, 'case')} never ran here: counted as {counts}")
+        console.say(f"~ {plural(guesses.guessed, 'case')} never ran {where}: counted as {counts}")
 
 
 def _print_json(slots: Iterator[Slot], console: Console, guesses: _Guesses) -> None:

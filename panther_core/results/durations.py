@@ -11,7 +11,8 @@ import attrs
 
 from panther_core.plan.cases import PlannedCase
 
-_FILE = ".panther-durations.json"
+DURATIONS = ".panther-durations.json"
+"""The index, beside the runs that it is about."""
 _WEIGHT = 0.5
 
 
@@ -20,6 +21,7 @@ class Durations:
     """Remembered durations by name and cell, the newest counting most."""
 
     path: Path
+    """Where they are kept."""
     _seconds: dict[str, float] = attrs.field(factory=dict)
     _of_name: dict[str, float] = attrs.field(factory=dict)
     """What cells of a test case take, for cells that never ran."""
@@ -27,13 +29,15 @@ class Durations:
     _typical: float | None = None
 
     @classmethod
-    def load(cls, base: Path) -> Durations:
-        """Read what earlier runs in ``base`` have left; a damaged index counts as none."""
-        path = base / _FILE
+    def load(cls, base: Path, into: Path | None = None) -> Durations:
+        """Read what earlier runs in ``base`` have left, to be kept in ``into``; a damaged index counts as none."""
         seconds: dict[str, float] = {}
         with contextlib.suppress(OSError, ValueError):
-            seconds = {str(key): float(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-        found = cls(path, seconds, typical=statistics.median_low(seconds.values()) if seconds else None)
+            read = json.loads((base / DURATIONS).read_text(encoding="utf-8"))
+            seconds = {str(key): float(value) for key, value in read.items()}
+        found = cls(
+            (into or base) / DURATIONS, seconds, typical=statistics.median_low(seconds.values()) if seconds else None
+        )
         for key, value in seconds.items():
             _blend(found._of_name, key.partition("[")[0], value)
         return found

@@ -99,5 +99,13 @@ def test_plan_simulate_prints_the_timetable_by_what_earlier_runs_have_taken(pant
     assert "1 case never ran here: counted as the median of others, 2.00 s" in shown.stdout
     for provisioners in ("", " --set provisioners=[local]"):
         project.run(f"plan skewed.yaml --simulate{provisioners}").assert_exit(1, "no system can run elsewhere")
-    slots = json.loads(project.run("plan skewed.yaml --simulate --json -k name=slow").stdout)
+    json_of_slow = "plan skewed.yaml --simulate --json -k name=slow"
+    slots = json.loads(project.run(json_of_slow).stdout)
     assert [(each["name"], each["end"], each["known"]) for each in slots] == [("slow", 40, True)]
+    (project.folder / "runs").rename(project.folder / "nightly")
+    assert json.loads(project.run(f"{json_of_slow} --runs nightly").stdout) == slots
+    project.run("run skewed.yaml -k name=quick --runs nightly --output out/run").assert_ok()
+    learned = json.loads((project.folder / "out/.panther-durations.json").read_text())
+    assert (learned["slow"], learned["quick"] < 2) == (40, True)
+    assert json.loads((project.folder / "nightly/.panther-durations.json").read_text()) == json.loads(remembered)
+    project.run("plan skewed.yaml --simulate --runs nowhere").assert_exit(2, "--runs nowhere: no run there has told")

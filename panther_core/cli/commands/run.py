@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from panther_core.cli.console import Console
-from panther_core.cli.planned import add_plan_options, show_plan
+from panther_core.cli.planned import add_plan_options, earlier_runs, show_plan
 from panther_core.cli.session import add_screen_options, conduct
 
 
@@ -32,6 +32,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         select=args.select,
         sets=args.sets,
         provisioners=args.provisioners,
+        runs=earlier_runs(args),
         output=Path(args.output) if args.output else None,
         locked=Path(args.locked) if args.locked else None,
         fail_fast=args.fail_fast,
