@@ -24,9 +24,8 @@ from makespan import ATEX
 from panther_provisioner_ssh.hosts import SshHosts as SshProvisioner
 from panther_provisioner_ssh.hosts import SshOptions
 
-from panther_core.pool.slots import LocalSlots
 from panther_core.testing.sshd import SshHosts, missing
-from panther_core.toolbox import Test, Toolbox
+from panther_core.toolbox import LocalSlots, Test, Toolbox
 from panther_hookspecs import Provisioner
 
 WORKERS = 2

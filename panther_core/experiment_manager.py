@@ -45,7 +45,6 @@ from panther_hookspecs import (
 )
 
 _NO_EXPERIMENT = "no experiment was given: call initialize_experiments first"
-
 ExperimentResult = dict[str, Any]
 """What run_tests returns: verdict, success_rate, counts, the run's folder, one entry per test case."""
 
@@ -105,7 +104,7 @@ class ExperimentManager:
         self._stack = contextlib.ExitStack()
         self._directory: RunDirectory | None = None
         self._engine: Engine | None = None
-        self._orchestrator: Orchestrator | None = None
+        self._orchestrator: Orchestrator[PlannedCase] | None = None
         self._elsewhere: Elsewhere | None = None
         self._experiment: ExperimentConfig | None = None
         self._tally = Tally()
@@ -174,17 +173,14 @@ class ExperimentManager:
         try:
             with self._phase(ExperimentPhase.SERVICE_SETUP):
                 self._set_up(experiment)
-                beside = self._run_directory().folder.parent
-                durations = Durations.load(self.settings.runs or beside, into=beside)
-                self._stack.callback(durations.save)
-                runner, pool = self._pool(experiment, durations)
+                runner, pool = self._pool(experiment)
             with self._phase(
                 ExperimentPhase.TEST_EXECUTION,
                 total=total,
                 done=sum(map(self._is_settled, self._history.values())),
                 jobs=pool.workers if experiment.provisioners else self.settings.jobs,
                 run=str(self.experiment_dir),
-                foreseen=session.foreseen(self.planned(), self._is_over, durations, total),
+                foreseen=session.foreseen(self.planned(), self._is_over, runner.durations, total),
             ):
                 self._execute(runner, pool)
         except KeyboardInterrupt:
@@ -255,10 +251,10 @@ class ExperimentManager:
         history = self._history.get(case_id)
         return history is not None and self._is_settled(history)
 
-    def _pool(self, experiment: ExperimentConfig, durations: Durations) -> tuple[Runner, Orchestrator]:
-        """Make what carries cases out, and the pool that it does so for."""
-        directory = self._run_directory()
-        here = session.folder_of(experiment)
+    def _pool(self, experiment: ExperimentConfig) -> tuple[Runner, Orchestrator[PlannedCase]]:
+        directory, here = self._run_directory(), session.folder_of(experiment)
+        durations = Durations.load(self.settings.runs or directory.folder.parent, into=directory.folder.parent)
+        self._stack.callback(durations.save)
         elsewhere = self._elsewhere = Elsewhere(directory, here, self._plugins.registry, self.settings.keep_capture)
         assert self._engine is not None  # made when the services were set up, which comes first
         runner = Runner(
@@ -276,7 +272,7 @@ class ExperimentManager:
         )
         return runner, self._orchestrator
 
-    def _execute(self, runner: Runner, orchestrator: Orchestrator) -> None:
+    def _execute(self, runner: Runner, orchestrator: Orchestrator[PlannedCase]) -> None:
         try:
             orchestrator.run(runner.works(self.planned()))
         except KeyboardInterrupt:

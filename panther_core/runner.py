@@ -11,7 +11,7 @@ import attrs
 from panther_core.checks.judge import over_attempts
 from panther_core.elsewhere import Elsewhere, unfinished
 from panther_core.plan import PlannedCase
-from panther_core.pool.backlog import Loss, Work
+from panther_core.pool.work import Loss, Work
 from panther_core.results.directory import History
 from panther_core.results.durations import Durations
 from panther_core.run.attempt import carry_out
@@ -20,6 +20,8 @@ from panther_core.run.fastfail import FastFail, raise_if_exhausted
 from panther_core.run.record import is_retryable
 from panther_core.tally import Tally
 from panther_hookspecs import EnvironmentUnavailableError, System, SystemLostError, TestEvent, Verdict
+
+PlannedWork = Work[PlannedCase]
 
 _SHOWN = ("name", "cell", "repetition", "attempt", "final", "expected", "as_expected", "why", "seconds", "folder")
 
@@ -43,7 +45,7 @@ class Runner:
     """When the run began, on the clock that deadlines count on."""
     _tries: dict[str, list[Verdict]] = attrs.field(factory=dict)
 
-    def works(self, cases: Iterable[PlannedCase]) -> Iterator[Work]:
+    def works(self, cases: Iterable[PlannedCase]) -> Iterator[PlannedWork]:
         """Yield the cases that still have to run, and count those that an earlier session has settled."""
         for case in cases:
             before = self.history.get(case.case_id)
@@ -59,7 +61,7 @@ class Runner:
                 self._tries[case.case_id] = [each for each in before.verdicts if each is not Verdict.CANCELLED]
             yield Work(case=case, attempt=before.attempts + 1)
 
-    def run_test(self, work: Work, system: System) -> Work | None:
+    def run_test(self, work: PlannedWork, system: System) -> PlannedWork | None:
         """Run one attempt and record it; return the work of another one if it is due."""
         try:
             return self._run_test(work, system)
@@ -67,7 +69,7 @@ class Runner:
             raise_if_exhausted(error)
             raise
 
-    def _run_test(self, work: Work, system: System) -> Work | None:
+    def _run_test(self, work: PlannedWork, system: System) -> PlannedWork | None:
         case = work.case
         self.tally.began(case.name)
         self._tell_start(work, system)
@@ -77,7 +79,9 @@ class Runner:
             record["losses"] = ["PANTHER itself ended while it ran"]
         return self._keep(work, system.name, record, error)
 
-    def _keep(self, work: Work, system: str, record: dict[str, Any], error: BaseException | None) -> Work | None:
+    def _keep(
+        self, work: PlannedWork, system: str, record: dict[str, Any], error: BaseException | None
+    ) -> PlannedWork | None:
         """Record an attempt; return the work of another one if it is due."""
         case = work.case
         verdict = Verdict(record["verdict"])
@@ -102,14 +106,14 @@ class Runner:
         self._settle(case, overall, record, error)
         return None
 
-    def _carry_out(self, work: Work, system: System) -> tuple[dict[str, Any], BaseException | None]:
+    def _carry_out(self, work: PlannedWork, system: System) -> tuple[dict[str, Any], BaseException | None]:
         too_late = self._too_late(work.case)
         if system.executor is None or too_late or work.case.unsupported:
             with self.engine.turns.coming(work.case.case_id, work.case.priority, work.expected_seconds):
                 return carry_out(work.case, work.attempt, self.engine, too_late)
         return self.elsewhere.carry_out(work.case, work.attempt, self.engine, system.executor)
 
-    def lost(self, work: Work, loss: Loss) -> Work | None:
+    def lost(self, work: PlannedWork, loss: Loss) -> PlannedWork | None:
         """Return the work to run once more elsewhere; what was lost a second time is recorded as an error."""
         again = work.after(loss)
         if not again.lost_twice:
@@ -138,7 +142,7 @@ class Runner:
         if not expected:
             self.unexpected()
 
-    def _tell_start(self, work: Work, system: System) -> None:
+    def _tell_start(self, work: PlannedWork, system: System) -> None:
         case = work.case
         about = {
             "name": case.name,
@@ -151,7 +155,7 @@ class Runner:
         }
         self.engine.emit(TestEvent(test_case_id=case.case_id, action="started", metadata=about))
 
-    def _tell_end(self, work: Work, record: Mapping[str, Any], overall: Verdict, *, again: bool) -> None:
+    def _tell_end(self, work: PlannedWork, record: Mapping[str, Any], overall: Verdict, *, again: bool) -> None:
         self.engine.emit(
             TestEvent(
                 test_case_id=work.case.case_id,

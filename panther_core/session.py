@@ -183,7 +183,7 @@ def orchestrator(
     stack: contextlib.ExitStack,
     *,
     ahead: bool,
-) -> Orchestrator:
+) -> Orchestrator[PlannedCase]:
     """Make the pool of a run; its provisioners are closed with ``stack``."""
     elsewhere = runner.elsewhere
     made = Orchestrator(
@@ -201,7 +201,7 @@ def orchestrator(
     return made
 
 
-def refuse_unplaced(pool: Orchestrator) -> None:
+def refuse_unplaced(pool: Orchestrator[PlannedCase]) -> None:
     """Raise for the first case that no system has taken; what was the matter with the systems is told besides."""
     missing = pool.labels is None or pool.hopeless
     for work in pool.unplaced:

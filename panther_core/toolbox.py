@@ -19,13 +19,15 @@ import attrs
 
 from panther_core.elsewhere import connected
 from panther_core.plugin_manager import PluginManager
-from panther_core.pool.backlog import Loss, Work
 from panther_core.pool.orchestrator import Orchestrator
-from panther_core.pool.slots import LocalSlots
+from panther_core.pool.slots import LocalSlots, PinnedSlots
 from panther_core.pool.trouble import told
+from panther_core.pool.work import Loss, Work
 from panther_core.remote.host import RemoteHost
 from panther_core.results.directory import cut_torn_line, read_lines, slug
 from panther_hookspecs import Job, JobEnd, Provisioner, System, SystemLostError
+
+__all__ = ["LocalSlots", "PinnedSlots", "Test", "Toolbox", "status_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +72,7 @@ class Toolbox:
     plugins: Sequence[object] = ()
     """Objects with hooks that choose: panther_choose_next_test, panther_choose_fitness, panther_choose_applicable."""
     _provisioners: list[tuple[Provisioner, int]] = attrs.field(factory=list)
-    _orchestrator: Orchestrator | None = None
+    _orchestrator: Orchestrator[Test] | None = None
     _cancelled: bool = False
     _jobs: set[Job] = attrs.field(factory=set)
     _trees: dict[tuple[str, Path], str] = attrs.field(factory=dict)
@@ -126,9 +128,9 @@ class Toolbox:
         for job in jobs:
             job.cancel()
 
-    def run_test(self, work: Work, system: System) -> Work | None:
+    def run_test(self, work: Work[Test], system: System) -> Work[Test] | None:
         """Run one test on a system that is borrowed for it alone; return the work of another attempt if it is due."""
-        test: Test = work.case
+        test = work.case
         host = system.connection
         assert host is not None
         files = self.folder / "tests" / slug(test.name, 100) / str(work.attempt) if self.keep_output else None
@@ -181,7 +183,7 @@ class Toolbox:
         if isinstance(system.connection, RemoteHost):
             system.connection.close()
 
-    def _lost(self, work: Work, loss: Loss) -> Work | None:
+    def _lost(self, work: Work[Test], loss: Loss) -> Work[Test] | None:
         again = work.after(loss)
         if not again.lost_twice:
             return again

@@ -8,13 +8,13 @@ import math
 import statistics
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Generic
 
 import attrs
 
 from panther_core.hooks import Hooks
-from panther_core.plan.cases import PlannedCase
-from panther_hookspecs import System, TestCandidate
+from panther_core.pool.work import CaseT, Work
+from panther_hookspecs import System
 
 _CHOICES = ("panther_choose_next_test", "panther_choose_applicable", "panther_choose_fitness")
 _REMEMBERED = 100
@@ -22,72 +22,14 @@ _AT_ONCE = 1000
 _ENOUGH = 1e-9
 """Shares of a resource are compared with this tolerance: a third and two thirds make one."""
 
-
-@attrs.frozen
-class Loss:
-    """A system that went away while something ran on it."""
-
-    system: str
-    why: str
-    begun: bool = True
-    """Whether the work may have been what it was lost by."""
-
-    def __str__(self) -> str:
-        """Return both in one line."""
-        return f"it was lost with {self.system}: {self.why}"
-
-
-@attrs.frozen(kw_only=True)
-class Work:
-    """A case that waits for its next attempt."""
-
-    case: Any
-    """A PlannedCase, or what has the same attributes about choosing and ``described()``."""
-    attempt: int = 1
-    expected_seconds: float | None = None
-    losses: tuple[Loss, ...] = ()
-    """The systems that went away while it ran."""
-
-    def after(self, loss: Loss) -> Work:
-        """Return the work of the same attempt at another place."""
-        return attrs.evolve(self, losses=(*self.losses, loss))
-
-    @property
-    def lost_twice(self) -> bool:
-        """Whether it should not be tried any more: it may be what systems go away by."""
-        return sum(each.begun for each in self.losses) > 1
-
-    def candidate(self) -> TestCandidate:
-        """Return the work as plugins see it when they choose."""
-        return TestCandidate(
-            case_id=self.case.case_id,
-            name=self.case.described(),
-            labels=self.case.labels,
-            expected_seconds=self.expected_seconds,
-            exclusive=self.case.exclusive,
-            priority=self.case.priority,
-            uses=self.case.uses,
-            deadline=self.case.deadline,
-        )
-
-    def needs(self) -> str:
-        """Return what a system must have for it, for messages."""
-        parts = [f"the labels {', '.join(sorted(self.case.labels))}"] if self.case.labels else []
-        uses = (f"{amount:g} {name}" if amount != 1 else name for name, amount in sorted(self.case.uses.items()))
-        parts += [f"{', '.join(uses)} to itself"] if self.case.uses else []
-        return " and ".join(parts) or "nothing but a system"
-
-
 Rank = tuple[float, float, bool, int, float, float, int]
-Entry = tuple[Rank, Work]
-
-
+Entry = tuple[Rank, Work[CaseT]]
 Need = tuple[frozenset[str], frozenset[tuple[str, float]], bool]
 """Labels, uses, and whether exclusive: works in which they are equal can run on the same systems."""
 
 
 @attrs.define
-class Backlog:
+class Backlog(Generic[CaseT]):
     """Waiting works, taken from a lazy plan a window at a time. Not safe by itself: its owner holds a lock.
 
     Priority decides first, then the latest moment at which a work with a deadline must start, then repetitions stay
@@ -96,15 +38,15 @@ class Backlog:
     A work whose resources are taken keeps works of lower rank from taking them: nothing big waits forever.
     """
 
-    source: Iterator[Work] = attrs.field(factory=lambda: iter(()))
+    source: Iterator[Work[CaseT]] = attrs.field(factory=lambda: iter(()))
     hooks: Hooks | None = None
     """Asked for a choice where plugins have an opinion."""
-    expected_seconds: Callable[[PlannedCase], float | None] = lambda _case: None
+    expected_seconds: Callable[[CaseT], float | None] = lambda _case: None
     window: int = 1000
     """How many cases of the plan are looked at to find the best."""
-    _running: dict[int, Work] = attrs.field(factory=dict)
+    _running: dict[int, Work[CaseT]] = attrs.field(factory=dict)
     _exhausted: bool = False
-    _classes: dict[Need, list[Entry]] = attrs.field(factory=dict)
+    _classes: dict[Need, list[Entry[CaseT]]] = attrs.field(factory=dict)
     _count: int = 0
     _order: Iterator[int] = attrs.field(factory=itertools.count)
     _known: deque[float] = attrs.field(factory=lambda: deque(maxlen=_REMEMBERED))
@@ -112,7 +54,7 @@ class Backlog:
     _alone: set[str] = attrs.field(factory=set)
     _taken: dict[tuple[str | None, str], float] = attrs.field(factory=dict)
 
-    def take(self, system: System) -> Work | None:
+    def take(self, system: System) -> Work[CaseT] | None:
         """Take the best work that can start on ``system`` now, and what it uses of the system's host."""
         entry = None
         while entry is None and self._fill():
@@ -131,7 +73,7 @@ class Backlog:
             self._taken[account] = self._taken.get(account, 0.0) + amount
         return work
 
-    def done(self, work: Work, system: System, again: Work | None = None) -> None:
+    def done(self, work: Work[CaseT], system: System, again: Work[CaseT] | None = None) -> None:
         """Give back what a work has used; ``again`` is put in for another attempt."""
         del self._running[id(work)]
         self._on_host[system.host] -= 1
@@ -142,7 +84,7 @@ class Backlog:
         if again is not None:
             self.put(again)
 
-    def put(self, work: Work) -> None:
+    def put(self, work: Work[CaseT]) -> None:
         """Let a work wait."""
         case = work.case
         expected = self.expected_seconds(case)
@@ -157,11 +99,11 @@ class Backlog:
         heapq.heappush(heap, (rank, attrs.evolve(work, expected_seconds=expected)))
         self._count += 1
 
-    def waiting(self) -> list[Work]:
+    def waiting(self) -> list[Work[CaseT]]:
         """Return what waits, the best first, without the part of the plan that was not looked at."""
         return [work for _, work in sorted(itertools.chain.from_iterable(self._classes.values()), key=_rank)]
 
-    def running(self) -> list[Work]:
+    def running(self) -> list[Work[CaseT]]:
         """Return what was taken and is not done."""
         return list(self._running.values())
 
@@ -186,18 +128,18 @@ class Backlog:
             self.put(work)
         return bool(more)
 
-    def _best(self, system: System) -> Entry | None:
+    def _best(self, system: System) -> Entry[CaseT] | None:
         return self._chosen(system) if self._asks() else next(self._startable(system, self._heads()), None)
 
     def _asks(self) -> bool:
         return self.hooks is not None and any(map(self.hooks.implemented, _CHOICES))
 
-    def _heads(self) -> list[Entry]:
+    def _heads(self) -> list[Entry[CaseT]]:
         """Return the best of each class; where it was lost with a system, the next ones as well."""
         heads = [each for heap in self._classes.values() for each in (heap if heap[0][1].losses else heap[:1])]
         return heads if len(heads) == 1 else sorted(heads, key=_rank)
 
-    def _startable(self, system: System, ranked: Iterable[Entry]) -> Iterator[Entry]:
+    def _startable(self, system: System, ranked: Iterable[Entry[CaseT]]) -> Iterator[Entry[CaseT]]:
         """Yield what can start on the system now; what waits for a resource reserves all that it uses."""
         if system.host in self._alone:
             return
@@ -213,7 +155,7 @@ class Backlog:
                 continue
             yield entry
 
-    def _fits(self, work: Work, system: System) -> bool:
+    def _fits(self, work: Work[CaseT], system: System) -> bool:
         """Return whether the system, with nothing else on its host, can run the work."""
         case = work.case
         if any(amount > system.capacity.get(name, 1.0) + _ENOUGH for name, amount in case.uses.items()):
@@ -222,7 +164,7 @@ class Backlog:
             return bool(case.labels <= system.labels)
         return self.hooks.choose_applicable(work.candidate(), system)
 
-    def _avoids(self, work: Work, system: System) -> bool:
+    def _avoids(self, work: Work[CaseT], system: System) -> bool:
         """Return whether the work was lost on this very system and another one may still take it."""
         return bool(work.losses and self._running) and any(each.system == system.name for each in work.losses)
 
@@ -232,7 +174,7 @@ class Backlog:
             for name, amount in uses.items()
         )
 
-    def _chosen(self, system: System) -> Entry | None:
+    def _chosen(self, system: System) -> Entry[CaseT] | None:
         """Return what the plugins choose among all that can start."""
         assert self.hooks is not None  # otherwise nobody is asked
         hooks = self.hooks
@@ -245,7 +187,7 @@ class Backlog:
         chosen = hooks.choose_next_test(fitting, system) or fitting[0]
         return found[chosen.case_id][0]
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove(self, entry: Entry[CaseT]) -> None:
         need = _need(entry[1])
         heap = self._classes[need]
         if heap[0] is entry:
@@ -263,9 +205,9 @@ def _account(system: System, name: str) -> tuple[str | None, str]:
     return (system.host if name in system.capacity else None, name)
 
 
-def _need(work: Work) -> Need:
+def _need(work: Work[CaseT]) -> Need:
     return (work.case.labels, frozenset(work.case.uses.items()), work.case.exclusive)
 
 
-def _rank(entry: Entry) -> Rank:
+def _rank(entry: Entry[CaseT]) -> Rank:
     return entry[0]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Generic
 
 import attrs
 
 from panther_core.hooks import Hooks
-from panther_core.pool.backlog import Backlog, Loss, Work
+from panther_core.pool.backlog import Backlog
 from panther_core.pool.trouble import Trouble
+from panther_core.pool.work import CaseT, Loss, Work
 from panther_hookspecs import (
     EnvironmentUnavailableError,
     PantherExperimentError,
@@ -26,10 +27,10 @@ _GLANCE = 0.5
 Prepare = Callable[[System, Callable[[], bool]], System]
 """Makes a system ready that was just reserved: connects to it, finds out its labels; may ask whether it is alive."""
 
-RunTest = Callable[[Work, System], Work | None]
+RunTest = Callable[[Work[CaseT], System], Work[CaseT] | None]
 """Runs one attempt on a borrowed system; returns the work of another attempt if one is due."""
 
-RunLost = Callable[[Work, Loss], Work | None]
+RunLost = Callable[[Work[CaseT], Loss], Work[CaseT] | None]
 """Told that the system of a work is gone; returns the work that follows from it, if any."""
 
 
@@ -66,20 +67,20 @@ class Borrowed:
 
 
 @attrs.define
-class Orchestrator:
+class Orchestrator(Generic[CaseT]):
     """Runs works on the systems of its provisioners until none is left; event-driven, no worker polls."""
 
-    run_test: RunTest
+    run_test: RunTest[CaseT]
     hooks: Hooks
-    expected_seconds: Callable[[Any], float | None] = lambda _case: None
+    expected_seconds: Callable[[CaseT], float | None] = lambda _case: None
     prepare: Prepare = lambda system, _is_alive: system
     leave: Callable[[System], None] = lambda _system: None
     """Called with each prepared system before it is released."""
-    lost: RunLost = lambda work, loss: None if (again := work.after(loss)).lost_twice else again
+    lost: RunLost[CaseT] = lambda work, loss: None if (again := work.after(loss)).lost_twice else again
     """Says what follows a loss; the first time that it had begun, the work runs once more."""
     window: int = 1000
     """How many cases of a lazy plan are looked at to find the longest."""
-    unplaced: list[Work] = attrs.field(factory=list)
+    unplaced: list[Work[CaseT]] = attrs.field(factory=list)
     """Works for which no system was applicable."""
     failures: list[Trouble] = attrs.field(factory=list)
     """What was wrong with systems and their provisioners."""
@@ -90,7 +91,7 @@ class Orchestrator:
     hopeless: bool = False
     """Whether a provisioner was out at once, since nothing would have mended it."""
     _sources: list[Source] = attrs.field(factory=list)
-    _backlog: Backlog = attrs.field(factory=Backlog)
+    _backlog: Backlog[CaseT] = attrs.field(factory=Backlog)
     _stopped: bool = False
     _failure: BaseException | None = None
     _serving: int = 0
@@ -107,7 +108,7 @@ class Orchestrator:
         """How many works can run at the same time."""
         return sum(each.workers for each in self._sources)
 
-    def run(self, works: Iterable[Work]) -> None:
+    def run(self, works: Iterable[Work[CaseT]]) -> None:
         """Run all works; return when the last is done, or raise what ended the run early."""
         window = max(self.window, _WINDOW_OF_A_SLOT * self.workers)
         self._backlog = Backlog(iter(works), self.hooks, self.expected_seconds, window)
@@ -131,7 +132,7 @@ class Orchestrator:
             with self._changed:
                 self.unplaced += self._backlog.waiting()
 
-    def why_not(self, work: Work) -> str:
+    def why_not(self, work: Work[CaseT]) -> str:
         """Return why a work was not placed, for messages."""
         if self.labels is None:
             return "there was none"
@@ -230,7 +231,7 @@ class Orchestrator:
         done, system = 0, borrowed.system
         try:
             while (work := self._next(system)) is not None:
-                again: Work | None = None
+                again: Work[CaseT] | None = None
                 gone = False
                 try:
                     again = self.run_test(work, system)
@@ -259,7 +260,7 @@ class Orchestrator:
         with self._changed:
             return not self._changed.wait_for(self._over, self.pauses[min(unlucky, len(self.pauses) - 1)])
 
-    def _next(self, system: System) -> Work | None:
+    def _next(self, system: System) -> Work[CaseT] | None:
         """Wait for work that applies to ``system``; None when there will be none."""
         with self._changed:
             while not self._stopped:
@@ -272,7 +273,7 @@ class Orchestrator:
                 self._changed.wait()
         return None
 
-    def _done(self, work: Work, system: System, again: Work | None) -> None:
+    def _done(self, work: Work[CaseT], system: System, again: Work[CaseT] | None) -> None:
         with self._changed:
             self._backlog.done(work, system, again)
             self._changed.notify_all()

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import attrs
 
 from panther_core.plan.cases import PlannedCase
-from panther_core.pool.backlog import Backlog, Work
+from panther_core.pool.backlog import Backlog
+from panther_core.pool.work import Work
 from panther_hookspecs import System
 
 
@@ -61,7 +62,7 @@ def predict(
     """
     told = summary if summary is not None else Summary()
     backlog = Backlog((Work(case=case) for case in cases), None, known or seconds, window)
-    busy: list[tuple[float, int, Work, System]] = []
+    busy: list[tuple[float, int, Work[PlannedCase], System]] = []
     order, now = itertools.count(), 0.0
     idle = list(systems)
     while True:
@@ -79,10 +80,12 @@ def predict(
     told.unplaced += [work.case for work in backlog.waiting()]
 
 
-def _start(backlog: Backlog, idle: list[System]) -> tuple[list[System], list[tuple[Work, System]]]:
+def _start(
+    backlog: Backlog[PlannedCase], idle: list[System]
+) -> tuple[list[System], list[tuple[Work[PlannedCase], System]]]:
     """Let idle systems take what they can; of systems that are alike the first that gets nothing speaks for all."""
     still: list[System] = []
-    started: list[tuple[Work, System]] = []
+    started: list[tuple[Work[PlannedCase], System]] = []
     refused: set[tuple[str, frozenset[str]]] = set()
     for system in idle:
         alike = (system.host, system.labels)

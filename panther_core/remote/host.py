@@ -16,7 +16,8 @@ from typing import Any
 
 import attrs
 
-from panther_core.remote.connection import OLDEST, Connection, write_all
+from panther_core.remote.boot import OLDEST
+from panther_core.remote.connection import Connection, write_all
 from panther_core.remote.far.files import packed
 from panther_core.remote.far.wire import CHUNK
 from panther_hookspecs import Host, Job, JobEnd, PantherExperimentError, System, SystemLostError, TestExecutionError

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from panther_core.plan.cases import PlannedCase
-from panther_core.pool.backlog import Backlog, Work
+from panther_core.pool.backlog import Backlog
+from panther_core.pool.work import Work
 from panther_core.results.durations import Durations
 from panther_core.run.functional import FUNCTIONAL
 from panther_core.testing import MakeProject
@@ -21,21 +22,21 @@ def case(name: str, **more: Any) -> PlannedCase:
     return PlannedCase(case_id=name, name=name, network=NOWHERE, network_options=None, test_type=FUNCTIONAL, **more)
 
 
-def backlog(*cases: PlannedCase, seconds: Mapping[str, float] | None = None) -> Backlog:
+def backlog(*cases: PlannedCase, seconds: Mapping[str, float] | None = None) -> Backlog[PlannedCase]:
     known = seconds or {}
     return Backlog((Work(case=each) for each in cases), None, lambda each: known.get(each.name))
 
 
-def taken(queue: Backlog, system: System) -> str | None:
+def taken(queue: Backlog[PlannedCase], system: System) -> str | None:
     work = queue.take(system)
     return work.case.name if work else None
 
 
-def end(queue: Backlog, name: str, system: System) -> None:
+def end(queue: Backlog[PlannedCase], name: str, system: System) -> None:
     queue.done(next(work for work in queue.running() if work.case.name == name), system)
 
 
-def order(queue: Backlog, system: System = TWO) -> list[str]:
+def order(queue: Backlog[PlannedCase], system: System = TWO) -> list[str]:
     """Take and end one work after the other."""
     found = []
     while work := queue.take(system):

@@ -14,10 +14,10 @@ import pytest
 
 from panther_core.plan.cases import PlannedCase
 from panther_core.plugin_manager import PluginManager
-from panther_core.pool.backlog import Work
 from panther_core.pool.orchestrator import Orchestrator
 from panther_core.pool.slots import LocalSlots
 from panther_core.pool.trouble import told
+from panther_core.pool.work import Work
 from panther_core.run.functional import FUNCTIONAL
 from panther_core.session import refuse_unplaced
 from panther_hookspecs import (
@@ -40,12 +40,12 @@ def case(name: str, **more: Any) -> PlannedCase:
 
 
 def pool(
-    run: Callable[[Work, System], Work | None],
+    run: Callable[[Work[PlannedCase], System], Work[PlannedCase] | None],
     *,
     workers: int = 2,
     plugins: Iterable[object] = (),
     expected: dict[str, float] | None = None,
-) -> Orchestrator:
+) -> Orchestrator[PlannedCase]:
     known = expected or {}
     orchestrator = Orchestrator(
         run, PluginManager.load(autoload=False, extra=tuple(plugins)).hooks, lambda each: known.get(each.name)
@@ -58,7 +58,7 @@ def test_every_case_runs_exactly_once_whatever_the_number_of_slots() -> None:
     seen: list[str] = []
     lock = threading.Lock()
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         with lock:
             seen.append(work.case.name)
 
@@ -88,7 +88,7 @@ def test_a_plan_is_taken_lazily_and_at_most_a_window_ahead() -> None:
     taken = 0
     ahead: list[int] = []
 
-    def plan() -> Iterable[Work]:
+    def plan() -> Iterable[Work[PlannedCase]]:
         nonlocal taken
         for number in range(5000):
             taken += 1
@@ -96,7 +96,7 @@ def test_a_plan_is_taken_lazily_and_at_most_a_window_ahead() -> None:
 
     done = 0
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         nonlocal done
         done += 1
         ahead.append(taken - done)
@@ -111,7 +111,7 @@ def test_an_exclusive_case_runs_alone() -> None:
     together: dict[str, int] = {}
     lock = threading.Condition()
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         nonlocal running
         with lock:
             running += 1
@@ -131,7 +131,7 @@ def test_an_exclusive_case_runs_alone() -> None:
 def test_a_case_that_wants_another_attempt_gets_it() -> None:
     attempts: list[int] = []
 
-    def run(work: Work, system: System) -> Work | None:
+    def run(work: Work[PlannedCase], system: System) -> Work[PlannedCase] | None:
         attempts.append(work.attempt)
         return attrs.evolve(work, attempt=work.attempt + 1) if work.attempt < 3 else None
 
@@ -148,7 +148,7 @@ def test_a_case_that_no_system_can_run_is_told_and_the_others_run() -> None:
 
 
 def test_an_error_of_the_runner_ends_the_run_and_is_raised() -> None:
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         if work.case.name == "3":
             raise OSError("the disk is full")
 
@@ -159,7 +159,7 @@ def test_an_error_of_the_runner_ends_the_run_and_is_raised() -> None:
 def test_stopping_hands_out_nothing_more() -> None:
     seen: list[str] = []
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         seen.append(work.case.name)
         if len(seen) == 5:
             orchestrator.stop()
@@ -188,7 +188,9 @@ def test_a_dead_system_is_replaced() -> None:
 
     used: list[str] = []
     mortal = Mortal()
-    orchestrator = Orchestrator(lambda _, system: used.append(system.name), PluginManager.load(autoload=False).hooks)
+    orchestrator: Orchestrator[PlannedCase] = Orchestrator(
+        lambda _, system: used.append(system.name), PluginManager.load(autoload=False).hooks
+    )
     orchestrator.add_provisioner(mortal)
     orchestrator.run(iter([Work(case=case("a")), Work(case=case("b")), Work(case=case("c"))]))
     assert used == ["m1", "m2", "m2"]
@@ -198,7 +200,7 @@ def test_a_dead_system_is_replaced() -> None:
 def test_what_ran_on_a_lost_system_runs_once_more_elsewhere_and_is_marked() -> None:
     seen: list[tuple[str, int]] = []
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         seen.append((work.case.name, len(work.losses)))
         if work.case.name == "b" and not work.losses:
             raise SystemLostError("the cable is out")
@@ -212,7 +214,7 @@ def test_what_ran_on_a_lost_system_runs_once_more_elsewhere_and_is_marked() -> N
 def test_what_was_lost_twice_is_not_tried_a_third_time() -> None:
     seen: list[str] = []
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         seen.append(system.name)
         raise SystemLostError("no space left on it")
 
@@ -225,7 +227,7 @@ def test_what_was_lost_twice_is_not_tried_a_third_time() -> None:
 def test_a_system_that_was_gone_before_a_test_had_begun_does_not_count_against_it() -> None:
     seen: list[str] = []
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         seen.append(system.name)
         if len(seen) < 3:
             raise SystemLostError("the cable is out", begun=len(seen) == 1)
@@ -250,7 +252,9 @@ def test_a_provisioner_that_raises_is_asked_again_and_then_left_out() -> None:
 
     seen: list[str] = []
     broken = Broken()
-    orchestrator = Orchestrator(lambda work, _: seen.append(work.case.name), PluginManager.load(autoload=False).hooks)
+    orchestrator: Orchestrator[PlannedCase] = Orchestrator(
+        lambda work, _: seen.append(work.case.name), PluginManager.load(autoload=False).hooks
+    )
     orchestrator.pauses = (0, 0)
     orchestrator.add_provisioner(broken)
     orchestrator.run([Work(case=case("a"))])
@@ -305,7 +309,7 @@ def test_systems_of_one_name_are_told_apart_and_given_back_as_they_were() -> Non
         def release(self, system: System) -> None:
             released.append(system.name)
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         used.append(system.name)
         together.wait(30)
 
@@ -334,7 +338,7 @@ def test_a_system_is_given_back_as_soon_as_nothing_left_applies_to_it() -> None:
         def release(self, system: System) -> None:
             released.set()
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         if system.name != "small":
             assert released.wait(30), "the system that nothing applies to is still held while another one works"
 
@@ -352,7 +356,7 @@ def test_what_a_test_leaves_on_a_system_is_seen_by_the_next_choice() -> None:
 
     seen: list[str] = []
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         seen.append(work.case.name)
         system.notes["snapshot"] = work.case.name[0]
 
@@ -387,7 +391,7 @@ def test_who_gets_a_system_that_does_not_fit_for_one_that_was_lost_asks_again() 
 
     ran: list[str] = []
 
-    def run_test(_work: Work, system: System) -> None:
+    def run_test(_work: Work[PlannedCase], system: System) -> None:
         ran.append(system.name)
         if len(ran) == 1:
             raise SystemLostError("it went away")
@@ -418,7 +422,7 @@ def interrupt() -> Iterator[Callable[[], None]]:
 def test_an_interrupt_that_the_kernel_gives_to_a_worker_is_seen_all_the_same(interrupt: Callable[[], None]) -> None:
     over, in_time = threading.Event(), list[bool]()
 
-    def run(work: Work, system: System) -> None:
+    def run(work: Work[PlannedCase], system: System) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
         interrupt()
         in_time.append(over.wait(60))

@@ -9,9 +9,9 @@ from typing import Any
 
 from panther_core.plan.cases import PlannedCase
 from panther_core.plugin_manager import PluginManager
-from panther_core.pool.backlog import Work
 from panther_core.pool.orchestrator import Orchestrator
 from panther_core.pool.timetable import Summary, predict
+from panther_core.pool.work import Work
 from panther_core.run.functional import FUNCTIONAL
 from panther_core.testing import MakeProject
 from panther_hookspecs import NetworkEnvironmentDescriptor, NetworkEnvironmentInterface, Provisioner, System
@@ -48,7 +48,7 @@ def test_the_predicted_order_is_the_one_in_which_the_pool_runs_the_cases() -> No
     seconds = {each.name: chance.lognormvariate(0, 1) for each in cases}
     predicted = [slot.case.name for slot in predict(cases, lambda each: seconds[each.name], [ONE])]
     ran: list[str] = []
-    pool = Orchestrator(
+    pool: Orchestrator[PlannedCase] = Orchestrator(
         lambda work, _: ran.append(work.case.name),
         PluginManager.load(autoload=False).hooks,
         lambda each: seconds[each.name],

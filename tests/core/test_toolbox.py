@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from panther_core.pool.slots import LocalSlots, PinnedSlots
-from panther_core.toolbox import Test, Toolbox
+from panther_core.toolbox import LocalSlots, PinnedSlots, Test, Toolbox
 
 
 def toolbox(folder: Path, workers: int = 2) -> Toolbox:
