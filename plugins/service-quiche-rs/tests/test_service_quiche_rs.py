@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from panther_protocol_quic.testing import is_built, prove_with_itself
+from panther_protocol_quic.testing import prove_with_itself
 
 from panther_core.testing import MakeProject
 
 
-@pytest.mark.skipif(not is_built("quiche-rs"), reason="only where quiche-rs has been built, which takes minutes")
 @pytest.mark.timeout(1800)
 def test_what_is_claimed_holds(panther_project: MakeProject) -> None:
     prove_with_itself(
-        panther_project, "quiche-rs", ("transfer", "http3", "retry", "zerortt", "versionnegotiation", "ipv6")
+        panther_project,
+        "quiche-rs",
+        ("transfer", "http3", "retry", "zerortt", "versionnegotiation", "ipv6"),
+        builds="minutes",
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from panther_protocol_quic.testing import is_built, prove_with_itself
+from panther_protocol_quic.testing import prove_with_itself
 
 from panther_core.testing import MakeProject
 
 
-@pytest.mark.skipif(not is_built("s2n-quic"), reason="only where s2n-quic has been built, which takes minutes")
 @pytest.mark.timeout(1800)
 def test_what_is_claimed_holds(panther_project: MakeProject) -> None:
-    prove_with_itself(panther_project, "s2n-quic", ("transfer", "retry", "chacha20", "ipv6"))
+    prove_with_itself(panther_project, "s2n-quic", ("transfer", "retry", "chacha20", "ipv6"), builds="minutes")
