@@ -28,6 +28,8 @@ from panther_protocol_quic.evidence.packets import Kind
 from panther_protocol_quic.evidence.protection import initial_openers
 from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
 from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
+from panther_protocol_quic.facts_exchange import exchanged
+from panther_protocol_quic.materials import Document
 from panther_protocol_quic.seeing import Sight, handshakes
 
 from panther_hookspecs import CheckResult, Evidence, ScenarioEvidence, Verdict
@@ -421,7 +423,9 @@ def test_a_program_says_its_complaint_and_not_how_it_is_used(tmp_path: Path) -> 
     assert side.why() == "client: unrecognized option '--x'"
 
 
-def judged(fact: Callable[[Sight], Iterable[CheckResult]], traffic: Traffic | None, folder: Path) -> list[str]:
+def judged(
+    fact: Callable[[Sight], Iterable[CheckResult]], traffic: Traffic | None, folder: Path, **changes: Any
+) -> list[str]:
     """Return verdict and evidence of a fact, where a server and a client have seen this traffic."""
     sides = [
         Side(name=name, folder=folder, sheet={"role": name}, exit=None, output="") for name in ("client", "server")
@@ -436,6 +440,7 @@ def judged(fact: Callable[[Sight], Iterable[CheckResult]], traffic: Traffic | No
         seen=ScenarioEvidence(evidence=evidence, roles={}, parameters=None),
         wanted=(),
     )
+    case = attrs.evolve(case, **changes)
     sight = Sight(case, captured={"client": traffic, "server": traffic}) if traffic else Sight(case)
     return [f"{each.verdict.value} {each.name}: {each.evidence}" for each in fact(sight)]
 
@@ -484,6 +489,74 @@ def test_what_the_server_sends_before_it_knows_the_address_is_compared_with_what
     pair.sent += [(time, False, data, address)] * 4
     (many, _) = judged(facts_network.amplified, seen(tmp_path, pair), tmp_path)
     assert many.startswith("fail amplification: the server sent at most 5.")
+
+
+def test_files_that_did_not_come_in_their_connection_are_no_pass(tmp_path: Path) -> None:
+    parameters = {"alpn": "hq-interop", "version": "v1"}
+
+    def way(traffic: Traffic, *sizes: int, scenario: str = "transfer") -> str:
+        wanted = tuple(Document(str(at), size) for at, size in enumerate(sizes))
+        return judged(exchanged, traffic, tmp_path, parameters=parameters, scenario=scenario, wanted=wanted)[-1]
+
+    first = done(Pair())
+    traffic = seen(tmp_path, first)
+    assert way(traffic, 5000) == "pass way: the files came in the capture"
+    assert way(traffic, 20000) == "fail way: the server sent 5000 bytes for files of 20000 bytes in the capture"
+    assert way(traffic, 1 << 20).startswith("fail way: the server sent 5")  # not opened, only measured
+    assert way(seen(tmp_path, first, keys=False), 5000).startswith("pass")
+    second = done(Pair(keys=first.keys, now=first.now + 1), b"")
+    second.sent = first.sent + second.sent
+    idle = way(seen(tmp_path, second), 3000, 900, scenario="resumption")
+    assert idle == "fail way: the server sent 0 bytes for files of 900 bytes in connection 2"
+
+
+def test_another_protocol_version_or_certificate_than_asked_for_is_no_pass(tmp_path: Path) -> None:
+    traffic = seen(tmp_path, done(Pair()))
+    (tmp_path / "certs").mkdir()
+    own = tmp_path / "certs" / "cert.der"
+
+    def agreement(alpn: str, version: str, seed: int = SEED) -> str:
+        own.write_bytes(certificates.chain(seed, (_NAME,)).der())
+        parameters = {"alpn": alpn, "version": version}
+        return judged(exchanged, traffic, tmp_path, parameters=parameters, scenario="handshake")[2]
+
+    assert agreement("hq-interop", "v1") == "pass agreed: hq-interop over QUIC v1"
+    assert agreement("h3", "v1") == "fail agreed: the client offers hq-interop, h3 was asked for"
+    assert agreement("hq-interop", "v2") == "fail agreed: the connection is v1, v2 was asked for"
+    strange = agreement("hq-interop", "v1", SEED + 1)
+    assert strange == "fail agreed: the server shows another certificate than the one that it was given"
+
+
+def test_a_token_that_is_repeated_only_once_is_no_pass(tmp_path: Path) -> None:
+    traffic = seen(tmp_path, done(Pair(retries=True)))
+    assert judged(facts.retried, traffic, tmp_path)[0].startswith("pass retry")
+    connection = only(traffic)
+    last = connection.of(Kind.INITIAL, from_client=True)[-1]
+    connection.packets = [attrs.evolve(each, token=b"") if each is last else each for each in connection.packets]
+    assert judged(facts.retried, traffic, tmp_path)[0].startswith("fail retry: a Retry with a token of 21 bytes")
+
+
+def test_parts_of_a_hello_that_are_sent_together_are_no_repetition(tmp_path: Path) -> None:
+    sent = done(Pair()).sent
+    time, from_client, data, address = sent[0]
+    for before, said in (
+        (0.0005, "fail repeated: the client began 1 times"),
+        (0.5, "pass repeated: the client began 2"),
+    ):
+        both = Pair(sent=[(time - before, from_client, data, address), *sent])
+        assert judged(facts.client_hellos, seen(tmp_path, both), tmp_path)[0].startswith(said)
+
+
+def test_a_version_that_the_server_offers_was_not_unknown_to_it(tmp_path: Path) -> None:
+    pair = Pair({"original_version": 0x1A2A3A4A, "supported_versions": [0x1A2A3A4A, 1]})
+    traffic = seen(tmp_path, done(pair))
+    assert judged(facts.negotiated, traffic, tmp_path)[0].startswith("pass negotiation")
+    for connection in traffic.connections:
+        connection.packets = [
+            attrs.evolve(each, versions=(0x1A2A3A4A,)) if each.versions else each for each in connection.packets
+        ]
+    (known,) = judged(facts.negotiated, traffic, tmp_path)
+    assert known.endswith("the server offers 0x1a2a3a4a, which it knows")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ LAZY = {
     "lazy": ("sh", ("-c", "exit 0")),
     "liar": ("sh", ("-c", 'cd "$1" && shift && for each; do head -c 1024 /dev/zero > "$each"; done', "sh")),
     "unable": ("sh", ("-c", "exit 127")),
+    "copier": ("sh", ("-c", 'cp "$1"/../../server/www/* "$1"', "sh")),
     "absent": ("no-such-client-anywhere", ()),
 }
 """Clients that never send a packet."""
@@ -72,6 +73,7 @@ test_cases:
   - name: client
     services: {server: aioquic}
     matrix: {client: [client-lazy, client-liar, client-unable, client-absent]}
+  - {name: unrecorded, capture: false, services: {server: aioquic}, matrix: {client: [client-copier]}}
 """
 
 PACKETS = """
@@ -117,6 +119,7 @@ def test_wrong_files_silence_strange_certificates_and_idle_clients_never_pass(pa
         "client client-lazy": ("fail", "did not arrive"),
         "client client-liar": ("fail", "has the right length and other content"),
         "client client-unable": ("unsupported", "it does not implement handshake"),
+        "unrecorded client-copier": ("inconclusive", "neither side has logged keys or qlog"),
         "client client-absent": ("error", "tool no-such-client-anywhere, for client-absent"),
     }
     assert {name: verdict for name, (verdict, _) in found.items()} == {

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from panther_hookspecs import CheckResult, Verdict
 from panther_protocol_quic.evidence.frames import Hello
 from panther_protocol_quic.evidence.packets import V1, V2, Kind, Packet, varint
 from panther_protocol_quic.evidence.traffic import CERTIFICATE, Connection, Traffic
-from panther_protocol_quic.materials import connections
-from panther_protocol_quic.seeing import STREAMS_BIDI, Sight, first_initial, handshakes
+from panther_protocol_quic.seeing import STREAMS_BIDI, Sight, first_initial
 
 CHACHA20 = 0x1303
 MOST_STREAMS = 1000
 _EARLY_DATA = 42
+_PAUSE = 0.1
+"""Seconds between two packets that were not sent together: what is lost is sent again later than that."""
 _OVERHEAD = 40
 """Bytes of a packet of the short form that are no data, about: only for those that nobody can open."""
 
@@ -38,23 +40,6 @@ def check(name: str, *, holds: bool, evidence: str) -> CheckResult:
     return passed(name, evidence) if holds else failed(name, evidence)
 
 
-def exchanged(sight: Sight) -> Iterable[CheckResult]:
-    """Where packets were recorded, there must be some in both directions, and as many handshakes as connections."""
-    traffic = sight.packets("server")
-    if traffic is None:
-        return
-    if traffic.flaw:
-        yield unseen("capture", traffic.flaw)
-        return
-    counts = [sum(each.from_client is one for each in traffic.packets()) for one in (True, False)]
-    said = f"{counts[0]} packets of the client and {counts[1]} of the server in the {traffic.source}"
-    yield check("packets", holds=all(counts), evidence=said)
-    wanted, seen = len(connections(sight.case.scenario, sight.case.wanted)), handshakes(traffic)
-    what = "handshake" if wanted == 1 else "handshakes"
-    if seen or all(counts):
-        yield check(what, holds=seen == wanted, evidence=f"{seen} of {wanted} in the {traffic.source}")
-
-
 def no_retry(sight: Sight) -> Iterable[CheckResult]:
     """The server must not have asked for the address to be validated."""
     traffic = sight.packets("server")
@@ -63,23 +48,17 @@ def no_retry(sight: Sight) -> Iterable[CheckResult]:
 
 
 def client_hellos(sight: Sight) -> Iterable[CheckResult]:
-    """The delay must have been there: the client had to repeat its ClientHello."""
+    """The delay must have been there: the client had to send again what it began with."""
     traffic = sight.packets("client")
     if traffic is None:
         yield unseen("repeated", sight.lacking())
         return
-    initials = [each for each in traffic.packets() if each.kind is Kind.INITIAL and each.from_client]
-    hellos = [
-        packet
-        for connection in traffic.connections
-        for packet in connection.of(Kind.INITIAL, from_client=True)
-        if any(frame.name == "crypto" for frame in connection.frames(packet))
-    ]
     answers = [each.time for each in traffic.packets() if not each.from_client]
-    waited = f", the first answer came after {answers[0] - initials[0].time:.2f} s" if answers and initials else ""
-    yield check(
-        "repeated", holds=len(hellos) > 1, evidence=f"the client sent its ClientHello {len(hellos)} times{waited}"
-    )
+    began = [each.time for each in traffic.packets() if each.kind is Kind.INITIAL and each.from_client]
+    early = [each for each in began if not answers or each < answers[0]]
+    times = 1 + sum(later - former > _PAUSE for former, later in itertools.pairwise(early))
+    waited = f", the first answer came after {answers[0] - began[0]:.2f} s" if answers and began else ""
+    yield check("repeated", holds=times > 1, evidence=f"the client began {times} times{waited}")
 
 
 def ciphers(sight: Sight) -> Iterable[CheckResult]:
@@ -141,9 +120,11 @@ def _repeated(traffic: Traffic, connection: Connection, retry: Packet) -> Iterab
             "retry", f"a Retry in the {traffic.source}, and {len(after)} Initial packets of the client after it"
         )
         return
-    same = [each for each in after if each.token == retry.token]
+    # What was on its way when the Retry came has no token; from the first packet on that has it, all must have it.
+    begun = next((at for at, each in enumerate(after) if each.token == retry.token), len(after))
+    same = [each for each in after[begun:] if each.token == retry.token]
     said = f"a Retry with a token of {len(retry.token)} bytes, repeated in {len(same)} of {len(after)} Initial packets"
-    yield check("retry", holds=bool(same), evidence=said)
+    yield check("retry", holds=bool(same) and len(same) == len(after) - begun, evidence=said)
     numbers = [[found.number for each in part if (found := connection.opened(each))] for part in (before, after)]
     if all(numbers):
         evidence = f"packet number {min(numbers[1])} after the Retry, {max(numbers[0])} before it"
@@ -194,15 +175,8 @@ def early(sight: Sight) -> Iterable[CheckResult]:
 
 
 def _accepts_early(connection: Connection) -> bool | None:
-    body = connection.handshake(from_client=False).get(8)
-    if body is None:
-        return None
-    at = 2
-    while at + 4 <= len(body):
-        if int.from_bytes(body[at : at + 2]) == _EARLY_DATA:
-            return True
-        at += 4 + int.from_bytes(body[at + 2 : at + 4])
-    return False
+    answer = connection.server_extensions()
+    return None if answer is None else _EARLY_DATA in answer
 
 
 def _late(connection: Connection) -> int:
@@ -264,9 +238,11 @@ def negotiated(sight: Sight) -> Iterable[CheckResult]:
         if answer is not None and first is not None:
             offered = ", ".join(f"{each:#x}" for each in answer.versions) or "versions that are not in the log"
             right = traffic.is_log or (answer.scid == first.dcid and answer.dcid == first.scid)
-            ids = "" if right else ", but with other connection ids than the client's"
-            evidence = f"the client began with version {first.version:#x}, the server offers {offered}{ids}"
-            yield check("negotiation", holds=right, evidence=evidence)
+            known = first.version in answer.versions
+            flaw = "" if right else ", but with other connection ids than the client's"
+            flaw += ", which it knows" if known else ""
+            evidence = f"the client began with version {first.version:#x}, the server offers {offered}{flaw}"
+            yield check("negotiation", holds=right and not known, evidence=evidence)
             return
     yield failed("negotiation", f"no Version Negotiation in the {traffic.source}")
 

@@ -20,6 +20,7 @@ ROLES = ("server", "client")
 RUNTIMES = ("native", "static", "go", "python", "node", "script")
 INTERFACES = ("", "runner")
 CONDITIONS = ("scenario", "alpn", "quic", "version", "run", "family")
+_NOT = "!"
 _COMPARISON = re.compile(r"(>=|<=|==|<|>)\s*([\d.]+)\Z")
 T = TypeVar("T")
 
@@ -45,6 +46,8 @@ class When:
 
 
 def _meets(name: str, value: str, wanted: str) -> bool:
+    if wanted.startswith(_NOT):
+        return value != wanted.removeprefix(_NOT)
     if name != "version" or not (comparison := _COMPARISON.match(wanted)):
         return value == wanted
     one, other = numbers(value), numbers(comparison[2])
@@ -101,6 +104,13 @@ class Part:
     """What in its output tells why it failed: regular expressions, the last match of the first one counts."""
     when: tuple[When, ...] = ()
     runtime: str = ""
+
+    @property
+    def logs(self) -> bool:
+        """Whether it is told where to log keys or qlog: then a connection that it had has left a trace."""
+        parts = ((self.args, self.env, self.files), *((each.args, each.env, {}) for each in self.when))
+        words = (word for args, env, files in parts for word in (*args, *env.values(), *files.values()))
+        return any(name in word for word in words for name in ("{keys}", "{qlog}"))
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from panther_hookspecs import CheckResult, ScenarioEvidence, Verdict
-from panther_protocol_quic import facts, facts_network
+from panther_protocol_quic import facts, facts_exchange, facts_network
 from panther_protocol_quic.cases import Case
 from panther_protocol_quic.seeing import Sight, sights
 
@@ -64,7 +64,7 @@ def _judged(sight: Sight) -> Iterable[CheckResult]:
     yield arrived
     yield ends(case)
     if arrived.verdict is Verdict.PASS:
-        for fact in (facts.exchanged, *SCENARIOS.get(case.scenario, ())):
+        for fact in (facts_exchange.exchanged, *SCENARIOS.get(case.scenario, ())):
             yield from fact(sight)
 
 

@@ -315,6 +315,7 @@ class _Planning:
             "exit_counts": self.part.exit_counts,
             "unsupported_exit": self.part.unsupported_exit,
             "why": self.part.why,
+            "logs": self.part.logs,
         }
         return (json.dumps(sheet, indent=1) + "\n").encode()
 

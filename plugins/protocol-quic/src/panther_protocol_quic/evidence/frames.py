@@ -54,20 +54,23 @@ class Frame:
     data: bytes = b""
 
 
+UNKNOWN = "unknown"
+
+
 def frames_of(payload: bytes) -> tuple[Frame, ...]:
-    """Return the frames of a decrypted packet up to the first that is not understood; padding is left out."""
+    """Return the frames of a decrypted packet without padding; one for all from the first that is not understood."""
     found: list[Frame] = []
     at = 0
-    try:
-        while at < len(payload):
-            kind, at = varint(payload, at)
+    while at < len(payload):
+        try:
+            kind, start = varint(payload, at)
             if kind == 0:
-                at = len(payload) - len(payload[at:].lstrip(b"\0"))
+                at = len(payload) - len(payload[start:].lstrip(b"\0"))
                 continue
-            frame, at = _frame(kind, payload, at)
-            found.append(frame)
-    except (IndexError, KeyError):
-        pass  # what follows is a frame of an extension, whose length nobody knows
+            frame, at = _frame(kind, payload, start)
+        except (IndexError, KeyError):  # a frame of an extension, whose length nobody knows
+            frame, at = Frame(name=UNKNOWN, data=payload[at:]), len(payload)
+        found.append(frame)
     return tuple(found)
 
 
@@ -188,12 +191,17 @@ class Hello:
     @property
     def alpn(self) -> tuple[str, ...]:
         """The application protocols that the client offers."""
-        data = self.extensions.get(_ALPN, b"")
-        found, at = [], 2
-        while at < len(data):
-            found.append(data[at + 1 : at + 1 + data[at]].decode("ascii", "replace"))
-            at += 1 + data[at]
-        return tuple(found)
+        return protocols(self.extensions)
+
+
+def protocols(extensions: Mapping[int, bytes]) -> tuple[str, ...]:
+    """Return the application protocols among extensions: those that are offered, or the one that was chosen."""
+    data = extensions.get(_ALPN, b"")
+    found, at = [], 2
+    while at < len(data):
+        found.append(data[at + 1 : at + 1 + data[at]].decode("ascii", "replace"))
+        at += 1 + data[at]
+    return tuple(found)
 
 
 def hello(kind: int, body: bytes) -> Hello | None:
@@ -208,12 +216,10 @@ def hello(kind: int, body: bytes) -> Hello | None:
         else:
             offered = struct.unpack_from(">H", body, at)
             at += 3
-        extensions = dict(_extensions(body[at + 2 :]))
+        found = extensions(body[at:])
     except (IndexError, struct.error):
         return None
-    return Hello(
-        random=random, ciphers=tuple(each for each in offered if not _means_nothing(each)), extensions=extensions
-    )
+    return Hello(random=random, ciphers=tuple(each for each in offered if not _means_nothing(each)), extensions=found)
 
 
 def _means_nothing(number: int) -> bool:
@@ -221,12 +227,15 @@ def _means_nothing(number: int) -> bool:
     return number & 0x0F0F == _RESERVED and number >> 8 == number & 0xFF
 
 
-def _extensions(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
+def extensions(data: bytes) -> dict[int, bytes]:
+    """Return the extensions of TLS in a block that begins with its length."""
+    found: dict[int, bytes] = {}
+    at = 2
     while at + 4 <= len(data):
         kind, length = struct.unpack_from(">HH", data, at)
-        yield kind, data[at + 4 : at + 4 + length]
+        found[kind] = data[at + 4 : at + 4 + length]
         at += 4 + length
+    return found
 
 
 def transport_parameters(data: bytes) -> dict[int, bytes]:

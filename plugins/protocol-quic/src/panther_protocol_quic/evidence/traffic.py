@@ -7,7 +7,16 @@ from collections.abc import Iterator
 import attrs
 
 from panther_protocol_quic.evidence.captures import Address, Capture
-from panther_protocol_quic.evidence.frames import Frame, Hello, frames_of, hello, joined, messages, transport_parameters
+from panther_protocol_quic.evidence.frames import (
+    Frame,
+    Hello,
+    extensions,
+    frames_of,
+    hello,
+    joined,
+    messages,
+    transport_parameters,
+)
 from panther_protocol_quic.evidence.packets import Kind, Packet, packets_of
 from panther_protocol_quic.evidence.protection import LEVELS, KeyLog, Opened, Opener, initial_openers, opener
 
@@ -132,16 +141,14 @@ class Connection:
                     self._keep_crypto(packet)
         return dict(messages(joined(self._crypto.get((from_client, Kind.HANDSHAKE), {}))))
 
+    def server_extensions(self) -> dict[int, bytes] | None:
+        """Return the extensions with what the server has chosen; None where no keys are known."""
+        body = self.handshake(from_client=False).get(ENCRYPTED_EXTENSIONS)
+        return None if body is None else extensions(body)
+
     def server_parameters(self) -> dict[int, bytes]:
         """Return the server's transport parameters, where keys are known."""
-        body = self.handshake(from_client=False).get(ENCRYPTED_EXTENSIONS, b"")
-        at = 2
-        while at + 4 <= len(body):
-            kind, length = int.from_bytes(body[at : at + 2]), int.from_bytes(body[at + 2 : at + 4])
-            if kind == _QUIC_PARAMETERS:
-                return transport_parameters(body[at + 4 : at + 4 + length])
-            at += 4 + length
-        return {}
+        return transport_parameters((self.server_extensions() or {}).get(_QUIC_PARAMETERS, b""))
 
     def of(self, kind: Kind, *, from_client: bool) -> list[Packet]:
         """Return the packets of a kind and direction."""
