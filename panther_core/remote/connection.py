@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import secrets
+import select
 import subprocess
 import tempfile
 import threading
@@ -26,6 +27,10 @@ from panther_hookspecs import (
 )
 
 ANSWER_WITHIN = 30.0
+SILENCE = 30.0
+"""Seconds, or the lease if that is longer, after which a connection over which nothing comes counts as broken."""
+BEATS = 3
+"""How often the agent says within that time that it is there."""
 LONGEST_PAUSE = 2.0
 
 Told = Callable[[Mapping[str, Any], bytes], None]
@@ -155,16 +160,23 @@ class Connection:
                 return
 
     def _read(self) -> None:
+        """Take what comes until the connection has ended, or its other end is silent: there is nobody then."""
         process = self._process
         assert process is not None
         assert process.stdout is not None
+        coming = select.poll()
+        coming.register(process.stdout, select.POLLIN)
         data = b"some"
         with contextlib.suppress(OSError, ValueError):
             while data:
                 for message, blob in unframe(self._buffer):
                     self._take(message, blob)
-                data = os.read(process.stdout.fileno(), CHUNK)
+                data = os.read(process.stdout.fileno(), CHUNK) if coming.poll(self._silence * 1000) else b""
                 self._buffer += data
+
+    @property
+    def _silence(self) -> float:
+        return max(self.lease, SILENCE)
 
     def _take(self, message: Mapping[str, Any], blob: bytes) -> None:
         if "for" in message:
@@ -260,8 +272,8 @@ class Connection:
         while READY not in buffer:
             self._more(process, buffer)
         del buffer[: buffer.index(READY) + len(READY)]
-        hello = {"do": "hello", "id": 0, "session": self._session, "lease": self.lease, "heard": self._heard}
-        write_all(process.stdin, frame(hello))
+        about = {"session": self._session, "lease": self.lease, "beat": self._silence / BEATS}
+        write_all(process.stdin, frame({"do": "hello", "id": 0, "heard": self._heard, **about}))
         while True:
             for message, blob in unframe(buffer):
                 if message.get("for") == 0:

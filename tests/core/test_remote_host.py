@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from panther_core.remote import connection
 from panther_core.remote.cases import RemoteCases
 from panther_core.remote.far import bridge
 from panther_core.remote.host import RemoteHost
@@ -220,6 +221,22 @@ def test_what_all_share_is_never_seen_half_removed(base: Path, monkeypatch: pyte
     bridge.sweep(str(base))
     assert seen
     assert not base.exists()
+
+
+def test_an_agent_that_does_nothing_any_more_is_lost_although_its_connection_stands(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SILENCE", 0.3)
+    host = connect(lease=0.3)
+    _, outcome = begun(host)
+    agent = agent_of(host)
+    monkeypatch.setattr(connection, "ANSWER_WITHIN", 1.0)
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        lost = outcome()
+    finally:
+        os.kill(agent, signal.SIGKILL)
+    assert isinstance(lost, SystemLostError)
 
 
 def test_who_comes_back_as_another_one_finds_nothing_running(connect: Connect) -> None:

@@ -42,6 +42,7 @@ class Agent:
         self.number = 0
         self.streams: deque[tuple[int, Iterator[bytes]]] = deque()
         self.alone_since = time.monotonic()
+        self.beat = self.next_beat = 0.0
         self.over = False
         self.poll = select.poll()
         self.jobs = Jobs(folder, self.poll, self.tell)
@@ -68,14 +69,19 @@ class Agent:
         due = [each.due() for each in self.jobs.live.values() if each.due()]
         if self.link is None:
             due.append(self.alone_since + self.lease)
+        elif self.beat:
+            due.append(self.next_beat)
         return max(0.0, (min(due) - time.monotonic()) * 1000 + 1) if due else None
 
     def look_at_clock(self) -> None:
-        """End what is over its time, and everything when the lease is."""
+        """End what is over its time, and everything when the lease is; say from time to time that somebody is here."""
         now = time.monotonic()
         self.jobs.look_at_clock(now)
         if self.link is None and now >= self.alone_since + self.lease:
             self.over = True
+        if self.link is not None and self.beat and now >= self.next_beat:
+            self.next_beat = now + self.beat
+            self.outgoing += b"" if self.outgoing else frame({"for": -1})
 
     def welcome(self) -> None:
         """Take a new connection; it replaces one that may have broken without a word."""
@@ -157,7 +163,7 @@ class Agent:
                 self.jobs.clear()
                 self.told.clear()
             self.session = message["session"]
-        self.lease = message["lease"]
+        self.lease, self.beat = message["lease"], message["beat"]
         for _, each in self.told:
             self.outgoing += each
         return {"birth": self.birth, "facts": facts(self.folder)}
