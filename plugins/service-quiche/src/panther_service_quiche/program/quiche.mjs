@@ -46,6 +46,7 @@ function configuration(serves) {
 class Endpoint {
   constructor(connection, socket, changed) {
     Object.assign(this, { connection, socket, changed, timer: undefined, buffer: Buffer.alloc(1500), read: Buffer.alloc(65536) });
+    this.pending = new Map(); // what is still to be sent, by its stream
     if (KEYS) connection.setKeylog(KEYS);
   }
 
@@ -69,6 +70,22 @@ class Endpoint {
     const wait = this.connection.timeout();
     if (this.connection.isClosed()) this.changed(this);
     else if (wait !== null) this.timer = setTimeout(() => { this.connection.onTimeout(); this.work(); }, Math.max(wait, 1));
+  }
+
+  // Sends as much as the other end allows of what is pending.
+  push() {
+    for (const [stream, data] of this.pending) {
+      let rest = data;
+      try {
+        const sent = this.connection.streamSend(stream, rest, true);
+        rest = rest.subarray(sent ?? 0);
+        if (sent === null) continue;
+      } catch {
+        rest = rest.subarray(rest.length);
+      }
+      if (rest.length > 0) this.pending.set(stream, rest);
+      else this.pending.delete(stream);
+    }
   }
 
   // Hands on what has arrived: (stream, data, whether it is the end).
@@ -105,29 +122,16 @@ function originalOf(given, address) {
 function answer(endpoint) {
   const www = path.resolve(env("WWW", "/www"));
   endpoint.lines ??= new Map();
-  endpoint.pending ??= new Map();
   endpoint.receive((stream, data, ends) => {
     const line = (endpoint.lines.get(stream) ?? "") + data.toString("latin1");
     endpoint.lines.set(stream, line);
-    if (!ends && !line.includes("\n")) return;
-    if (endpoint.pending.has(stream)) return;
+    if (!ends) return;
     endpoint.lines.delete(stream);
     const file = path.join(www, line.trim().replace(/^GET /, ""));
     if (file.startsWith(www + path.sep) && fs.existsSync(file)) endpoint.pending.set(stream, fs.readFileSync(file));
     else endpoint.connection.streamShutdown(stream, quiche.Shutdown.Write, 1);
   });
-  for (const [stream, data] of endpoint.pending) {
-    let rest = data;
-    try {
-      const sent = endpoint.connection.streamSend(stream, rest, true);
-      rest = rest.subarray(sent ?? 0);
-      if (sent === null) continue;
-    } catch {
-      rest = rest.subarray(rest.length);
-    }
-    if (rest.length > 0) endpoint.pending.set(stream, rest);
-    else endpoint.pending.delete(stream);
-  }
+  endpoint.push();
 }
 
 async function serve() {
@@ -214,10 +218,12 @@ function fetched(urls, session, isLast) {
         return finish(`the connection ${why}${endpoint.fault ? `: ${endpoint.fault}` : ""}`);
       }
       if (connection.isEstablished() || (isEarly && connection.isInEarlyData())) {
-        while (wanted.length > 0 && connection.peerStreamsLeftBidi() > 0) {
+        endpoint.push();
+        while (wanted.length > 0 && endpoint.pending.size === 0 && connection.peerStreamsLeftBidi() > 0) {
           const stream = 4 * (urls.length - wanted.length);
           const url = wanted.shift();
-          connection.streamSend(stream, Buffer.from(`GET ${new URL(url).pathname}\r\n`), true);
+          endpoint.pending.set(stream, Buffer.from(`GET ${new URL(url).pathname}\r\n`));
+          endpoint.push();
           open.set(stream, { url, parts: [] });
         }
       }

@@ -23,6 +23,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.Pattern;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
 import tech.kwik.agent15.TlsConstants.CipherSuite;
@@ -41,6 +42,8 @@ final class FileClient {
     private static final int THREADS = 50;
     private static final int UPDATE_AFTER = 64 * 1024;
     private static final long POLL_MILLISECONDS = 2;
+    private static final Pattern ADDRESS = Pattern.compile("\\[.*]|[0-9.]+");
+    private static final String NAME_OF_AN_ADDRESS = "server";
 
     private final Settings settings;
     private final ExecutorService workers = Executors.newFixedThreadPool(THREADS);
@@ -67,10 +70,11 @@ final class FileClient {
 
     private QuicClientConnection connection(URI server) throws Exception {
         QuicClientConnection.Builder builder = QuicClientConnection.newBuilder()
-                .uri(server)
+                .host(name(server))
+                .proxy(server.getHost())
+                .port(server.getPort())
                 .applicationProtocol(settings.alpn())
                 .connectTimeout(PATIENCE)
-                .noServerCertificateCheck()
                 .customTrustManager(authority());
         if (settings.keys().isPresent()) {
             builder.secrets(secrets());
@@ -85,6 +89,14 @@ final class FileClient {
             builder.sessionTicket(ticket);
         }
         return builder.build();
+    }
+
+    /**
+     * The name for which the server has a certificate. kwik would send an address as the name of a server, too, which TLS forbids
+     * and servers refuse, and finds no address in a certificate.
+     */
+    private static String name(URI server) {
+        return ADDRESS.matcher(server.getHost()).matches() ? NAME_OF_AN_ADDRESS : server.getHost();
     }
 
     /** Where kwik writes the keys of one connection: it begins the file anew for each. */

@@ -2,6 +2,7 @@ package panther.kwik;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.DatagramSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -29,7 +30,10 @@ import tech.kwik.flupke.server.HttpServerResponse;
 final class FileServer implements ApplicationProtocolConnectionFactory {
     private static final int STREAMS = 100;
     private static final int IDLE_SECONDS = 30;
+    private static final long STREAM_WINDOW = 1_000_000;
+    private static final long WINDOW = 10_000_000;
     private static final int LONGEST_REQUEST = 8192;
+    private static final int PIECE = 1000;
     private static final char[] PASSWORD = "unused".toCharArray();
 
     private final Settings settings;
@@ -41,6 +45,9 @@ final class FileServer implements ApplicationProtocolConnectionFactory {
     void serve() throws Exception {
         ServerConnectionConfig config = ServerConnectionConfig.builder()
                 .maxIdleTimeoutInSeconds(IDLE_SECONDS)
+                .maxConnectionBufferSize(WINDOW)
+                .maxUnidirectionalStreamBufferSize(STREAM_WINDOW)
+                .maxBidirectionalStreamBufferSize(STREAM_WINDOW)
                 .maxOpenPeerInitiatedBidirectionalStreams(STREAMS)
                 .maxOpenPeerInitiatedUnidirectionalStreams(STREAMS)
                 .retryRequired(settings.is("retry"))
@@ -78,8 +85,21 @@ final class FileServer implements ApplicationProtocolConnectionFactory {
             return;
         }
         response.setStatus(200);
-        Files.copy(file, response.getOutputStream());
+        copy(file, response.getOutputStream());
         response.getOutputStream().close();
+    }
+
+    /**
+     * Sends a file in pieces of which each fits into a packet. kwik makes a request to send what is written, and counts it after
+     * that: if its sender was faster, it sends one packet and never asks for another.
+     */
+    private static void copy(Path file, OutputStream out) throws IOException {
+        byte[] piece = new byte[PIECE];
+        try (InputStream in = Files.newInputStream(file)) {
+            for (int length = in.read(piece); length > 0; length = in.read(piece)) {
+                out.write(piece, 0, length);
+            }
+        }
     }
 
     @Override
@@ -102,7 +122,7 @@ final class FileServer implements ApplicationProtocolConnectionFactory {
                 stream.resetStream(1);
                 return;
             }
-            Files.copy(file, out);
+            copy(file, out);
         } catch (IOException error) {
             System.err.println(error);
         }
