@@ -473,7 +473,7 @@ def test_a_path_counts_if_the_server_challenges_it_first_and_the_client_answers(
 
 def test_marks_that_nobody_counts_are_no_pass(tmp_path: Path) -> None:
     said = judged(facts_network.marked, seen(tmp_path, done(Pair())), tmp_path)
-    assert said[0] == "pass ECN of the client: its packets are ECT(0)"
+    assert said[0] == "pass ECN of the client: its packets: 9 of 9 ECT(0)"
     assert said[1] == "fail counts of the client: 0 acknowledgements of the client count marks"
     blind = judged(facts_network.marked, seen(tmp_path, done(Pair()), keys=False), tmp_path)
     assert blind[1].startswith("inconclusive counts of the client: nobody logged the keys")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 
 from panther_hookspecs import CheckResult
@@ -24,9 +25,10 @@ def marked(sight: Sight) -> Iterable[CheckResult]:
         yield unseen("ECN", sight.lacking())
         return
     for who, name in ((True, "client"), (False, "server")):
-        marks = {each.ecn for each in traffic.packets() if each.from_client is who}
-        told = ", ".join(_MARKS[each] for each in sorted(marks)) or "not seen"
-        yield check(f"ECN of the {name}", holds=marks in ({1}, {2}), evidence=f"its packets are {told}")
+        marks = Counter(each.ecn for each in traffic.packets() if each.from_client is who)
+        told = ", ".join(f"{count} of {marks.total()} {_MARKS[each]}" for each, count in sorted(marks.items()))
+        holds = set(marks) in ({1}, {2})
+        yield check(f"ECN of the {name}", holds=holds, evidence=f"its packets: {told or 'none was seen'}")
         counted = [
             frame
             for connection in traffic.connections
