@@ -142,7 +142,7 @@ class ExperimentManager:
         self.name = self.name or experiment_config.name
         with self._phase(ExperimentPhase.INITIALIZATION), self._phase(ExperimentPhase.PLUGIN_LOADING):
             try:
-                experiment_config.validate(self._plugins.registry)
+                session.check(experiment_config, self._plugins.registry)
                 self._tally = Tally(tuple(self._test_case(each) for each in experiment_config.test_cases))
             except (ConfigurationException, PluginValidationError):
                 raise

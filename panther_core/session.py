@@ -32,6 +32,7 @@ from panther_core.results.durations import Durations
 from panther_core.results.provenance import Programs, differences, lock_of
 from panther_core.run.build import BuildCache
 from panther_core.run.engine import Engine
+from panther_core.run.foresight import refuse_mistakes
 from panther_core.run.turns import Turns
 from panther_core.runner import Runner
 from panther_hookspecs import (
@@ -76,6 +77,12 @@ def modules_of(folder: Path | None) -> Sequence[object]:
             ) from error
         found.append(module)
     return found
+
+
+def check(experiment: ExperimentConfig, registry: Registry) -> None:
+    """Refuse an experiment for all that can be known to be wrong with it before anything starts."""
+    experiment.validate(registry)
+    refuse_mistakes(experiment, registry)
 
 
 def write_inputs(

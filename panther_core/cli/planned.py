@@ -56,16 +56,19 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load_planned(args: argparse.Namespace, console: Console) -> ExperimentConfig:
-    """Load the experiment that these options name, with what they change in it."""
+    """Load the experiment that these options name, with what they change in it; refuse what a run would."""
     from panther_core.config import load_experiment  # noqa: PLC0415 - reading YAML costs more than most commands
+    from panther_core.run.foresight import refuse_mistakes  # noqa: PLC0415 - the same
 
-    return load_experiment(
+    experiment = load_experiment(
         args.file,
         console.plugins.registry,
         sets=args.sets,
         provisioners=args.provisioners,
         environ=console.environ,
     )
+    refuse_mistakes(experiment, console.plugins.registry)
+    return experiment
 
 
 def earlier_runs(args: argparse.Namespace) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -14,10 +14,10 @@ from panther_core.config.sections import ExecutionEnvironmentConfig, NetworkEnvi
 from panther_core.config.tree import Node
 from panther_core.plan.cases import PlannedCase, PlannedInstrument, PlannedService, scheduled
 from panther_core.plan.cast import Casting, content_of
-from panther_core.plan.claims import own_links, settled
+from panther_core.plan.claims import OwnLinks, own_links, settled
 from panther_core.plan.expect import expected
 from panther_core.plan.fit import refuse_instruments, refuse_stages, unfit_services
-from panther_core.plan.identity import canonical, digest, seed_of, slug
+from panther_core.plan.identity import digest, seed_of, slug
 from panther_core.plan.linked import changes_links, check_links
 from panther_core.plan.resolve import InstrumentSection, NetworkSection, Resolved, Resolver, TestTypeSection
 from panther_core.plan.staged import chosen_stages, refuse
@@ -30,6 +30,7 @@ from panther_hookspecs import (
     NetworkEnvironmentDescriptor,
     ProtocolDescriptor,
     Stage,
+    TestScenario,
     TestTypeDescriptor,
 )
 
@@ -126,41 +127,48 @@ class _Assembly:
             links=found_links,
             capture=simple.config.capture,
         )
-        case, reasons = self._fitted(scheduled(case, simple.config))
-        changes = changes_links(test_type, case.links)
-        told = (*casting.unsupported, *reasons, *unfit_services(network.descriptor, services))
-        case = attrs.evolve(case, unsupported="; ".join(dict.fromkeys(told)), changes_links=changes)
-        contents = [content_of(each, players[each.name]) for each in services]
+        case = self._fitted(scheduled(case, simple.config), test_type, casting.unsupported)
+        contents = [content_of(each, players[each.name], self.resolver) for each in services]
         return Assembled(case, self._content(case, contents), (), self._content(case, contents, _PLACES))
 
-    def _fitted(self, case: PlannedCase) -> tuple[PlannedCase, tuple[str, ...]]:
-        """Return the case with what its scenario brings, and why it cannot be tried."""
-        if case.scenario is None:
-            return case, ()
-        can, node = self._capabilities(case.network), self.view.get("links")
+    def _fitted(self, case: PlannedCase, test_type: TestTypeSection, unsupported: Iterable[str]) -> PlannedCase:
+        """Return the case with what its scenario brings, and with why it cannot be tried."""
+        brought, reasons = self._brought(case, case.scenario) if case.scenario else ({}, ())
+        changes = changes_links(test_type, brought.get("links", case.links))
+        told = (*unsupported, *reasons, *unfit_services(case.network, case.services))
+        return attrs.evolve(case, **brought, changes_links=changes, unsupported="; ".join(dict.fromkeys(told)))
+
+    def _brought(self, case: PlannedCase, scenario: TestScenario) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return what a scenario changes in its case, and what is in its way."""
+        can = self._capabilities(case.network)
         parameters, reasons = settled(case.parameters, case.services)
-        own = own_links(case.scenario, case.services, case.links, node)
+        own = self._own_links(case, scenario)
         lacking = [each for each in own.added if each not in can]
-        reasons += tuple(
-            f"{case.network.name} cannot do {each}, which {case.scenario.name} needs{self._able(each)}"
-            for each in lacking
+        why = f"which {scenario.name} needs"
+        reasons += tuple(f"{case.network.name} cannot do {each}, {why}{self._able(each)}" for each in lacking)
+        unsaid = self.view.simple().get("capture") is None
+        optional = unsaid and scenario.capture and "capture" in can and not case.capture
+        brought = {"parameters": parameters, "capture": case.capture or optional, "capture_optional": optional}
+        return brought | ({"links": own.links} if scenario.links else {}), reasons
+
+    def _own_links(self, case: PlannedCase, scenario: TestScenario) -> OwnLinks:
+        """Return the links of a case on top of its scenario's; cells whose services have the same names share them."""
+        node, roles = self.view.get("links"), [(each.name, each.role) for each in case.services]
+        return self.resolver.keep(
+            "own links",
+            lambda: own_links(scenario, case.services, case.links, node),
+            node,
+            extra=f"{case.protocol.name if case.protocol else ''} {scenario.name} {roles}",
         )
-        capture = case.capture or (
-            case.scenario.capture and "capture" in can and self.view.simple().get("capture") is None
-        )
-        links = own.links if case.scenario.links else case.links
-        optional = bool(capture) and not case.capture
-        fitted = attrs.evolve(
-            case, parameters=parameters, links=links, capture=bool(capture), capture_optional=optional
-        )
-        return fitted, reasons
 
     def _content(self, case: PlannedCase, services: list[str], without: frozenset[str] = frozenset()) -> str:
         """Return everything that decides what the case does, as text, but for some keys."""
         view, resolver = self.view, self.resolver
         parts: list[Resolved[Any]] = [resolver.simple(view.simple()), resolver.checks(view.get("checks"))]
-        links = resolver.links(view.get("links"))
-        parts.append(links if links.value is case.links else Resolved(None, (), canonical(case.links)))
+        if case.scenario and case.scenario.links:
+            parts.append(Resolved(None, (), self._own_links(case, case.scenario).content))
+        else:
+            parts.append(resolver.links(view.get("links")))
         if case.protocol and case.scenario:
             scenario = resolver.scenario(case.protocol, view.get("scenario"), view.get("parameters"))
             parts.append(_settled_content(scenario, case, resolver))
@@ -314,7 +322,11 @@ class _Assembly:
 
     def _capabilities(self, network: NetworkEnvironmentDescriptor) -> frozenset[str]:
         """Return what an environment can do, with the help of the link mechanisms where it takes one."""
-        return frozenset(abilities(network, self.resolver.registry.all(LinkDescriptor)))
+
+        def able() -> frozenset[str]:
+            return frozenset(abilities(network, self.resolver.registry.all(LinkDescriptor)))
+
+        return self.resolver.keep("capabilities", able, extra=network.name)
 
 
 def _settled_content(scenario: Resolved[Any], case: PlannedCase, resolver: Resolver) -> Resolved[Any]:

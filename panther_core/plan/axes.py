@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -10,11 +10,11 @@ from panther_core.config.diagnostics import Findings, one_of
 from panther_core.config.models import TestCaseConfig
 from panther_core.config.structure import fields_of
 from panther_core.config.tree import KeyPath, Node
-from panther_core.needs import missing
+from panther_core.needs import Found
 from panther_core.plan.matrix import Axis, Cell, Change, Matrix
 from panther_core.plan.shape import instruments, typed
 from panther_core.registry import Registry
-from panther_hookspecs import ProtocolDescriptor, ServiceDescriptor
+from panther_hookspecs import Need, ProtocolDescriptor, ServiceDescriptor
 
 _RESERVED = ("exclude", "include")
 _FIXED = frozenset({"name", "description", "matrix", "repeat", "services", "expect"})
@@ -30,6 +30,8 @@ class MatrixReader:
     case: Node
     registry: Registry
     findings: Findings
+    missing: Callable[[tuple[Need, ...]], tuple[Found, ...]]
+    """Looks for what implementations need: the same answers for all test cases of an experiment."""
     _left_out: dict[str, None] = attrs.field(factory=dict)
 
     def read(self) -> Matrix:
@@ -155,7 +157,7 @@ class MatrixReader:
                 for each in self.registry.all(ServiceDescriptor)
                 if each.protocol == protocol.name and (not each.roles or role in each.roles) and _is_complete(each)
             ]
-            names = [each.name for each in fitting if not missing(each.needs)]
+            names = [each.name for each in fitting if not self.missing(each.needs)]
             self._left_out.update(dict.fromkeys(each.name for each in fitting if each.name not in names))
         else:
             self.findings.add(value, "'*' stands for the implementations of a service or the scenarios of a protocol")

@@ -231,22 +231,14 @@ def speakers(registry: Registry, protocol: str) -> list[str]:
     return [each.name for each in registry.all(ServiceDescriptor) if each.protocol == protocol]
 
 
-def content_of(service: PlannedService, player: Player) -> str:
-    """Return the content of a service as text."""
-    return (
-        canonical(
-            [
-                service.name,
-                service.role,
-                service.version,
-                service.target,
-                service.depends_on,
-                service.environment,
-                service.ready,
-            ]
-        )
-        + player.content
-    )
+def content_of(service: PlannedService, player: Player, resolver: Resolver) -> str:
+    """Return the content of a service as text; services of the same node with the same relations share it."""
+    own = (service.name, service.role, service.version, service.target, service.depends_on)
+
+    def content() -> str:
+        return canonical([*own, service.environment, service.ready]) + player.content
+
+    return resolver.keep("content", content, player.section.node, extra=repr(own))
 
 
 def _reaches(waits: Mapping[str, tuple[str, ...]], start: str, goal: str) -> bool:

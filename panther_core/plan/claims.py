@@ -9,6 +9,7 @@ import attrs
 
 from panther_core.config.tree import Node
 from panther_core.plan.cases import PlannedService
+from panther_core.plan.identity import canonical
 from panther_hookspecs import AUTO, EVERY_LINK, LinkSpec, TestScenario
 
 
@@ -58,6 +59,8 @@ class OwnLinks:
     links: Mapping[str, LinkSpec]
     added: tuple[str, ...]
     """What the scenario asks for that the case does not say."""
+    content: str
+    """The links as text."""
 
 
 def own_links(
@@ -79,7 +82,7 @@ def own_links(
             else:
                 own = key
         links[own] = attrs.evolve(base, **values)
-    return OwnLinks(links, tuple(added))
+    return OwnLinks(links, tuple(added), canonical(links))
 
 
 def _between(scenario: TestScenario, services: tuple[PlannedService, ...]) -> Iterator[tuple[str, str, str, LinkSpec]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -12,10 +13,12 @@ from panther_core.config.models import SERVICE_NAME, ExperimentConfig, TestCaseC
 from panther_core.config.sections import ObserverConfig, ProvisionerConfig
 from panther_core.config.structure import fields_of, structure
 from panther_core.config.tree import Node
-from panther_core.plan.assemble import Assembler
+from panther_core.needs import missing
+from panther_core.plan.assemble import Assembled, Assembler
 from panther_core.plan.cases import PlannedCase
 from panther_core.plan.chosen import sections
 from panther_core.plan.discovered import with_discovered
+from panther_core.plan.matrix import Cell
 from panther_core.plan.resolve import Resolver
 from panther_core.plan.select import Selection, parse_selection
 from panther_core.plan.shape import shaped
@@ -26,6 +29,13 @@ from panther_hookspecs import ObserverDescriptor, ProvisionerDescriptor
 
 _MOST_CHECKED = 1024
 """Cells that are checked one by one before a run; where there are more, every value of every axis is."""
+
+_MOST_LOOKED_AT = 64
+"""Cells among which one is looked for that can be tried."""
+_MOST_KEPT = 4096
+"""Cells that are put together once for all their repetitions; beyond, once for each, as memory has an end."""
+_NETWORK = ("network_environment", "links")
+"""Keys of a test case that say what its network is like."""
 
 
 @attrs.frozen
@@ -64,11 +74,27 @@ class Experiment:
 
     def cases(self, selection: Selection | None) -> Iterator[tuple[PlannedCase, View]]:
         """Yield the cases, each made when it is asked for, with the nodes that it was made of."""
+        known: dict[tuple[int, Cell], Assembled] = {}
         for number, view in self.views(selection):
-            assembled = self.assembler.assemble(view)
+            key = (id(view.template), view.cell)
+            assembled = known.get(key) or self.assembler.assemble(view)
+            if number < view.template.repeat and len(known) < _MOST_KEPT:
+                known[key] = assembled
             if assembled.diagnostics:
                 raise InvalidConfigurationError(_with_cell(each, view) for each in assembled.diagnostics)
             yield assembled.repetition(number, self.seed), view
+
+    def networks(self) -> Iterator[tuple[PlannedCase, View]]:
+        """Yield one case that can be tried for each network of each test case, with the nodes that it was made of."""
+        for template in self.templates:
+            seen: set[tuple[int, ...]] = set()
+            for cell in template.matrix.samples(_MOST_LOOKED_AT):
+                view = template.view(cell)
+                network = tuple(id(view.get(key)) for key in _NETWORK)
+                assembled = self.assembler.assemble(view) if network not in seen else None
+                if assembled and assembled.case and not assembled.case.unsupported:
+                    seen.add(network)
+                    yield assembled.repetition(1, self.seed), view
 
 
 def _with_cell(diagnostic: Diagnostic, view: View) -> Diagnostic:
@@ -80,7 +106,8 @@ def _with_cell(diagnostic: Diagnostic, view: View) -> Diagnostic:
 def make_experiment(tree: Node, registry: Registry, findings: Findings) -> Experiment:
     """Return the experiment of a tree; what is wrong with its outer shape goes to ``findings``."""
     shape = shaped(with_discovered(tree, registry, findings), findings)
-    templates = tuple(make_template(case, registry, findings) for case in shape.cases)
+    known = functools.cache(missing)  # a program that is not there for one test case is not there for the next
+    templates = tuple(make_template(case, registry, findings, known) for case in shape.cases)
     for template in templates:
         _check_names(template, findings)
     return Experiment(
@@ -152,10 +179,13 @@ def plan_cases(config: ExperimentConfig, registry: Registry, *, select: str = ""
     return (case for case, _ in experiment.cases(selection))
 
 
-def written_cases(config: ExperimentConfig, registry: Registry) -> Iterator[tuple[PlannedCase, View]]:
-    """Return the cases with their nodes, for whoever tells at its place in the file what is wrong with one."""
+def written_networks(config: ExperimentConfig, registry: Registry) -> Iterator[tuple[PlannedCase, View]]:
+    """Return the first case that can be tried in each network of each test case as it is written, with its nodes.
+
+    For whoever tells at its place in the file what is wrong with a network: many cells share one.
+    """
     experiment, _ = _ready(config, registry, "")
-    return experiment.cases(None)
+    return experiment.networks()
 
 
 def count_cases(config: ExperimentConfig, registry: Registry | None = None, *, select: str = "") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import re
 import unicodedata
@@ -24,13 +25,13 @@ def canonical(value: Any, root: Path | None = None) -> str:
     """Return a text that is equal for equal values in any process; paths count from ``root``."""
     if type(value) in _PLAIN:
         return repr(value)
-    if attrs.has(type(value)):
-        fields = ((each.name, getattr(value, each.name)) for each in attrs.fields(type(value)) if each.eq)
-        return f"{type(value).__name__}(" + ",".join(f"{name}={canonical(each, root)}" for name, each in fields) + ")"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(sorted(f"{canonical(k, root)}:{canonical(v, root)}" for k, v in value.items())) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(canonical(each, root) for each in value) + "]"
+    if (names := _compared(type(value))) is not None:  # type: ignore[arg-type]  # a class can be a key
+        fields = (f"{name}={canonical(getattr(value, name), root)}" for name in names)
+        return f"{type(value).__name__}({','.join(fields)})"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(sorted(f"{canonical(k, root)}:{canonical(v, root)}" for k, v in value.items())) + "}"
     if isinstance(value, AbstractSet):
         return "<" + ",".join(sorted(canonical(each, root) for each in value)) + ">"
     if isinstance(value, enum.Enum):
@@ -39,6 +40,12 @@ def canonical(value: Any, root: Path | None = None) -> str:
         return repr(value.relative_to(root).as_posix() if root and value.is_relative_to(root) else value.as_posix())
     written = float.__repr__ if isinstance(value, float) else repr
     return written(value) if isinstance(value, int | str | bytes | float) else type(value).__qualname__
+
+
+@functools.cache
+def _compared(kind: type) -> tuple[str, ...] | None:
+    """Return the names of the fields that make values of an attrs class equal; None for any other class."""
+    return tuple(each.name for each in attrs.fields(kind) if each.eq) if attrs.has(kind) else None
 
 
 def digest(*parts: str) -> str:

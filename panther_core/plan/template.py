@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import attrs
@@ -10,12 +10,13 @@ import attrs
 from panther_core.config.diagnostics import Findings
 from panther_core.config.structure import structure
 from panther_core.config.tree import KeyPath, Node, put
+from panther_core.needs import Found
 from panther_core.plan.axes import MatrixReader
 from panther_core.plan.expect import Rule, rules_of
 from panther_core.plan.matrix import Cell, Change, Matrix
 from panther_core.plan.resolve import SIMPLE
 from panther_core.registry import Registry
-from panther_hookspecs import ServiceDescriptor
+from panther_hookspecs import Need, ServiceDescriptor
 
 TAGS = "tags"
 FACTS = ("name", "protocol", "scenario", "network_environment", "execution_environments", "type", TAGS)
@@ -149,9 +150,11 @@ def whole_number(node: Node | None, default: int) -> int:
     return default if found is None else found
 
 
-def make_template(node: Node, registry: Registry, findings: Findings) -> Template:
-    """Return the template of a complete test case."""
-    reader = MatrixReader(node, registry, findings)
+def make_template(
+    node: Node, registry: Registry, findings: Findings, missing: Callable[[tuple[Need, ...]], tuple[Found, ...]]
+) -> Template:
+    """Return the template of a complete test case; ``missing`` tells what implementations lack here."""
+    reader = MatrixReader(node, registry, findings, missing)
     matrix = reader.read()
     name, repeat, services = node.get("name"), node.get("repeat"), node.get("services")
     if services is not None and not services.is_mapping:

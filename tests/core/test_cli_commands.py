@@ -187,7 +187,7 @@ def test_a_folder_that_is_not_there_is_an_error(project: PantherProject, command
     project.run(f"{command} nodir").assert_exit(2, "there is no folder nodir")
 
 
-def test_validate_finds_what_a_network_environment_knows_without_starting_anything(
+def test_nothing_starts_where_a_network_environment_knows_without_starting_anything_what_is_wrong(
     panther_project: MakeProject,
 ) -> None:
     text = """
@@ -197,20 +197,25 @@ scenario: ping
 implementation: ping-pong-py
 test_cases:
   - {name: a, network_environment: {type: netns, network_topology: {connections: [client-nobody]}}}
-  - {name: b, network_environment: {type: localhost, first_port: 3, last_port: 2}}
-  - {name: c, network_environment: {type: docker_compose, deployment_target: cloud}}
-  - {name: d, network_environment: localhost}
+  - {name: b, network_environment: localhost, matrix: {timeout: TIMEOUTS}}
+  - {name: c, network_environment: {type: localhost, first_port: 3, last_port: 2}}
+  - {name: d, network_environment: {type: docker_compose, deployment_target: cloud}}
 """
-    outcome = panther_project({"wrong.yaml": text}).run("validate wrong.yaml", environ={"PATH": "/nowhere"})
-    outcome.assert_exit(2, "3 errors in wrong.yaml")
-    where = "network_environment"
-    told = [line.partition("error: test_cases")[2] for line in outcome.stderr.splitlines() if "wrong.yaml:" in line]
-    assert [line.partition(" - ")[0] for line in told] == [
+    project = panther_project({"wrong.yaml": text.replace("TIMEOUTS", str(list(range(1, 100))))})
+    where, told = "network_environment", set()
+    for command in ("validate", "plan", "run", "run --dry-run", "plan --simulate"):
+        outcome = project.run(f"{command} wrong.yaml", environ={"PATH": "/nowhere"})
+        outcome.assert_exit(2, "3 errors in wrong.yaml")
+        told.add(outcome.stderr)
+    assert len(told) == 1, "all commands tell the same"
+    lines = [line.partition("error: test_cases")[2] for line in outcome.stderr.splitlines() if "wrong.yaml:" in line]
+    assert [line.partition(" - ")[0] for line in lines] == [
         f"[0].{where}.network_topology.connections: the connection 'client-nobody' does not join two nodes",
-        f"[1].{where}.last_port: last_port is smaller than first_port",
-        f"[2].{where}.deployment_target: docker_compose cannot deploy to 'cloud'",
+        f"[2].{where}.last_port: last_port is smaller than first_port",
+        f"[3].{where}.deployment_target: docker_compose cannot deploy to 'cloud'",
     ]
     assert "wrong.yaml:7:82: error:" in outcome.stderr, "where the list of connections begins"
+    assert not (project.folder / "runs").exists()
 
 
 def test_a_place_that_cannot_be_written_ends_every_command_with_the_same_code(project: PantherProject) -> None:
