@@ -98,7 +98,7 @@ class Part:
     """The exit code that says: this is not implemented."""
     stop: str = "SIGTERM"
     """The signal that ends it."""
-    grace: int = 3
+    grace: int = 10
     """Seconds that it may take to end."""
     why: tuple[str, ...] = ()
     """What in its output tells why it failed: regular expressions, the last match of the first one counts."""
