@@ -501,13 +501,16 @@ def test_files_that_did_not_come_in_their_connection_are_no_pass(tmp_path: Path)
     first = done(Pair())
     traffic = seen(tmp_path, first)
     assert way(traffic, 5000) == "pass way: the files came in the capture"
-    assert way(traffic, 20000) == "fail way: the server sent 5000 bytes for files of 20000 bytes in the capture"
+    assert (
+        way(traffic, 20000)
+        == "fail way: the server sent 5000 bytes for files of 20000 bytes in the capture: they came from elsewhere"
+    )
     assert way(traffic, 1 << 20).startswith("fail way: the server sent 5")  # not opened, only measured
     assert way(seen(tmp_path, first, keys=False), 5000).startswith("pass")
     second = done(Pair(keys=first.keys, now=first.now + 1), b"")
     second.sent = first.sent + second.sent
     idle = way(seen(tmp_path, second), 3000, 900, scenario="resumption")
-    assert idle == "fail way: the server sent 0 bytes for files of 900 bytes in connection 2"
+    assert idle == "fail way: the server sent 0 bytes for files of 900 bytes in connection 2: they came from elsewhere"
 
 
 def test_another_protocol_version_or_certificate_than_asked_for_is_no_pass(tmp_path: Path) -> None:
@@ -534,6 +537,32 @@ def test_a_token_that_is_repeated_only_once_is_no_pass(tmp_path: Path) -> None:
     last = connection.of(Kind.INITIAL, from_client=True)[-1]
     connection.packets = [attrs.evolve(each, token=b"") if each is last else each for each in connection.packets]
     assert judged(facts.retried, traffic, tmp_path)[0].startswith("fail retry: a Retry with a token of 21 bytes")
+
+
+def reason(folder: Path, pair: Pair, alpn: str = "hq-interop") -> str:
+    """Return what the packets tell about a failure."""
+    parameters = {"alpn": alpn, "version": "v1"}
+    return judged(lambda sight: [facts.failed("why", sight.why())], seen(folder, pair), folder, parameters=parameters)[
+        0
+    ]
+
+
+def test_packets_tell_why_files_did_not_arrive(tmp_path: Path) -> None:
+    silent = Pair()
+    silent.sent = [(1.0, True, data, CLIENT) for data, _ in silent.client.datagrams_to_send(now=silent.now)]
+    assert reason(tmp_path, silent) == "fail why: the server answered none of 1 packets"
+    waiting = Pair()
+    waiting.exchange()
+    waiting.ask()
+    waiting.exchange(2)
+    assert reason(tmp_path, waiting) == "fail why: the server answered none of 1 requests of 1"
+    blocked = reason(tmp_path, waiting, "h3")
+    assert blocked.endswith("of 1; the client never opened its HTTP/3 control stream or QPACK stream")
+    divided = Pair({"original_version": 1, "supported_versions": [V2, 1]})
+    divided.exchange(1)
+    time, _, data, address = divided.sent[0]
+    divided.sent = [*divided.sent[:2], (time + 1, True, data, address)]
+    assert reason(tmp_path, divided).endswith("goes on in version 0x1, although the server answers in 0x6b3343cf")
 
 
 def test_parts_of_a_hello_that_are_sent_together_are_no_repetition(tmp_path: Path) -> None:

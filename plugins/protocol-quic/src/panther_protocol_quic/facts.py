@@ -9,11 +9,10 @@ from panther_hookspecs import CheckResult, Verdict
 from panther_protocol_quic.evidence.frames import Hello
 from panther_protocol_quic.evidence.packets import V1, V2, Kind, Packet, varint
 from panther_protocol_quic.evidence.traffic import CERTIFICATE, Connection, Traffic
-from panther_protocol_quic.seeing import STREAMS_BIDI, Sight, first_initial
+from panther_protocol_quic.seeing import EARLY_DATA, STREAMS_BIDI, Sight, first_initial
 
 CHACHA20 = 0x1303
 MOST_STREAMS = 1000
-_EARLY_DATA = 42
 _PAUSE = 0.1
 """Seconds between two packets that were not sent together: what is lost is sent again later than that."""
 _OVERHEAD = 40
@@ -127,8 +126,9 @@ def _repeated(traffic: Traffic, connection: Connection, retry: Packet) -> Iterab
     yield check("retry", holds=bool(same) and len(same) == len(after) - begun, evidence=said)
     numbers = [[found.number for each in part if (found := connection.opened(each))] for part in (before, after)]
     if all(numbers):
+        goes_on = min(numbers[1]) > max(numbers[0])
         evidence = f"packet number {min(numbers[1])} after the Retry, {max(numbers[0])} before it"
-        yield check("numbers", holds=min(numbers[1]) > max(numbers[0]), evidence=evidence)
+        yield check("numbers", holds=goes_on, evidence=evidence + ("" if goes_on else ": they must go on"))
 
 
 def resumed(sight: Sight) -> Iterable[CheckResult]:
@@ -170,13 +170,13 @@ def early(sight: Sight) -> Iterable[CheckResult]:
     verdict = {True: "accepted by the server", False: "refused by the server", None: "sent"}[accepted]
     names = sum(len(each.name) for each in sight.case.wanted)
     later = _late(connection)
-    evidence = f"{sent} bytes in 0-RTT packets {verdict}, {later} in 1-RTT packets, {names} bytes of names"
+    evidence = f"{sent} bytes in 0-RTT packets {verdict}, {later} after the handshake of at most {names // 2}"
     yield check("0-RTT", holds=accepted is not False and 2 * later <= names, evidence=evidence)
 
 
 def _accepts_early(connection: Connection) -> bool | None:
     answer = connection.server_extensions()
-    return None if answer is None else _EARLY_DATA in answer
+    return None if answer is None else EARLY_DATA in answer
 
 
 def _late(connection: Connection) -> int:

@@ -33,10 +33,18 @@ def exchanged(sight: Sight) -> Iterable[CheckResult]:
     wanted, seen = len(connections(sight.case.scenario, sight.case.wanted)), handshakes(traffic)
     what = "handshake" if wanted == 1 else "handshakes"
     if seen or all(counts):
-        yield check(what, holds=seen == wanted, evidence=f"{seen} of {wanted} in the {traffic.source}")
+        more = "; the server answers a connection with several ids of its own" if _changes_id(traffic) else ""
+        yield check(what, holds=seen == wanted, evidence=f"{seen} of {wanted} in the {traffic.source}{more}")
     if seen:
         yield agreed(sight, traffic)
         yield carried(sight, traffic)
+
+
+def _changes_id(traffic: Traffic) -> bool:
+    """Whether the server changes the id that it has chosen for a connection, which it never may."""
+    return any(
+        len({packet.scid for packet in each.of(Kind.INITIAL, from_client=False)}) > 1 for each in traffic.connections
+    )
 
 
 def _logged(sight: Sight) -> Iterable[CheckResult]:
@@ -93,7 +101,10 @@ def carried(sight: Sight, traffic: Traffic) -> CheckResult:
         if 2 * seen < total:
             where = f"connection {at + 1}" if len(wanted) > 1 else f"the {traffic.source}"
             beside = f"; {traffic.tcp} bytes of TCP were beside it" if traffic.tcp else ""
-            return failed("way", f"the server sent {seen} bytes for files of {total} bytes in {where}{beside}")
+            return failed(
+                "way",
+                f"the server sent {seen} bytes for files of {total} bytes in {where}: they came from elsewhere{beside}",
+            )
     return passed("way", f"the files came in the {traffic.source}")
 
 

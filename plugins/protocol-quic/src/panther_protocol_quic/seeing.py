@@ -9,7 +9,7 @@ import attrs
 from panther_hookspecs import ScenarioEvidence, last_run_began
 from panther_protocol_quic.cases import Case, Side, cases
 from panther_protocol_quic.evidence.captures import read_capture
-from panther_protocol_quic.evidence.errors import close_name, is_friendly
+from panther_protocol_quic.evidence.errors import MASKED, close_name, is_friendly
 from panther_protocol_quic.evidence.packets import Kind, Packet, varint
 from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
 from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
@@ -19,6 +19,10 @@ _MOST_KEYS = 1 << 22
 MEMO = "quic"
 STREAMS_BIDI = 0x08
 """The transport parameter that says how many streams a client may open at first."""
+EARLY_DATA = 42
+"""The extension with which a server accepts 0-RTT packets."""
+_UNIDIRECTIONAL = 2
+"""The lowest bits of the number of a stream that only the client writes to."""
 
 
 @attrs.define
@@ -91,14 +95,25 @@ class Sight:
         if not traffic.connections:
             return "not a single packet of the client was seen"
         last = traffic.connections[-1]
-        if strange := _misaddressed(last):
-            return strange
-        for packet, frame in last.closes():
-            if not is_friendly(*frame.numbers):
+        return (
+            _misaddressed(last)
+            or _divided(last)
+            or self._closed(last, masked=False)
+            or _silence(last)
+            or _starved(last)
+            or _refused(last)
+            or _unanswered(last, self.case.parameters["alpn"])
+            or self._closed(last, masked=True)
+        )
+
+    def _closed(self, connection: Connection, *, masked: bool) -> str:
+        """Return who closed with which error; before the handshake is over, an application's own error is masked."""
+        for packet, frame in connection.closes():
+            if not is_friendly(*frame.numbers) and (frame.numbers == MASKED) is masked:
                 said = frame.data.decode("utf-8", "replace").strip()
                 who = self.case.client.name if packet.from_client else self.case.server.name
                 return f"{who} closed with {close_name(*frame.numbers)}{f': {said}' if said else ''}"
-        return _silence(last) or _starved(last)
+        return ""
 
 
 def _starved(connection: Connection) -> str:
@@ -119,6 +134,30 @@ def _starved(connection: Connection) -> str:
     return f"the client has used all {first} streams that the server allows, and the server never allowed more"
 
 
+def _refused(connection: Connection) -> str:
+    """Return that the server did not take what was sent before the handshake, if so."""
+    answer, early = connection.server_extensions(), connection.of(Kind.EARLY, from_client=True)
+    refused = early and answer is not None and EARLY_DATA not in answer
+    return "the server refused what the client sent in 0-RTT packets" if refused else ""
+
+
+def _unanswered(connection: Connection, alpn: str) -> str:
+    """Return how many requests the server never answered, and what it may be waiting for."""
+    sent: dict[bool, set[int]] = {True: set(), False: set()}
+    for packet in connection.packets:
+        for frame in connection.frames(packet):
+            if frame.name == "stream":
+                sent[packet.from_client].add(frame.numbers[0])
+    requests = {each for each in sent[True] if each % 4 == 0}
+    left = requests - sent[False]
+    if not left:
+        return ""
+    kinds = "HTTP/3 control stream or QPACK stream" if alpn == "h3" else ""
+    lacking = kinds and not any(each % 4 == _UNIDIRECTIONAL for each in sent[True])
+    more = f"; the client never opened its {kinds}" if lacking else ""
+    return f"the server answered none of {len(left)} requests of {len(requests)}{more}"
+
+
 def _misaddressed(connection: Connection) -> str:
     """Return whose id the server writes to instead of the client's, which must drop such packets."""
     sent = [each for each in connection.packets if each.kind is Kind.INITIAL]
@@ -130,9 +169,17 @@ def _misaddressed(connection: Connection) -> str:
     return ""
 
 
+def _divided(connection: Connection) -> str:
+    """Return that client and server use different versions, if they do in the end."""
+    own = [each.version for each in connection.packets if each.from_client and each.version]
+    if not own or not connection.version or own[-1] == connection.version:
+        return ""
+    return f"the client goes on in version {own[-1]:#x}, although the server answers in {connection.version:#x}"
+
+
 def _silence(connection: Connection) -> str:
     kinds = {each.kind for each in connection.packets if not each.from_client}
-    if not kinds:
+    if kinds.isdisjoint((Kind.INITIAL, Kind.RETRY, Kind.NEGOTIATION, Kind.HANDSHAKE)):
         return f"the server answered none of {len(connection.packets)} packets"
     retries = [each for each in connection.packets if each.kind is Kind.RETRY and not each.from_client]
     tokens = {each.token for each in connection.packets if each.kind is Kind.INITIAL and each.from_client}
@@ -140,8 +187,8 @@ def _silence(connection: Connection) -> str:
         return "the client has never repeated the token of the server's Retry"
     if kinds == {Kind.NEGOTIATION}:
         return "the server does not know the version, and the client did not try another one"
-    if Kind.SHORT not in kinds and Kind.HANDSHAKE not in kinds:
-        return "the handshake was never finished"
+    if Kind.HANDSHAKE not in kinds:
+        return "the handshake was never finished: the server sent no Handshake packet"
     return ""
 
 

@@ -49,6 +49,10 @@ _NO_ERROR = frozenset({0, 0x100})
 """Codes of applications that mean a friendly end: of HTTP/0.9 and of HTTP/3."""
 
 
+MASKED = (0x1C, 0x0C)
+"""Kind and code of a close that hides what an application has to say until the handshake is over."""
+
+
 def close_name(kind: int, code: int) -> str:
     """Return what a close says, in words."""
     if kind == _APPLICATION:
