@@ -213,6 +213,7 @@ def refuse_unplaced(pool: Orchestrator[PlannedCase]) -> None:
     missing = pool.labels is None or pool.hopeless
     for work in pool.unplaced:
         why = f"no system can run {work.case.described()}: {pool.why_not(work)}"
+        why += "\n  what has run is kept; to continue once there is one: panther resume"
         raise EnvironmentUnavailableError(why) if missing else TestExecutionError(why)
 
 
