@@ -216,6 +216,20 @@ def test_a_retry_and_its_token_are_seen_and_the_keys_after_it_are_known(tmp_path
     assert connection.has_keys
 
 
+def test_a_client_without_an_id_that_soon_takes_another_id_of_the_server_goes_on_with_its_connection(
+    tmp_path: Path,
+) -> None:
+    """OpenSSL does so in its second flight, when the server gives it more ids in the first one."""
+    pair = Pair({"connection_id_length": 0})
+    pair.exchange(1)
+    pair.client._peer_cid.cid = b"another!"
+    pair.exchange(1)
+    connection = only(seen(tmp_path, pair))
+    again = connection.of(Kind.INITIAL, from_client=True)[-1]
+    assert (again.scid, again.dcid) == (b"", b"another!")
+    assert connection.opened(again)
+
+
 def test_version_negotiation_is_seen(tmp_path: Path) -> None:
     pair = done(Pair({"original_version": 0x1A2A3A4A, "supported_versions": [0x1A2A3A4A, 1]}))
     connection = only(seen(tmp_path, pair))

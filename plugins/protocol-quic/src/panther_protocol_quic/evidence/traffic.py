@@ -236,7 +236,7 @@ class _Sorter:
         """Give a packet to its connection."""
         found = self._by_path.get(packet.path)
         if packet.kind in (Kind.INITIAL, Kind.EARLY) and packet.from_client:
-            if found is None or not _continues(found, packet):
+            if found is None or not (_continues(found, packet) or _goes_on(found, packet)):
                 found = next((each for each in self.connections if _continues(each, packet)), None)
             if found is None:
                 found = Connection(client_scid=packet.scid, keys=self.keys)
@@ -260,6 +260,17 @@ def _continues(connection: Connection, packet: Packet) -> bool:
     known = {*connection.initial_dcids, *connection.server_scids}
     retried = {each.scid for each in connection.packets if each.kind is Kind.RETRY}
     return bool(packet.scid) or packet.dcid in known | retried
+
+
+def _goes_on(connection: Connection, packet: Packet) -> bool:
+    """Whether a client without an id, on the same path, writes to another id that the server has given it meanwhile.
+
+    The keys of the first packet of a connection come from the id that it is sent to; those of a later one do not.
+    """
+    if packet.kind is not Kind.INITIAL or packet.scid or connection.client_scid:
+        return False
+    pair = initial_openers(packet.dcid, packet.version)
+    return pair is not None and pair[1].open(packet) is None
 
 
 def _owns(connection: Connection, packet: Packet) -> bool:
