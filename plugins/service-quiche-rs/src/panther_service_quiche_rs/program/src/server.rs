@@ -159,7 +159,7 @@ impl Peer {
             while let Ok((length, end)) = self.connection.stream_recv(stream, &mut buffer) {
                 let line = self.requests.entry(stream).or_default();
                 line.extend_from_slice(&buffer[..length]);
-                if end || line.ends_with(b"\n") {
+                if end {
                     let line = self.requests.remove(&stream).unwrap_or_default();
                     match settings.answer(&line) {
                         Some(body) => drop(self.answers.insert(stream, Answer { status: None, body, sent: 0 })),
