@@ -79,6 +79,8 @@ final class FileServer implements ApplicationProtocolConnectionFactory {
     }
 
     private void answer(HttpServerRequest request, HttpServerResponse response) throws IOException {
+        // flupke tells the client to stop what has not been read, with a code that clients take for an error.
+        request.body().transferTo(OutputStream.nullOutputStream());
         Path file = settings.file(request.path());
         if (!Files.isRegularFile(file)) {
             response.setStatus(404);
