@@ -251,7 +251,7 @@ def engine(
             commands=supervisor.commands,
             metrics=metrics,
             emit=emit,
-            builds=BuildCache(cache / "builds", supervisor.commands, directory.folder / "builds"),
+            builds=BuildCache(cache / "builds", supervisor.commands, directory.folder / "builds", emit),
             here=here,
             links=plugins.registry.all(LinkDescriptor),
             keep_capture=keep_capture,

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     )
     from panther_hookspecs.events import (
         BaseEvent,
+        BuildEvent,
         CommandExecutionEvent,
         EntityEventEmitterBase,
         EnvironmentProgressEvent,
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
         ServiceEvent,
         ServiceReadyEvent,
         TestEvent,
+        building,
         create_content_based_uuid,
         emitting_to,
     )
@@ -287,10 +289,10 @@ _NAMES_OF_MODULE = {
         "TimeoutCascadeException UnsupportedError"
     ),
     "events": (
-        "BaseEvent CommandExecutionEvent EntityEventEmitterBase EnvironmentProgressEvent EnvironmentSetupEvent "
-        "EnvironmentTeardownEvent Event ExperimentEvent LinkChangedEvent MetricsCollectionEvent "
+        "BaseEvent BuildEvent CommandExecutionEvent EntityEventEmitterBase EnvironmentProgressEvent "
+        "EnvironmentSetupEvent EnvironmentTeardownEvent Event ExperimentEvent LinkChangedEvent MetricsCollectionEvent "
         "MonitoringStartEvent MonitoringStopEvent ServiceDeploymentEvent ServiceEvent ServiceReadyEvent "
-        "TestEvent create_content_based_uuid emitting_to"
+        "TestEvent building create_content_based_uuid emitting_to"
     ),
     "groups": "ControlGroup abandoned_groups child_below why_not",
     "folded": "FoldedProfile folded_profiles read_folded",
@@ -364,6 +366,7 @@ __all__ = [
     "BaseNetworkEnvironment",
     "BitRate",
     "Blackhole",
+    "BuildEvent",
     "Bytes",
     "CaseControl",
     "CaseExecutor",
@@ -510,6 +513,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "abandoned_groups",
+    "building",
     "check_load",
     "check_replay",
     "child_below",

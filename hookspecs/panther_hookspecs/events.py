@@ -17,6 +17,7 @@ from panther_hookspecs._event_base import BaseEvent, create_content_based_uuid
 
 __all__ = [
     "BaseEvent",
+    "BuildEvent",
     "CommandExecutionEvent",
     "EntityEventEmitterBase",
     "EnvironmentSetupEvent",
@@ -31,6 +32,7 @@ __all__ = [
     "ServiceEvent",
     "ServiceReadyEvent",
     "TestEvent",
+    "building",
     "create_content_based_uuid",
     "emitting_to",
 ]
@@ -234,6 +236,30 @@ class EnvironmentProgressEvent(BaseEvent):
     def __post_init__(self) -> None:
         """Name the event ``environment.progress``."""
         _identify(self, "environment", self.environment_name, "environment.progress")
+
+
+@dataclass(frozen=True)
+class BuildEvent(BaseEvent):
+    """Something that later cases find again is made, which may take many minutes: a program, an image."""
+
+    what: str
+    """As a person is told: ``building quinn``, ``fetching the image debian:12``."""
+    status: str
+    """``started`` or ``finished``, well or not."""
+
+    def __post_init__(self) -> None:
+        """Name the event ``build.started`` or ``build.finished``."""
+        _identify(self, "build", self.what, f"build.{self.status}")
+
+
+@contextlib.contextmanager
+def building(what: str, emit: Callable[[BaseEvent], None]) -> Iterator[None]:
+    """Tell everybody who waits what is made within this block."""
+    emit(BuildEvent(what=what, status="started"))
+    try:
+        yield
+    finally:
+        emit(BuildEvent(what=what, status="finished"))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import attrs
 
 from panther_core.cli.attempts import Finished, case_label
 from panther_core.cli.text import counted, whole
-from panther_hookspecs import BaseEvent, EnvironmentProgressEvent, ExperimentEvent, TestEvent, Verdict
+from panther_hookspecs import BaseEvent, BuildEvent, EnvironmentProgressEvent, ExperimentEvent, TestEvent, Verdict
 
 _CERTAIN = 3
 _PRIOR = 0.1
@@ -41,6 +41,14 @@ class Progress:
     """Seconds that the cases of this session take one after the other, as earlier runs tell; 0 if they tell nothing."""
     simulated: dict[str, str] = attrs.field(factory=dict)
     """How far a simulation is that runs now, by case id."""
+    builds: dict[str, float] = attrs.field(factory=dict)
+    """What is built now, and since when."""
+    _built: float = 0.0
+    """Seconds of this phase in which something was built: they say nothing about the pace of cases."""
+    _paced: int = 0
+    """Cases that ended while nothing was built."""
+    _tried: int = 0
+    """Those among them that could be tried."""
     _awaited: dict[str, float] = attrs.field(factory=dict)
     """The part of that for each case that runs now."""
     _over: float = 0.0
@@ -61,6 +69,8 @@ class Progress:
                 self._awaited[event.test_case_id] = float(event.metadata.get("foreseen") or 0.0)
             elif event.action in ("completed", "retried"):
                 return self._finish(event.test_case_id, event.metadata, again=event.action == "retried")
+        elif isinstance(event, BuildEvent):
+            self._build(event.what, begins=event.status == "started")
         elif isinstance(event, EnvironmentProgressEvent):
             self.simulated[event.entity_id] = f"simulated {event.done:.0f} of {event.total:.0f} s"
         return None
@@ -71,6 +81,14 @@ class Progress:
             (f"{name}  {self.simulated[case]}" if case in self.simulated else name, since)
             for case, (name, since) in self.running.items()
         ]
+
+    def _build(self, what: str, *, begins: bool) -> None:
+        if begins:
+            self.builds.setdefault(what, self.clock())
+        elif what in self.builds:
+            since = min(self.builds.values())
+            del self.builds[what]
+            self._built += min([self.clock(), *self.builds.values()]) - since  # what goes on is counted at its end
 
     def _learn(self, facts: Mapping[str, Any], *, begins: bool) -> None:
         if begins:
@@ -88,6 +106,9 @@ class Progress:
             self._over += self._awaited.pop(case_id, 0.0)
             self.done += 1
             self.counts[record["verdict"]] += 1
+            if not self.builds:
+                self._paced += 1
+                self._tried += record["verdict"] != Verdict.UNSUPPORTED.value
             self.unexpected += not record["as_expected"]
         return Finished(record={"case": case_id, **record}, again=again)
 
@@ -99,19 +120,26 @@ class Progress:
     @property
     def left(self) -> float | None:
         """Seconds until the end: by what earlier runs took and how fast this one is, or None while that is a guess."""
-        here = self.done - self.before
         if not self.total or self.done >= self.total:
             return None
         if self.foreseen and self.jobs:
             return self._by_history(self.jobs)
-        return self.elapsed / here * (self.total - self.done) if here >= _CERTAIN else None
+        if self._tried < _CERTAIN:
+            return None
+        return (self.elapsed - self._building) / self._paced * (self.total - self.done)
+
+    @property
+    def _building(self) -> float:
+        """Seconds until now in which something was built."""
+        return self._built + (self.clock() - min(self.builds.values()) if self.builds else 0.0)
 
     def _by_history(self, jobs: int) -> float:
         """Return what is left of the foreseen work, at the pace of the work that is over; a slot runs one case."""
         now, prior = self.clock(), _PRIOR * self.foreseen
         spent = {case: now - since for case, (_, since) in self.running.items()}
         begun = sum(min(seconds, self._awaited.get(case, 0.0)) for case, seconds in spent.items())
-        pace = (prior + (now - self._since) * min(jobs, self.total or jobs)) / (prior + self._over + begun)
+        worked = (now - self._since - self._building) * min(jobs, self.total or jobs)
+        pace = (prior + worked) / (prior + self._over + begun)
         rests = [max(self._awaited.get(case, 0.0) - seconds, 0.0) for case, seconds in spent.items()]
         return max([max(self.foreseen - self._over - begun, 0.0) / jobs, *rests]) * pace
 
@@ -131,8 +159,9 @@ class Progress:
 
     @property
     def now(self) -> str:
-        """How many attempts run now: ``2 running``."""
-        return f"{len(self.running)} running"
+        """How many attempts run now, and what they may wait for: ``2 running, building quinn for 2:10``."""
+        builds = [f"{what} for {whole(self.clock() - since)}" for what, since in self.builds.items()]
+        return ", ".join((f"{len(self.running)} running", *builds))
 
     def status(self) -> str:
         """Return all of this in one line."""

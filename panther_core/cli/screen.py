@@ -16,7 +16,7 @@ from panther_hookspecs import BaseEvent, Observer
 
 SCREENS = ("live", "lines", "json", "quiet")
 HEARTBEAT = 30.0
-_SHOWN = ("test.started", "test.completed", "test.retried", "environment.progress")
+_SHOWN = ("test.started", "test.completed", "test.retried", "environment.progress", "build.started", "build.finished")
 
 
 class Screen(Observer):

@@ -51,8 +51,8 @@ class Durations:
         return self._typical
 
     def foreseen(self, case: PlannedCase) -> float:
-        """Return the best guess of how long the case will take; 0 where nothing ever ran."""
-        return self.expected(case) or self.typical() or 0.0
+        """Return the best guess of how long the case will take; 0 where nothing ever ran, or it cannot be tried."""
+        return 0.0 if case.unsupported else self.expected(case) or self.typical() or 0.0
 
     def saw(self, case: PlannedCase, seconds: float) -> None:
         """Learn from an attempt."""

@@ -10,13 +10,20 @@ import platform
 import shutil
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
 
 from panther_core.run.placeholders import fill_command
-from panther_hookspecs import CommandProcessor, ServicePlan, ShellCommand, TestCaseInitializationError
+from panther_hookspecs import (
+    BaseEvent,
+    CommandProcessor,
+    ServicePlan,
+    ShellCommand,
+    TestCaseInitializationError,
+    building,
+)
 
 PHASES = ("pre_compile", "compile", "post_compile")
 _COMPLETE = ".complete"
@@ -36,6 +43,7 @@ class BuildCache:
     commands: CommandProcessor
     evidence: Path
     """Where the run keeps a copy of the logs of every build that it has used."""
+    emit: Callable[[BaseEvent], None]
     _failed: dict[str, str] = attrs.field(factory=dict)
     _done: set[str] = attrs.field(factory=set)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -49,7 +57,10 @@ class BuildCache:
             if key in self._failed:
                 raise BuildError(self._failed[key])
             if key not in self._done:
-                with _held(self.folder / f"{key}.lock"):
+                with contextlib.ExitStack() as stack:
+                    if not (folder / _COMPLETE).exists():  # somebody else who builds it is waited for as well
+                        stack.enter_context(building(f"building {implementation}", self.emit))
+                    stack.enter_context(_held(self.folder / f"{key}.lock"))
                     try:
                         self._build(folder, key, implementation, plan)
                     finally:

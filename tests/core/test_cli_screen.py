@@ -20,6 +20,7 @@ from panther_core.cli.screen import JsonScreen, LineScreen, QuietScreen, Screen
 from panther_core.cli.text import width
 from panther_hookspecs import (
     BaseEvent,
+    BuildEvent,
     CommandExecutionEvent,
     EnvironmentProgressEvent,
     ExperimentEvent,
@@ -97,6 +98,27 @@ def test_progress_guesses_the_remaining_time_only_when_it_has_something_to_go_by
     progress.take(ended("c"))
     progress.take(ended("d"))
     assert progress.left == pytest.approx(6.0)
+
+
+def test_progress_says_what_is_built_and_does_not_count_it_as_the_pace_of_cases() -> None:
+    now = [0.0]
+    progress = Progress(clock=lambda: now[0])
+    progress.take(begun(total=12))
+    progress.take(BuildEvent(what="building quinn", status="started"))
+    progress.take(BuildEvent(what="building kwik", status="started"))
+    now[0] = 130.0
+    assert progress.now == "0 running, building quinn for 2:10, building kwik for 2:10"
+    progress.take(BuildEvent(what="building kwik", status="finished"))
+    progress.take(ended("early"))
+    now[0] = 600.0
+    progress.take(BuildEvent(what="building quinn", status="finished"))
+    for case in "ab":
+        progress.take(ended(case, "unsupported"))
+    now[0] = 605.0
+    assert progress.left is None, "nothing that was tried has ended since"
+    for case in "cde":
+        progress.take(ended(case))
+    assert progress.left == pytest.approx(6.0), "1 s a case that ended in the 5 s"
 
 
 def test_progress_knows_from_earlier_runs_how_long_it_takes_before_anything_is_over() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from panther_core.process import LocalCommandProcessor, Supervisor
 from panther_core.run.build import BuildCache, BuildError
-from panther_hookspecs import ServicePlan, ShellCommand
+from panther_hookspecs import BaseEvent, BuildEvent, ServicePlan, ShellCommand
 
 
 @attrs.frozen
@@ -19,9 +19,10 @@ class Builds:
 
     place: Path
     commands: LocalCommandProcessor
+    events: list[BaseEvent] = attrs.field(factory=list)
 
     def cache(self) -> BuildCache:
-        return BuildCache(self.place / "cache", self.commands, self.place / "evidence")
+        return BuildCache(self.place / "cache", self.commands, self.place / "evidence", self.events.append)
 
     def plan(self, folder: str, text: str = "hello") -> ServicePlan:
         source = self.place / folder / "program"
@@ -40,9 +41,14 @@ def builds(tmp_path: Path) -> Iterator[Builds]:
 def test_the_same_sources_in_another_checkout_are_not_built_again(builds: Builds) -> None:
     built = builds.cache().ready("tool", builds.plan("here"))
     assert built is not None
+    assert [(each.what, each.status) for each in builds.events if isinstance(each, BuildEvent)] == [
+        ("building tool", "started"),
+        ("building tool", "finished"),
+    ]
     (built / "witness").touch()
     assert builds.cache().ready("tool", builds.plan("there")) == built
     assert (built / "witness").exists()
+    assert len(builds.events) == 2, "what is there is not announced"
 
 
 def test_changed_sources_are_built_beside_what_was_there(builds: Builds) -> None:

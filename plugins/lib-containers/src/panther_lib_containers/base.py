@@ -171,6 +171,7 @@ class ContainerEnvironment(LocalNetworkEnvironment):
                 self.context.cancelled,
                 self.context.failed,
                 self.context.known,
+                self.context.emit,
             )
         return self._builder
 

@@ -14,7 +14,14 @@ from pathlib import Path
 
 import attrs
 
-from panther_hookspecs import CommandProcessor, EnvironmentUnavailableError, ImageRecipe, ShellCommand
+from panther_hookspecs import (
+    BaseEvent,
+    CommandProcessor,
+    EnvironmentUnavailableError,
+    ImageRecipe,
+    ShellCommand,
+    building,
+)
 from panther_lib_containers.claims import claim
 from panther_lib_containers.engine import Engine
 from panther_lib_containers.failures import explained
@@ -112,6 +119,7 @@ class ImageBuilder:
     """Why images could not be had in earlier cases of the run."""
     known: MutableMapping[str, str]
     """The ids of the images that were there for earlier cases of the run: the engine is not asked again."""
+    emit: Callable[[BaseEvent], None]
     made: list[Built] = attrs.field(factory=list)
 
     def on(self, base: str, step: Step) -> str:
@@ -131,7 +139,8 @@ class ImageBuilder:
                 raise EnvironmentUnavailableError(self.failed[tag])
             if self._key(tag) in self.known or (not self.options.force and self._is_there(tag)):
                 return ""
-            log = self._build(base, step, tag)
+            with building(f"building the image of {step.title}", self.emit):
+                log = self._build(base, step, tag)
             self.identity(tag)
             return log
 
@@ -166,7 +175,8 @@ class ImageBuilder:
                 return
             words = self.engine.command("pull", "--quiet", name)
             asked = ShellCommand(words[0], words[1:], timeout=float(self.options.timeout))
-            result = self.commands.execute(asked)
+            with building(f"fetching the image {name}", self.emit):
+                result = self.commands.execute(asked)
             if result.exit_code != 0:
                 said = "" if result.exit.reason == "timeout" else result.stderr
                 self.failed[name] = str(explained(f"docker pull {name}", result.exit_code, said))
