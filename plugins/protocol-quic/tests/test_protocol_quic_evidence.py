@@ -1,10 +1,9 @@
-"""Captures and qlog are read as what they are; what tshark sees in a capture is what we see."""
+"""Captures are read as what they are; what tshark sees in a capture is what we see."""
 
 from __future__ import annotations
 
 import io
 import ipaddress
-import json
 import shutil
 import ssl
 import struct
@@ -19,14 +18,14 @@ import pytest
 from aioquic._buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
+from aioquic.quic.crypto import CryptoContext
 from aioquic.quic.packet import QuicPacketType, encode_quic_retry, encode_quic_version_negotiation, pull_quic_header
 from aioquic.tls import CipherSuite
 from panther_protocol_quic import certificates, facts, facts_network
 from panther_protocol_quic.cases import Case, Side
 from panther_protocol_quic.evidence.captures import Address, read_capture
-from panther_protocol_quic.evidence.packets import Kind
-from panther_protocol_quic.evidence.protection import initial_openers
-from panther_protocol_quic.evidence.qlog import read_qlog, traffic_of_qlog
+from panther_protocol_quic.evidence.packets import Kind, Packet
+from panther_protocol_quic.evidence.protection import initial_openers, opener
 from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
 from panther_protocol_quic.facts_exchange import exchanged
 from panther_protocol_quic.materials import Document
@@ -258,7 +257,24 @@ def test_both_key_phases_are_seen_and_opened(tmp_path: Path) -> None:
         assert opener is not None
         packets = connection.of(Kind.SHORT, from_client=who)
         assert {opener.key_phase(connection.placed(each)) for each in packets} == {0, 1}
-        assert all(connection.opened(each) for each in packets)
+        # The last ones first: what is read early must not hide what came before.
+        assert all(connection.opened(each) for each in reversed(packets))
+
+
+def test_packets_that_tell_one_byte_of_their_number_are_opened_in_any_order() -> None:
+    secret, suite = bytes(32), CipherSuite.AES_128_GCM_SHA256
+    context = CryptoContext()
+    context.setup(cipher_suite=suite, secret=secret, version=1)
+    packets = []
+    for number in range(600):
+        header = bytes([0x40]) + bytes(8) + (number & 255).to_bytes()
+        data = context.encrypt_packet(header, bytes(30), number)
+        packets.append(Packet(time=0.0, from_client=False, kind=Kind.SHORT, data=data, protected=9))
+    made = opener(secret, int(suite), 1)
+    assert made is not None
+    marks = [made.mark(each) for each in packets]
+    found = [made.open(each, mark) for each, mark in zip(reversed(packets), reversed(marks), strict=True)]
+    assert [each and each.number for each in found] == list(reversed(range(600)))
 
 
 def resumed(pair: Pair) -> Pair:
@@ -356,79 +372,6 @@ def test_an_initial_packet_with_the_keys_of_another_version_is_not_opened(tmp_pa
     openers = initial_openers(connection.initial_dcids[0], 1)
     assert openers is not None
     assert openers[1].open(odd) is not None
-
-
-EVENTS = [
-    {
-        "time": 0,
-        "name": "transport:packet_sent",
-        "data": {"header": {"packet_type": "initial", "dcid": "0102", "scid": "aa"}},
-    },
-    {"time": 5, "name": "transport:packet_received", "data": {"header": {"packet_type": "retry", "scid": "0304"}}},
-    {
-        "time": 7,
-        "name": "transport:packet_sent",
-        "data": {
-            "header": {"packet_type": "0RTT", "dcid": "0304", "scid": "aa"},
-            "raw": {"length": 900},
-            "frames": [{"frame_type": "stream"}],
-        },
-    },
-]
-HEADER = {"vantage_point": {"type": "client"}}
-
-
-def document(events: list[dict[str, object]], **common: object) -> str:
-    return json.dumps({"qlog_version": "0.3", "traces": [{**HEADER, "common_fields": common, "events": events}]})
-
-
-def sequence(events: list[dict[str, object]], **common: object) -> str:
-    trace = {"qlog_version": "0.3", "qlog_format": "JSON-SEQ", "trace": {**HEADER, "common_fields": common}}
-    return "".join(f"\x1e{json.dumps(each)}\n" for each in (trace, *events))
-
-
-@pytest.mark.parametrize("write", [document, sequence])
-@pytest.mark.parametrize(
-    ("common", "times"),
-    [
-        ({"time_format": "delta"}, [0.0, 0.005, 0.012]),
-        ({"time_format": "relative", "reference_time": 1.7e12}, [1.7e9, 1.7e9 + 0.005, 1.7e9 + 0.007]),
-        ({"time_format": "absolute"}, [0.0, 0.005, 0.007]),
-    ],
-    ids=["delta", "relative", "absolute"],
-)
-def test_qlog_is_read_in_both_forms_with_all_bases_of_time(
-    tmp_path: Path, write: object, common: dict[str, object], times: list[float]
-) -> None:
-    path = tmp_path / ("a.qlog" if write is document else "a.sqlog")
-    path.write_text(document(EVENTS, **common) if write is document else sequence(EVENTS, **common))
-    trace = read_qlog(path)
-    assert [each.time for each in trace.events] == pytest.approx(times)
-    assert (trace.vantage, trace.flaw) == ("client", "")
-    traffic = traffic_of_qlog({"a": trace}, "client")
-    assert traffic is not None
-    told = [(each.kind, each.from_client, each.size) for each in traffic.packets()]
-    assert told == [(Kind.INITIAL, True, 0), (Kind.RETRY, False, 0), (Kind.EARLY, True, 900)]
-
-
-@pytest.mark.parametrize("write", [document, sequence])
-def test_a_qlog_that_is_cut_off_gives_what_came_before_and_says_so(tmp_path: Path, write: object) -> None:
-    text = document(EVENTS) if write is document else sequence(EVENTS)
-    path = tmp_path / ("a.qlog" if write is document else "a.sqlog")
-    path.write_text(text[: text.rindex("0304")])
-    trace = read_qlog(path)
-    assert trace.flaw == f"{path.name} is cut off after 2 events"
-    assert [each.name for each in trace.events] == ["packet_sent", "packet_received"]
-    assert trace.vantage == "client"
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"traces": 3}', '{"traces": [{"events": [1, {"time": "x"}]}]}', "\x1e1\n"]
-)
-def test_a_qlog_that_means_nothing_is_no_error(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "a.qlog"
-    path.write_text(text)
-    assert traffic_of_qlog({"a": read_qlog(path)}, "client") is None
 
 
 def test_a_program_says_its_complaint_and_not_how_it_is_used(tmp_path: Path) -> None:

@@ -46,34 +46,62 @@ class Opened:
     key_phase: int
 
 
+@attrs.frozen
+class Mark:
+    """What has to be known of the packets before one to open it."""
+
+    expected: int = 0
+    """The next packet number: a packet tells only the end of its own."""
+    generation: int = 0
+    """How often the keys had been updated."""
+
+
 @attrs.define
 class Opener:
     """Opens the packets of one direction and one level of encryption."""
 
-    _context: Any
-    expected: int = 0
+    _contexts: list[Any]
+    """The keys and those that followed them."""
+    _expected: int = 0
 
-    def open(self, packet: Packet) -> Opened | None:
-        """Return the packet, or None if these are not its keys."""
+    def mark(self, packet: Packet) -> Mark:
+        """Keep count with the next packet, which costs a tenth of opening it, and return what opens it at any time."""
+        from aioquic.quic.packet import decode_packet_number  # noqa: PLC0415 - takes its time to import
+
+        here, context = Mark(self._expected, len(self._contexts) - 1), self._contexts[-1]
+        try:
+            header, _ = context.hp.remove(packet.data, packet.protected)
+        except ValueError:
+            return here
+        if (header[0] >> 2) & 1 != context.key_phase:
+            self.open(packet, here)  # only what can be opened shows that the keys are new
+            return attrs.evolve(here, generation=len(self._contexts) - 1)
+        length = (header[0] & 3) + 1
+        number = decode_packet_number(int.from_bytes(header[-length:]), length * 8, self._expected)
+        self._expected = max(self._expected, number + 1)
+        return here
+
+    def open(self, packet: Packet, mark: Mark | None = None) -> Opened | None:
+        """Return the packet, or None if these are not its keys. Without a mark it is the next one."""
         from aioquic.quic import crypto  # noqa: PLC0415 - takes its time to import
 
+        mark = mark or Mark(self._expected, len(self._contexts) - 1)
+        context = self._contexts[mark.generation]
         try:
-            header, payload, number, updated = self._context.decrypt_packet(
-                packet.data, packet.protected, self.expected
-            )
+            header, payload, number, updated = context.decrypt_packet(packet.data, packet.protected, mark.expected)
         except crypto.CryptoError:  # type: ignore[attr-defined] # it is what decrypt_packet raises
             return None
-        if updated:
-            follower = crypto.next_key_phase(self._context)
-            self._context.aead, self._context.secret = follower.aead, follower.secret
-            self._context.key_phase = follower.key_phase
-        self.expected = max(self.expected, number + 1)
+        if updated and context is self._contexts[-1]:
+            follower = crypto.next_key_phase(context)
+            follower.hp = context.hp  # the keys of headers stay
+            self._contexts.append(follower)
+        self._expected = max(self._expected, number + 1)
         return Opened(number, payload, (header[0] >> 2) & 1)
 
     def key_phase(self, packet: Packet) -> int | None:
         """Return the key phase of a packet without opening it: that costs a tenth."""
         try:
-            header, _ = self._context.hp.remove(packet.data, packet.protected)
+            header, _ = self._contexts[0].hp.remove(packet.data, packet.protected)
         except ValueError:
             return None
         return int(header[0] >> 2) & 1
@@ -87,7 +115,7 @@ def initial_openers(cid: bytes, version: int) -> tuple[Opener, Opener] | None:
         return None
     pair = CryptoPair()
     pair.setup_initial(cid, is_client=False, version=version)
-    return Opener(pair.send), Opener(pair.recv)
+    return Opener([pair.send]), Opener([pair.recv])
 
 
 def opener(secret: bytes, cipher: int, version: int) -> Opener | None:
@@ -100,7 +128,7 @@ def opener(secret: bytes, cipher: int, version: int) -> Opener | None:
         return None
     context = CryptoContext()
     context.setup(cipher_suite=CipherSuite(cipher), secret=secret, version=version)
-    return Opener(context)
+    return Opener([context])
 
 
 LEVELS = {Kind.HANDSHAKE: HANDSHAKE, Kind.SHORT: TRAFFIC}

@@ -18,7 +18,7 @@ from panther_protocol_quic.evidence.frames import (
     transport_parameters,
 )
 from panther_protocol_quic.evidence.packets import Kind, Packet, packets_of
-from panther_protocol_quic.evidence.protection import LEVELS, KeyLog, Opened, Opener, initial_openers, opener
+from panther_protocol_quic.evidence.protection import LEVELS, KeyLog, Mark, Opened, Opener, initial_openers, opener
 
 CERTIFICATE, ENCRYPTED_EXTENSIONS = 11, 8
 _HELLOS = {True: 1, False: 2}
@@ -45,6 +45,9 @@ class Connection:
     _opened: dict[int, Opened | None] = attrs.field(factory=dict)
     _crypto: dict[tuple[bool, Kind], dict[int, bytes]] = attrs.field(factory=dict)
     _handshake_read: bool = False
+    _marks: dict[int, Mark] = attrs.field(factory=dict)
+    _counted: dict[bool, int] = attrs.field(factory=dict)
+    """How many of the packets have been counted for a direction."""
 
     def add(self, packet: Packet) -> None:
         """Take a packet; Initial packets are opened at once, because they say how to open the others."""
@@ -85,7 +88,21 @@ class Connection:
                     return found
             return None
         own = self.opener(packet.kind, from_client=packet.from_client)
-        return own.open(self.placed(packet)) if own else None
+        if own is None:
+            return None
+        if packet.kind is Kind.SHORT:
+            self._count(own, packet)
+        return own.open(self.placed(packet), self._marks.get(id(packet)))
+
+    def _count(self, own: Opener, packet: Packet) -> None:
+        """Mark the packets of a direction, in their order, as far as one of them."""
+        at = self._counted.get(packet.from_client, 0)
+        while id(packet) not in self._marks and at < len(self.packets):
+            each = self.packets[at]
+            if each.kind is Kind.SHORT and each.from_client is packet.from_client:
+                self._marks[id(each)] = own.mark(self.placed(each))
+            at += 1
+        self._counted[packet.from_client] = at
 
     def placed(self, packet: Packet) -> Packet:
         """Return a packet of the short form that knows where its packet number is."""
