@@ -210,7 +210,7 @@ def orchestrator(
 
 def refuse_unplaced(pool: Orchestrator[PlannedCase]) -> None:
     """Raise for the first case that no system has taken; what was the matter with the systems is told besides."""
-    missing = pool.labels is None or pool.hopeless
+    missing = pool.labels is None or any(each.lasting for each in pool.failures)
     for work in pool.unplaced:
         why = f"no system can run {work.case.described()}: {pool.why_not(work)}"
         why += "\n  what has run is kept; to continue once there is one: panther resume"

@@ -88,8 +88,6 @@ class Orchestrator(Generic[CaseT]):
     """All labels of the systems there were; None if there was no system."""
     pauses: Sequence[float] = (0.5, 2.0, 5.0)
     """How long to wait before a provisioner that failed is asked again, each time; after that it is out."""
-    hopeless: bool = False
-    """Whether a provisioner was out at once, since nothing would have mended it."""
     _sources: list[Source] = attrs.field(factory=list)
     _backlog: Backlog[CaseT] = attrs.field(factory=Backlog)
     _stopped: bool = False
@@ -168,7 +166,7 @@ class Orchestrator(Generic[CaseT]):
         try:
             while unlucky <= len(self.pauses) and (borrowed := self._obtain(source)) is not None:
                 done, wanted = self._use(borrowed)
-                if not wanted and not (self.failures and self._waits_on(unlucky)):
+                if not wanted and (all(each.lasting for each in self.failures) or not self._waits_on(unlucky)):
                     return
                 unlucky = 0 if done else unlucky + 1
                 if wanted and unlucky > len(self.pauses):
@@ -197,9 +195,9 @@ class Orchestrator(Generic[CaseT]):
                     self._return(borrowed)
                 foreseen = isinstance(error, PantherExperimentError)
                 who = borrowed.system.name if borrowed else "" if foreseen else type(source.provisioner).__name__
-                self._complain(error, who)
-                if source.is_hopeless(error):
-                    self.hopeless = True
+                hopeless = source.is_hopeless(error)
+                self._complain(error, who, lasting=hopeless)
+                if hopeless:
                     return None
         return None
 
@@ -278,10 +276,10 @@ class Orchestrator(Generic[CaseT]):
             self._backlog.done(work, system, again)
             self._changed.notify_all()
 
-    def _complain(self, what: object, who: str) -> None:
+    def _complain(self, what: object, who: str, *, lasting: bool = False) -> None:
         """Keep what is told at the end."""
         with self._changed:
-            self.failures.append(Trouble(who, str(what)))
+            self.failures.append(Trouble(who, str(what), lasting))
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:

@@ -14,6 +14,8 @@ class Trouble:
     who: str
     """The system, or who supplies it; empty if that tells nothing."""
     what: str
+    lasting: bool = False
+    """Whether nothing will mend it."""
 
     def __str__(self) -> str:
         """Return both, unless the one is in the other."""
