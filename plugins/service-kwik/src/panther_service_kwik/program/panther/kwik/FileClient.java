@@ -160,6 +160,8 @@ final class FileClient {
         } else {
             connection.connect();
         }
+        // Without another id of the client, a server cannot follow it to another address, and kwik offers none by itself.
+        ((QuicClientConnectionImpl) connection).newConnectionIds(1, 0);
         if (settings.alpn().equals(Settings.H3)) {
             overH3(connection, requests);
         } else {
