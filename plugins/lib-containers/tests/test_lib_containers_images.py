@@ -154,9 +154,11 @@ def test_an_image_that_somebody_removes_while_the_run_goes_on_is_an_error(
     text = TWICE.replace("ENVIRONMENT", environment)
     outcome = panther_project({"twice.yaml": text}, plugins=[Remover()]).run("run twice.yaml --jobs 1")
     first, second = outcome.cases()
-    assert "an image is missing" not in first["why"]
+    assert "not there any more" not in first["why"]
     assert second["verdict"] == "error"
-    assert "an image is missing" in second["why"]
+    assert "the image panther-test-passing is not there any more" in second["why"]
+    assert "docker pull" in second["why"]
+    assert len(second["why"].splitlines()) <= 4  # as every message
 
 
 class Broken(ServiceManager):

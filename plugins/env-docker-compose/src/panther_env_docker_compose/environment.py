@@ -82,7 +82,8 @@ class DockerComposeEnvironment(ContainerEnvironment):
         )
         file.write_text(text, encoding="utf-8")
         if boxes:
-            with guard.making():
+            images = [*(each.image for each in boxes), *filter(None, [host])]
+            with guard.making(), self.telling_lost_images(images):
                 create(file, self.engine)
         self.note("debug", f"compose project {guard.project} on {self._reserved.subnet}")
         if wired:

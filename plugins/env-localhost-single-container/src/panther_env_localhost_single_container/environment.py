@@ -140,7 +140,7 @@ class SingleContainerEnvironment(ContainerEnvironment):
             path=os.environ.get("PATH", os.defpath) if ours else "",
         )
         (self.context.folder / _REQUEST).write_text(json.dumps(request, indent=1) + "\n", encoding="utf-8")
-        with guard.making():
+        with guard.making(), self.telling_lost_images([request["Image"]]):
             self.engine.create(guard.project, request)
         self.engine.start(guard.project)
         self._helpers = Helpers(self.context, self._first_process())

@@ -20,6 +20,7 @@ from panther_hookspecs import (
     CommandResult,
     ControlGroup,
     DockerComposeException,
+    EnvironmentUnavailableError,
     LinkSpec,
     LocalNetworkEnvironment,
     Problem,
@@ -197,6 +198,25 @@ class ContainerEnvironment(LocalNetworkEnvironment):
     def host_image(self) -> str:
         """Return the name of the image that stands for HOST."""
         return host_image(self.engine, self.context.folder)
+
+    @contextlib.contextmanager
+    def telling_lost_images(self, names: Iterable[str]) -> Iterator[None]:
+        """Say which image is not there any more where containers cannot be made of it; later cases get it again."""
+        try:
+            yield
+        except DockerComposeException as error:
+            try:
+                lost = [each for each in dict.fromkeys(names) if self.builder.is_lost(each)]
+            except DockerComposeException:  # the engine does not answer either, as the first error says
+                raise error from None
+            if not lost:
+                raise
+            raise EnvironmentUnavailableError(
+                f"the image {', '.join(lost)} is not there any more\n"
+                "  because somebody has removed it since this run has found or made it\n"
+                "  try: the run again; what PANTHER builds is built again, what it may fetch is fetched, "
+                "else docker pull or docker load"
+            ) from error
 
     def user(self) -> str:
         """Return as whom programs run."""

@@ -161,6 +161,13 @@ class ImageBuilder:
             self.known[key] = str(found["Id"])
         return key in self.known
 
+    def is_lost(self, name: str) -> bool:
+        """Return whether an image that was there is not there any more; then it is got again when it is next wanted."""
+        if self.engine.image(name) is not None:
+            return False
+        self.known.pop(self._key(name), None)
+        return True
+
     def _key(self, name: str) -> str:
         return f"image {name} of {self.engine.host}"
 
