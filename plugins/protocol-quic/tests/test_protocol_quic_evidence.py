@@ -24,6 +24,7 @@ from aioquic.tls import CipherSuite
 from panther_protocol_quic import certificates, facts, facts_network
 from panther_protocol_quic.cases import Case, Side
 from panther_protocol_quic.evidence.captures import Address, read_capture
+from panther_protocol_quic.evidence.frames import frames_of
 from panther_protocol_quic.evidence.packets import Kind, Packet
 from panther_protocol_quic.evidence.protection import initial_openers, opener
 from panther_protocol_quic.evidence.traffic import Connection, Traffic, traffic_of
@@ -426,6 +427,11 @@ def test_a_path_counts_if_the_server_challenges_it_first_and_the_client_answers(
     assert judged(facts_network.rebound, stayed, tmp_path) == [
         "fail paths: the client stayed at one address in the capture"
     ]
+
+
+def test_frames_of_the_frequency_of_acknowledgements_do_not_hide_those_after_them() -> None:
+    names = [each.name for each in frames_of(b"\x1f\x40\xaf\x01\x02\x03\x04\x1b" + b"answered")]
+    assert names == ["immediate_ack", "ack_frequency", "path_response"]
 
 
 def test_marks_that_nobody_counts_are_no_pass(tmp_path: Path) -> None:
