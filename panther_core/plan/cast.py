@@ -176,7 +176,11 @@ class Casting:
             return given
         if not wanted or len(others) == 1:
             return others[0] if wanted else ""
-        what = f"there is none: add a service with role {wanted}" if not others else f"add target ({', '.join(others)})"
+        what = (
+            f"there is none: add a service with role {wanted}"
+            if not others
+            else f"there are {', '.join(others)}: add target"
+        )
         self.findings.add(node, f"a {player.role} talks to a {wanted}, and {what}")
         return ""
 

@@ -384,7 +384,7 @@ def test_a_mistake_in_a_test_case_is_named_where_it_stands(
         (
             "{server: pong, s2: {implementation: pong, role: server}, client: pong}",
             "pong",
-            "a client talks to a server, and add target (server, s2)",
+            "a client talks to a server, and there are server, s2: add target",
         ),
         (
             "{server: {implementation: pong, depends_on: [clent]}, client: pong}",

@@ -95,6 +95,9 @@ test_cases:
     parameters: {files: [400KiB]}
     services: {server: aioquic}
     matrix: {client: [client-no-update]}
+  - name: two
+    services: {client: {implementation: aioquic, role: client}, other: {implementation: aioquic, role: client}}
+    matrix: {server: [aioquic]}
 """
 
 
@@ -142,6 +145,7 @@ def test_who_skips_the_retry_its_token_or_the_key_update_fails_where_packets_are
         "server server-no-update": "fail",
         "server aioquic": "pass",
         "client client-no-update": "fail",
+        "two aioquic": "pass",
     }
     assert "no Retry in the packets at the client" in found["retry server-no-retry"][1]
     assert "client has never repeated the token of the server's Retry" in found["token client-no-token"][1]

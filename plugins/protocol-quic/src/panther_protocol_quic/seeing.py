@@ -71,7 +71,19 @@ class Sight:
         capture = read_capture(evidence.folder / names[0], server[1])
         seen = traffic_of(capture, server, self._keys(), f"packets at the {side.sheet.get('role', side.name)}")
         began = last_run_began(self.case.client.folder)
-        return seen if began is None else seen.since(began)
+        seen = seen if began is None else seen.since(began)
+        return self._own(seen) if len(self.case.seen.named("client")) > 1 else seen
+
+    def _own(self, traffic: Traffic) -> Traffic:
+        """Return the connections of this client, where several talk to one server: it has logged keys of its own."""
+        path = self.case.client.folder / PATHS["keys"]
+        own = _text(path) if path.is_file() else ""
+        mine = tuple(
+            each
+            for each in traffic.connections
+            if (hello := each.hello(from_client=True)) and hello.random.hex() in own
+        )
+        return attrs.evolve(traffic, connections=mine) if own else traffic
 
     def _keys(self) -> str:
         files = (side.folder / PATHS["keys"] for side in (self.case.client, self.case.server))
