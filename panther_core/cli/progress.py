@@ -133,15 +133,18 @@ class Progress:
         """Seconds until now in which something was built."""
         return self._built + (self.clock() - min(self.builds.values()) if self.builds else 0.0)
 
-    def _by_history(self, jobs: int) -> float:
-        """Return what is left of the foreseen work, at the pace of the work that is over; a slot runs one case."""
+    def _by_history(self, jobs: int) -> float | None:
+        """Return what is left of the foreseen work, at the pace of the work that is over; a slot runs one case.
+
+        Where all that is left runs longer than ever before, nobody knows.
+        """
         now, prior = self.clock(), _PRIOR * self.foreseen
         spent = {case: now - since for case, (_, since) in self.running.items()}
         begun = sum(min(seconds, self._awaited.get(case, 0.0)) for case, seconds in spent.items())
         worked = (now - self._since - self._building) * min(jobs, self.total or jobs)
         pace = (prior + worked) / (prior + self._over + begun)
         rests = [max(self._awaited.get(case, 0.0) - seconds, 0.0) for case, seconds in spent.items()]
-        return max([max(self.foreseen - self._over - begun, 0.0) / jobs, *rests]) * pace
+        return max([max(self.foreseen - self._over - begun, 0.0) / jobs, *rests]) * pace or None
 
     def counted(self) -> str:
         """Return the verdicts so far, in the order of the contract: ``8 pass, 2 fail``."""

@@ -147,6 +147,8 @@ def test_progress_waits_for_the_longest_case_that_runs() -> None:
     now[0] = 2.0
     progress.take(ended("short"))
     assert progress.left == pytest.approx(28.0)
+    now[0] = 31.0
+    assert progress.left is None, "it runs longer than ever before"
 
 
 def test_lines_say_at_the_beginning_how_long_it_takes_if_that_is_long() -> None:
