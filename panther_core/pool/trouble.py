@@ -26,7 +26,7 @@ def told(troubles: Iterable[Trouble]) -> tuple[str, ...]:
     """Return each thing that was wrong once, with how often, and who else had it."""
     same: dict[str, list[Trouble]] = {}
     for each in troubles:
-        same.setdefault(str(each).replace(each.who or "\0", "\0"), []).append(each)
+        same.setdefault(each.what.replace(each.who, "") if each.who else each.what, []).append(each)
     return tuple(map(_together, same.values()))
 
 

@@ -30,14 +30,10 @@ class Durations:
 
     @classmethod
     def load(cls, base: Path, into: Path | None = None) -> Durations:
-        """Read what earlier runs in ``base`` have left, to be kept in ``into``; a damaged index counts as none."""
-        seconds: dict[str, float] = {}
-        with contextlib.suppress(OSError, ValueError):
-            read = json.loads((base / DURATIONS).read_text(encoding="utf-8"))
-            seconds = {str(key): float(value) for key, value in read.items()}
-        found = cls(
-            (into or base) / DURATIONS, seconds, typical=statistics.median_low(seconds.values()) if seconds else None
-        )
+        """Read what earlier runs in ``base`` have left, to be kept beside what is known in ``into``."""
+        into = into or base
+        seconds = {**_read(into / DURATIONS), **_read(base / DURATIONS)}
+        found = cls(into / DURATIONS, seconds, typical=statistics.median_low(seconds.values()) if seconds else None)
         for key, value in seconds.items():
             _blend(found._of_name, key.partition("[")[0], value)
         return found
@@ -67,6 +63,14 @@ class Durations:
                 json.dumps({key: round(value, 3) for key, value in self._seconds.items()}), encoding="utf-8"
             )
             temporary.replace(self.path)
+
+
+def _read(path: Path) -> dict[str, float]:
+    """Return an index; a damaged one counts as none."""
+    with contextlib.suppress(OSError, ValueError):
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return {str(key): float(value) for key, value in read.items()}
+    return {}
 
 
 def _blend(known: dict[str, float], key: str, seconds: float) -> None:

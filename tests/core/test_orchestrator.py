@@ -297,6 +297,37 @@ def test_who_lacks_what_does_not_come_by_itself_is_asked_once_and_the_others_go_
     assert error.value.exit_code == 3
 
 
+def test_one_worker_tries_the_other_systems_where_the_first_lacks_what_does_not_come() -> None:
+    @attrs.define
+    class Mixed(Provisioner):
+        asked: int = 0
+
+        def most(self) -> int:
+            return 2
+
+        def reserve(self) -> System:
+            self.asked += 1
+            return System(name=f"box-{self.asked}")
+
+        def release(self, system: System) -> None:
+            pass
+
+    def prepare(system: System, _is_alive: Callable[[], bool]) -> System:
+        if system.name == "box-1":
+            raise EnvironmentUnavailableError("box-1 has no Python", lasting=True)
+        return system
+
+    seen: list[str] = []
+    orchestrator: Orchestrator[PlannedCase] = Orchestrator(
+        lambda _, system: seen.append(system.name), PluginManager.load(autoload=False).hooks
+    )
+    orchestrator.prepare = prepare
+    orchestrator.pauses = (0, 0)
+    orchestrator.add_provisioner(Mixed(), max_workers=1)
+    orchestrator.run([Work(case=case("a"))])
+    assert seen == ["box-2"]
+
+
 def test_systems_of_one_name_are_told_apart_and_given_back_as_they_were() -> None:
     together = threading.Barrier(2)
     released: list[str] = []

@@ -87,7 +87,8 @@ test_cases:
 
 def test_plan_simulate_prints_the_timetable_by_what_earlier_runs_have_taken(panther_project: MakeProject) -> None:
     remembered = json.dumps({"quick": 2, "slow": 40})
-    project = panther_project({"skewed.yaml": SKEWED, "runs/.panther-durations.json": remembered})
+    known = {"runs/.panther-durations.json": remembered, "out/.panther-durations.json": '{"older": 3, "slow": 1}'}
+    project = panther_project({"skewed.yaml": SKEWED, **known})
     shown = project.run("plan skewed.yaml --simulate --jobs 2 --select name!=elsewhere")
     shown.assert_ok()
     assert [line.split() for line in shown.stdout.splitlines()[:3]] == [
@@ -106,6 +107,6 @@ def test_plan_simulate_prints_the_timetable_by_what_earlier_runs_have_taken(pant
     assert json.loads(project.run(f"{json_of_slow} --runs nightly").stdout) == slots
     project.run("run skewed.yaml -k name=quick --runs nightly --output out/run").assert_ok()
     learned = json.loads((project.folder / "out/.panther-durations.json").read_text())
-    assert (learned["slow"], learned["quick"] < 2) == (40, True)
+    assert (learned["slow"], learned["older"], learned["quick"] < 2) == (40, 3, True)
     assert json.loads((project.folder / "nightly/.panther-durations.json").read_text()) == json.loads(remembered)
     project.run("plan skewed.yaml --simulate --runs nowhere").assert_exit(2, "--runs nowhere: no run there has told")

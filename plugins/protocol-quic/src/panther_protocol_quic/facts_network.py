@@ -13,6 +13,7 @@ from panther_protocol_quic.facts import check, failed, passed, unseen
 from panther_protocol_quic.seeing import Sight
 
 LEAST_CHAIN = 7500
+_HARD_TO_GUESS = 8
 _LIMIT = 3
 _LEAST_TCP = 1 << 20
 _MARKS = {0: "not marked", 1: "ECT(1)", 2: "ECT(0)", 3: "CE"}
@@ -55,7 +56,7 @@ def amplified(sight: Sight) -> Iterable[CheckResult]:
     worst, validated, kept = 0.0, False, True
     for packet in (each for connection in traffic.connections[:1] for each in connection.packets):
         if packet.from_client:
-            validated = validated or packet.kind is Kind.HANDSHAKE
+            validated = validated or _shows_address(packet, traffic.connections[0])
             received += packet.carried
         else:
             chain += packet.size if packet.kind in (Kind.INITIAL, Kind.HANDSHAKE) else 0
@@ -69,6 +70,12 @@ def amplified(sight: Sight) -> Iterable[CheckResult]:
     yield check("amplification", holds=kept, evidence=evidence + more)
     said = f"{chain} bytes of handshake, {LEAST_CHAIN} are needed to reach the limit"
     yield passed("chain", said) if chain >= LEAST_CHAIN else unseen("chain", said)
+
+
+def _shows_address(packet: Packet, connection: Connection) -> bool:
+    """Whether a client's packet shows that it gets what is sent to its address (RFC 9000, 8.1)."""
+    chosen = len(packet.dcid) >= _HARD_TO_GUESS and packet.dcid in connection.server_scids
+    return packet.kind is Kind.HANDSHAKE or (packet.kind is Kind.INITIAL and (chosen or bool(packet.token)))
 
 
 def rebound(sight: Sight) -> Iterable[CheckResult]:

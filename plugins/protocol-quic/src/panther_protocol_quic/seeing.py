@@ -109,8 +109,8 @@ class Sight:
         last = traffic.connections[-1]
         return (
             _misaddressed(last)
-            or _divided(last)
             or self._closed(last, masked=False)
+            or _divided(last)
             or _silence(last)
             or _starved(last)
             or _refused(last)
@@ -183,7 +183,9 @@ def _misaddressed(connection: Connection) -> str:
 
 def _divided(connection: Connection) -> str:
     """Return that client and server use different versions, if they do in the end."""
-    own = [each.version for each in connection.packets if each.from_client and each.version]
+    answered = (each for each in connection.packets if not each.from_client and each.version == connection.version)
+    after = next((each.time for each in answered), 0.0)
+    own = [each.version for each in connection.packets if each.from_client and each.version and each.time > after]
     if not own or not connection.version or own[-1] == connection.version:
         return ""
     return f"the client goes on in version {own[-1]:#x}, although the server answers in {connection.version:#x}"

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import attrs
 
-_SECTION, _INTERFACE, _SIMPLE, _ENHANCED, _SECRETS = 0x0A0D0D0A, 1, 3, 6, 10
+_SECTION, _INTERFACE, _SIMPLE, _STATISTICS, _ENHANCED, _SECRETS = 0x0A0D0D0A, 1, 3, 5, 6, 10
 _TLS_KEYS = 0x544C534B
 _RESOLUTION = 9
+_LOST = frozenset({5, 7})
+"""Options of the statistics: what the interface and what the recorder had to leave out."""
 _TCP, _UDP = 6, 17
 _LINK_HEADERS = {1: 14, 113: 16, 276: 20}
 """Length of the header before the IP packet, by link type; 0 for those that have none."""
@@ -56,6 +58,8 @@ class Capture:
     """Bytes of TCP packets, which are something else."""
     flaw: str = ""
     """What is wrong with the file, if anything is."""
+    is_whole: bool = True
+    """Whether it has every packet from its first byte to its last, as far as the file tells."""
 
 
 def read_capture(path: Path, port: int = 0) -> Capture:
@@ -74,7 +78,7 @@ def read_capture(path: Path, port: int = 0) -> Capture:
             reader.flaw = f"{path.name} is no capture"
     except (struct.error, IndexError):
         reader.flaw = f"{path.name} is cut off in the middle of a packet"
-    return Capture(tuple(reader.found), "".join(reader.keys), reader.tcp, reader.flaw)
+    return Capture(tuple(reader.found), "".join(reader.keys), reader.tcp, reader.flaw, reader.is_whole)
 
 
 @attrs.define
@@ -84,6 +88,7 @@ class _Reader:
     keys: list[str] = attrs.field(factory=list)
     flaw: str = ""
     tcp: int = 0
+    is_whole: bool = True
     _names: dict[bytes, str] = attrs.field(factory=dict)
 
     def pcap(self, data: bytes) -> None:
@@ -92,8 +97,9 @@ class _Reader:
         (link,) = struct.unpack_from(f"{order}I", data, 20)
         at, header = 24, struct.Struct(f"{order}IIII")
         while at < len(data):
-            seconds, part, kept, _ = header.unpack_from(data, at)
+            seconds, part, kept, length = header.unpack_from(data, at)
             at += 16
+            self.is_whole &= kept == length
             if at + kept > len(data):
                 self.flaw = "the capture is cut off in the middle of a packet"
                 return
@@ -109,11 +115,15 @@ class _Reader:
             elif kind == _INTERFACE:
                 links.append((struct.unpack_from(f"{order}H", body)[0], self._resolution(order, body)))
             elif kind == _ENHANCED:
-                number, high, low, kept = struct.unpack_from(f"{order}IIII", body)
+                number, high, low, kept, length = struct.unpack_from(f"{order}IIIII", body)
+                self.is_whole &= kept == length
                 link, unit = links[number]
                 self.packet(link, ((high << 32) | low) * unit, body[20 : 20 + kept])
             elif kind == _SIMPLE:
                 self.packet(links[0][0], 0.0, body[4:])
+            elif kind == _STATISTICS:
+                lost = [value for code, value in _options(order, body[12:]) if code in _LOST]
+                self.is_whole &= not any(map(any, lost))
             elif kind == _SECRETS:
                 kind_of_secret, length = struct.unpack_from(f"{order}II", body)
                 if kind_of_secret == _TLS_KEYS:
@@ -133,13 +143,9 @@ class _Reader:
 
     def _resolution(self, order: str, body: bytes) -> float:
         """Return the unit of an interface's time stamps in seconds."""
-        at = 8
-        while at + 4 <= len(body):
-            code, length = struct.unpack_from(f"{order}HH", body, at)
-            if code == _RESOLUTION and length:
-                value = body[at + 4]
-                return 2.0 ** -(value & 0x7F) if value & 0x80 else 10.0**-value
-            at += 4 + length + (-length % 4)
+        for code, value in _options(order, body[8:]):
+            if code == _RESOLUTION and value:
+                return 2.0 ** -(value[0] & 0x7F) if value[0] & 0x80 else 10.0 ** -value[0]
         return 1e-6
 
     def packet(self, link: int, time: float, data: bytes) -> None:
@@ -178,6 +184,15 @@ class _Reader:
         if name is None:
             name = self._names[address] = str(ipaddress.ip_address(address))
         return name
+
+
+def _options(order: str, body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the options of a block."""
+    at = 0
+    while at + 4 <= len(body):
+        code, length = struct.unpack_from(f"{order}HH", body, at)
+        yield code, body[at + 4 : at + 4 + length]
+        at += 4 + length + (-length % 4)
 
 
 def _ip_at(link: int, data: bytes) -> int | None:

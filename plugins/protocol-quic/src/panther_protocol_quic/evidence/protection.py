@@ -46,6 +46,10 @@ class Opened:
     key_phase: int
 
 
+_NEAR = 64
+"""How far the next packet number may be from the last without proof: packets may be damaged, or of somebody else."""
+
+
 @attrs.frozen
 class Mark:
     """What has to be known of the packets before one to open it."""
@@ -73,11 +77,11 @@ class Opener:
             header, _ = context.hp.remove(packet.data, packet.protected)
         except ValueError:
             return here
-        if (header[0] >> 2) & 1 != context.key_phase:
-            self.open(packet, here)  # only what can be opened shows that the keys are new
-            return attrs.evolve(here, generation=len(self._contexts) - 1)
         length = (header[0] & 3) + 1
         number = decode_packet_number(int.from_bytes(header[-length:]), length * 8, self._expected)
+        if (header[0] >> 2) & 1 != context.key_phase or number > self._expected + _NEAR:
+            self.open(packet, here)  # only what can be opened shows that keys are new or that packets are missing
+            return attrs.evolve(here, generation=len(self._contexts) - 1)
         self._expected = max(self._expected, number + 1)
         return here
 

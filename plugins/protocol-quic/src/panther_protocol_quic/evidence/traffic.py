@@ -205,6 +205,8 @@ class Traffic:
     """The families of addresses that were seen."""
     tcp: int = 0
     """Bytes of TCP beside it."""
+    is_whole: bool = True
+    """Whether nothing is missing of the packets, as far as the recording tells."""
 
     def packets(self) -> Iterator[Packet]:
         """Yield the packets of all connections."""
@@ -237,6 +239,7 @@ def traffic_of(capture: Capture, server: Address, keys: str, source: str) -> Tra
         capture.flaw,
         is_ip6=frozenset(families),
         tcp=capture.tcp,
+        is_whole=capture.is_whole,
     )
 
 
