@@ -43,13 +43,13 @@ class Source:
     proven: bool = False
     """Whether one of its systems was ever made ready."""
 
-    def is_hopeless(self, error: Exception, given: System | None) -> bool:
+    def is_hopeless(self, error: Exception, *, given: bool) -> bool:
         """Return whether there is no use in asking again.
 
-        What has worked before, or has other systems than those in use, may only have given a bad one.
+        What has worked before, or has other systems than the one that it has ``given``, may only have given a bad one.
         """
         lasting = isinstance(error, EnvironmentUnavailableError) and error.lasting
-        return lasting and not self.proven and (given is None or self.workers >= self.provisioner.most())
+        return lasting and not self.proven and (not given or self.workers >= self.provisioner.most())
 
 
 @attrs.frozen
@@ -199,7 +199,7 @@ class Orchestrator(Generic[CaseT]):
                     self._return(borrowed)
                 foreseen = isinstance(error, PantherExperimentError)
                 who = borrowed.system.name if borrowed else "" if foreseen else type(source.provisioner).__name__
-                hopeless = source.is_hopeless(error, borrowed and borrowed.given)
+                hopeless = source.is_hopeless(error, given=borrowed is not None)
                 self._complain(error, who, lasting=hopeless)
                 if hopeless:
                     return None

@@ -36,8 +36,8 @@ def test_a_case_goes_through_its_steps_in_one_order(panther_project: MakeProject
     outcome, calls = run(panther_project)
     outcome.assert_ok()
     assert calls == [
-        "plan",
-        "plan",
+        *("plan", "plan"),  # before anything starts: mistakes in the file are refused
+        *("plan", "plan"),
         "preflight",
         "plan_addresses",
         "check",
