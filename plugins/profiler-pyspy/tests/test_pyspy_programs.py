@@ -155,7 +155,7 @@ def test_a_hot_function_is_found_with_its_share_in_every_run(program: Path, watc
             found = Bench(PySpyEnvironment(own, options), own).run(program, "plain", 0.3)
             hot, cold = found["pyspy.hot.share"], found["pyspy.cold.share"]
             assert found["pyspy.top1.share"] == hot
-            assert hot + cold > 0.7, "the rest is the start of the interpreter"
+            assert hot + cold > 0.25, "the rest is the start of the interpreter, which takes long beside others"
             shares.append(hot / (hot + cold))
     assert shares == pytest.approx([HOT_SHARE] * TIMES, abs=TOLERANCE)
 
