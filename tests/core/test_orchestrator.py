@@ -263,28 +263,32 @@ def test_a_provisioner_that_raises_is_asked_again_and_then_left_out() -> None:
     assert told(orchestrator.failures) == ("Broken: the cloud is down (3 times)",)
 
 
+@attrs.define
+class Boxes(Provisioner):
+    """Supplies systems by number and says how many there can be."""
+
+    limit: int
+    asked: int = 0
+
+    def most(self) -> int:
+        return self.limit
+
+    def reserve(self) -> System:
+        self.asked += 1
+        return System(name=f"box-{self.asked}")
+
+    def release(self, system: System) -> None:
+        pass
+
+
 def test_who_lacks_what_does_not_come_by_itself_is_asked_once_and_the_others_go_on() -> None:
-    @attrs.define
-    class Lacking(Provisioner):
-        asked: int = 0
-
-        def most(self) -> int:
-            return 3
-
-        def reserve(self) -> System:
-            self.asked += 1
-            return System(name=f"box-{self.asked}")
-
-        def release(self, system: System) -> None:
-            pass
-
     def prepare(system: System, _is_alive: Callable[[], bool]) -> System:
         if system.name.startswith("box"):
             raise EnvironmentUnavailableError(f"{system.name} has no Python", lasting=True)
         return system
 
     seen: list[str] = []
-    lacking = Lacking()
+    lacking = Boxes(limit=3)
     orchestrator = pool(lambda work, _: seen.append(work.case.name), workers=1)
     orchestrator.prepare = prepare
     orchestrator.add_provisioner(lacking)
@@ -298,20 +302,6 @@ def test_who_lacks_what_does_not_come_by_itself_is_asked_once_and_the_others_go_
 
 
 def test_one_worker_tries_the_other_systems_where_the_first_lacks_what_does_not_come() -> None:
-    @attrs.define
-    class Mixed(Provisioner):
-        asked: int = 0
-
-        def most(self) -> int:
-            return 2
-
-        def reserve(self) -> System:
-            self.asked += 1
-            return System(name=f"box-{self.asked}")
-
-        def release(self, system: System) -> None:
-            pass
-
     def prepare(system: System, _is_alive: Callable[[], bool]) -> System:
         if system.name == "box-1":
             raise EnvironmentUnavailableError("box-1 has no Python", lasting=True)
@@ -323,7 +313,7 @@ def test_one_worker_tries_the_other_systems_where_the_first_lacks_what_does_not_
     )
     orchestrator.prepare = prepare
     orchestrator.pauses = (0, 0)
-    orchestrator.add_provisioner(Mixed(), max_workers=1)
+    orchestrator.add_provisioner(Boxes(limit=2), max_workers=1)
     orchestrator.run([Work(case=case("a"))])
     assert seen == ["box-2"]
 

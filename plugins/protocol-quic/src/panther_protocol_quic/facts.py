@@ -9,7 +9,7 @@ from panther_hookspecs import CheckResult, Verdict
 from panther_protocol_quic.evidence.frames import Hello
 from panther_protocol_quic.evidence.packets import V1, V2, Kind, Packet, varint
 from panther_protocol_quic.evidence.traffic import CERTIFICATE, Connection, Traffic
-from panther_protocol_quic.seeing import EARLY_DATA, STREAMS_BIDI, Sight, first_initial
+from panther_protocol_quic.seeing import STREAMS_BIDI, Sight, accepts_early, first_initial
 
 CHACHA20 = 0x1303
 MOST_STREAMS = 1000
@@ -166,17 +166,12 @@ def early(sight: Sight) -> Iterable[CheckResult]:
     if connection is None or not sent:
         yield failed("0-RTT", f"the client sent no 0-RTT packet in the {traffic.source}")
         return
-    accepted = _accepts_early(connection)
+    accepted = accepts_early(connection)
     verdict = {True: "accepted by the server", False: "refused by the server", None: "sent"}[accepted]
     names = sum(len(each.name) for each in sight.case.wanted)
     later = _late(connection)
     evidence = f"{sent} bytes in 0-RTT packets {verdict}, {later} after the handshake of at most {names // 2}"
     yield check("0-RTT", holds=accepted is not False and 2 * later <= names, evidence=evidence)
-
-
-def _accepts_early(connection: Connection) -> bool | None:
-    answer = connection.server_extensions()
-    return None if answer is None else EARLY_DATA in answer
 
 
 def _late(connection: Connection) -> int:

@@ -19,7 +19,7 @@ _MOST_KEYS = 1 << 22
 MEMO = "quic"
 STREAMS_BIDI = 0x08
 """The transport parameter that says how many streams a client may open at first."""
-EARLY_DATA = 42
+_EARLY_DATA = 42
 """The extension with which a server accepts 0-RTT packets."""
 _UNIDIRECTIONAL = 2
 """The lowest bits of the number of a stream that only the client writes to."""
@@ -148,9 +148,14 @@ def _starved(connection: Connection) -> str:
 
 def _refused(connection: Connection) -> str:
     """Return that the server did not take what was sent before the handshake, if so."""
-    answer, early = connection.server_extensions(), connection.of(Kind.EARLY, from_client=True)
-    refused = early and answer is not None and EARLY_DATA not in answer
+    refused = connection.of(Kind.EARLY, from_client=True) and accepts_early(connection) is False
     return "the server refused what the client sent in 0-RTT packets" if refused else ""
+
+
+def accepts_early(connection: Connection) -> bool | None:
+    """Return whether the server takes what is sent before the handshake; None where its answer cannot be read."""
+    answer = connection.server_extensions()
+    return None if answer is None else _EARLY_DATA in answer
 
 
 def _unanswered(connection: Connection, alpn: str) -> str:
